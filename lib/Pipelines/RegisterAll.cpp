@@ -1,0 +1,14 @@
+// Registration of everything that a tool needs.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "moe/Pipelines/RegisterAll.h"
+#include "moe/IR/MoE.h"
+#include "moe/Passes.h"
+
+using namespace mlir;
+
+void moe::registerAllMoEPasses() {}
+
+void moe::registerAllMoE(DialectRegistry &registry) {
+  registry.insert<MoEDialect>();
+  registerAllMoEPasses();
+}
