@@ -1,0 +1,64 @@
+# `make test` and `make demo` are all that is needed: each installs what is
+# missing, builds what changed, and runs. `make help` lists the rest.
+
+VENV ?= .venv
+PRESET ?= release
+# Empty: as many jobs as there are cores.
+JOBS ?=
+
+BUILD := $(if $(filter release,$(PRESET)),build,build-$(PRESET))
+PYTHON_BIN := $(abspath $(VENV))/bin/python
+# An environment that the caller names is checked, never changed.
+VENV_MODE := $(if $(filter file default,$(origin VENV)),own,existing)
+NINJA := ninja -C $(BUILD) $(addprefix -j,$(JOBS))
+export PYTHONPATH := $(abspath $(BUILD))/python$(addprefix :,$(PYTHONPATH))
+
+.DEFAULT_GOAL := help
+.PHONY: help setup configure build test test-long demo bench mutate docs format lint \
+        install clean
+
+help: ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | \
+	  while IFS='|' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
+	@echo '  VENV=DIR uses an existing environment, PRESET=debug|asan another build,'
+	@echo '  SUITES="lit gtest" only these test suites.'
+
+setup: ## Install what is missing (called by the others)
+	@scripts/setup.sh "$(VENV)" $(VENV_MODE) $(filter asan,$(PRESET))
+
+configure: setup
+	@scripts/configure.sh $(PRESET) "$(BUILD)" "$(PYTHON_BIN)"
+
+build: configure ## Build the compiler and the Python package
+	@$(NINJA)
+
+test: build ## Run every test
+	@$(PYTHON_BIN) scripts/run_tests.py --build $(BUILD) $(SUITES)
+
+test-long: build ## Run the exhaustive tests as well (about an hour)
+	@$(PYTHON_BIN) scripts/run_tests.py --build $(BUILD) --long $(SUITES)
+
+demo: build ## Import an OLMoE layer, switch it to sequence scope, compile, run
+	@$(PYTHON_BIN) -m moe_mlir demo $(ARGS)
+
+bench: build ## Measure what the documentation promises
+	@$(PYTHON_BIN) scripts/run_benchmarks.py $(ARGS)
+
+mutate: build ## Show that the tests notice each planted fault
+	@$(PYTHON_BIN) scripts/mutate.py $(ARGS)
+
+docs: build ## Write docs/generated and the pictures again
+	@$(PYTHON_BIN) scripts/generate_docs.py
+
+format: setup ## Format C++ and Python in place
+	@$(PYTHON_BIN) scripts/check_format.py --fix
+
+lint: build ## Run clang-tidy and mypy
+	@scripts/setup.sh "$(VENV)" $(VENV_MODE) lint
+	@$(PYTHON_BIN) scripts/lint.py --build $(BUILD)
+
+install: build ## Install to PREFIX
+	@cmake --install $(BUILD) $(if $(PREFIX),--prefix "$(PREFIX)")
+
+clean: ## Remove the build folders (the environment stays)
+	@rm -rf build build-debug build-asan

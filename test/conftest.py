@@ -1,0 +1,36 @@
+"""What all Python tests share: the build folder, and which tests are long."""
+
+import pathlib
+
+import pytest
+
+SOURCE = pathlib.Path(__file__).resolve().parent.parent
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="run exhaustive tests too")
+    parser.addoption("--build", default=str(SOURCE / "build"), help="build folder")
+
+
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    """Deselects what is marked `long`, unless --long asks for it."""
+    if config.getoption("--long"):
+        return
+    long = [item for item in items if item.get_closest_marker("long")]
+    items[:] = [item for item in items if not item.get_closest_marker("long")]
+    if long:
+        config.hook.pytest_deselected(items=long)
+
+
+@pytest.fixture(scope="session")
+def source_root() -> pathlib.Path:
+    """The root of the checkout."""
+    return SOURCE
+
+
+@pytest.fixture(scope="session")
+def build_root(pytestconfig: pytest.Config) -> pathlib.Path:
+    """The build folder under test."""
+    return pathlib.Path(pytestconfig.getoption("--build")).resolve()
