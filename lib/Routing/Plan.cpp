@@ -10,6 +10,7 @@
 #include "moe/Routing/Options.h"
 
 #include <algorithm>
+#include <utility>
 
 using namespace moe::routing;
 
@@ -84,11 +85,7 @@ std::optional<std::string> moe::routing::planFromChoice(const Choice &choice,
   if (experts < 1)
     return "there are 0 experts, but at least one is needed";
 
-  struct Pair {
-    int32_t expert;
-    float weight;
-  };
-  std::vector<Pair> chosen;
+  std::vector<std::pair<int32_t, int64_t>> chosen; // expert, element
   PairList pairs;
   pairs.pairOffsets.push_back(0);
   int64_t allTokens = choice.sequences * choice.tokens;
@@ -96,14 +93,13 @@ std::optional<std::string> moe::routing::planFromChoice(const Choice &choice,
     chosen.clear();
     for (int64_t i = token * choice.k; i < (token + 1) * choice.k; ++i)
       if (int64_t id = loadId(choice, i); id >= 0 && id < experts)
-        chosen.push_back({static_cast<int32_t>(id),
-                          loadElement(choice.weights, choice.weightType, i)});
-    std::stable_sort(
-        chosen.begin(), chosen.end(),
-        [](const Pair &a, const Pair &b) { return a.expert < b.expert; });
-    for (const Pair &pair : chosen) {
-      pairs.experts.push_back(pair.expert);
-      pairs.gates.push_back(pair.weight);
+        chosen.emplace_back(static_cast<int32_t>(id), i);
+    // No two elements are equal, so this keeps the order of equal experts.
+    std::sort(chosen.begin(), chosen.end());
+    for (auto [expert, element] : chosen) {
+      pairs.experts.push_back(expert);
+      pairs.gates.push_back(
+          loadElement(choice.weights, choice.weightType, element));
     }
     pairs.pairOffsets.push_back(static_cast<int32_t>(pairs.experts.size()));
   }
