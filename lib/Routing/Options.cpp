@@ -60,6 +60,9 @@ static Failure checkGroups(const RouteOptions &options, int64_t experts) {
 }
 
 static Failure checkBounds(const RouteOptions &options, int64_t experts) {
+  if (options.scope == Scope::Token && (options.floor != 0 || options.cap))
+    return "floor and cap belong to scope = sequence; in scope = token every "
+           "token gets k experts: drop them, or set scope = sequence";
   if (options.floor < 0)
     return "floor = " + number(options.floor) +
            " is negative: use 0 for no floor";

@@ -49,8 +49,8 @@ struct RouteOptions {
   int64_t topkGroup = 1;
   GroupScore groupScore = GroupScore::Max;
 
-  /// Sequence scope: each token's `floor` best are always in, and none gets
-  /// more than its `cap` best (default: all its candidates).
+  /// Sequence scope only: each token's `floor` best are always in, and none
+  /// gets more than its `cap` best (default: all its candidates).
   int64_t floor = 0;
   std::optional<int64_t> cap;
 
