@@ -25,7 +25,7 @@ CHECKS = (
     "check_ops.py",
     "check_format.py",
     "check_text.py",
-    "generate_docs.py --check",
+    "generate_docs.py --check --build BUILD",
 )
 
 
@@ -89,7 +89,7 @@ def run_checks(runner: Runner, long: bool) -> Result:
     """The checks of the sources: each is one test."""
     result = Result("checks")
     for check in CHECKS:
-        script, *options = check.split()
+        script, *options = check.replace("BUILD", str(runner.build)).split()
         if runner.run(sys.executable, SOURCE / "scripts" / script, *options):
             result.fail(check)
         else:
@@ -136,7 +136,9 @@ def read_junit(result: Result, report: pathlib.Path) -> None:
             result.passed += 1
 
 
-def run_junit(runner: Runner, result: Result, report: pathlib.Path, *command: object):
+def run_junit(
+    runner: Runner, result: Result, report: pathlib.Path, *command: object
+) -> Result:
     """Runs a command that writes a JUnit report."""
     status = runner.run(*command)
     if report.exists():

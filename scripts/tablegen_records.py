@@ -16,7 +16,11 @@ def records(root: pathlib.Path, name: str, *kinds: str) -> list[Record]:
 
     Raises subprocess.CalledProcessError (with its text) where TableGen refuses it.
     """
-    command = [LLVM / "bin" / "llvm-tblgen", "--dump-json", f"-I{root / 'include'}"]
+    command: list[str | pathlib.Path] = [
+        LLVM / "bin" / "llvm-tblgen",
+        "--dump-json",
+        f"-I{root / 'include'}",
+    ]
     command += [f"-I{LLVM / 'include'}", root / "include" / name]
     run = subprocess.run(command, capture_output=True, text=True, check=True)
     everything = json.loads(run.stdout)

@@ -10,7 +10,9 @@ import check_layers
 import check_ops
 import check_passes
 import check_text
+import generate_docs
 import pytest
+import tested_versions
 
 GOOD_PASSES = """\
 include "mlir/Pass/PassBase.td"
@@ -203,3 +205,21 @@ def test_exit_status(tmp_path: pathlib.Path) -> None:
     run = subprocess.run(command, capture_output=True, text=True)
     assert run.returncode == 1
     assert run.stdout.startswith("docs.md:1: a space at the end of the line\n")
+
+
+def test_stale_docs_are_found(tmp_path: pathlib.Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("old\n")
+    assert generate_docs.differences(page, "page.md", "old\n") == []
+    assert "+new" in generate_docs.differences(page, "page.md", "new\n")
+
+
+def test_versions_follow_the_requirements(tmp_path: pathlib.Path) -> None:
+    pins = "".join(f"{name}==1.{i}\n" for i, name in enumerate(tested_versions.SHOWN))
+    (tmp_path / "requirements.txt").write_text(pins)
+    readme = f"a\n{tested_versions.BEGIN}\nold\n{tested_versions.END}\nb\n"
+    table = tested_versions.insert(readme, tmp_path)
+    assert "| torch | 1.0 |" in table and "old" not in table
+    assert tested_versions.insert(table, tmp_path) == table
+    with pytest.raises(ValueError, match="needs the lines"):
+        tested_versions.insert("no marks", tmp_path)
