@@ -62,28 +62,6 @@ void RouteOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
   patterns.add<DropVacuousOptions, SequenceScopeToTokenScope>(context);
 }
 
-/// Fields that the plan's type alone decides.
-OpFoldResult PlanFieldOp::fold(FoldAdaptor) {
-  PlanType plan = getPlan().getType();
-  auto type = plan.getFieldType(getField());
-  if (!plan.getExact() || ShapedType::isDynamic(plan.getRows()))
-    return {};
-  // One expert has all the rows.
-  if (getField() == Field::ExpertOffsets && plan.getExperts() == 1)
-    return DenseElementsAttr::get(
-        type, ArrayRef<int32_t>{0, static_cast<int32_t>(plan.getRows())});
-  // Token scope gives every token k rows.
-  auto route = getPlan().getDefiningOp<RouteOp>();
-  if (getField() != Field::TokenOffsets || !route ||
-      route.getScope() != Scope::Token || !type.hasStaticShape())
-    return {};
-  SmallVector<int32_t> offsets;
-  for (int64_t s = 0; s < plan.getSeqs(); ++s)
-    for (int64_t t = 0; t <= plan.getTokens(); ++t)
-      offsets.push_back((s * plan.getTokens() + t) * route.getK());
-  return DenseElementsAttr::get(type, ArrayRef<int32_t>(offsets));
-}
-
 /// Every row of a splat is the splat; rows beyond N are not defined.
 OpFoldResult DispatchOp::fold(FoldAdaptor adaptor) {
   auto splat = dyn_cast_or_null<SplatElementsAttr>(adaptor.getX());

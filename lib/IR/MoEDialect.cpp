@@ -1,5 +1,6 @@
 // The dialect, its enums and attributes.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/DialectImplementation.h"
 #include "moe/IR/MoE.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -30,6 +31,11 @@ void MoEDialect::initialize() {
 #define GET_OP_LIST
 #include "moe/IR/MoEOps.cpp.inc"
       >();
+}
+
+Operation *MoEDialect::materializeConstant(OpBuilder &builder, Attribute value,
+                                           Type type, Location loc) {
+  return arith::ConstantOp::materialize(builder, value, type, loc);
 }
 
 LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError,
