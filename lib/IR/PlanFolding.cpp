@@ -1,8 +1,9 @@
 // Folds plan_field of a plan that is made of constants, by the routing rule.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "moe/IR/MoE.h"
-#include "moe/Routing/Route.h"
 #include "mlir/IR/Matchers.h"
+#include "moe/IR/MoE.h"
+#include "moe/IR/RouteOptions.h"
+#include "moe/Routing/Route.h"
 
 using namespace mlir;
 using namespace mlir::moe;
@@ -24,25 +25,6 @@ static std::vector<float> floatsOf(DenseElementsAttr constant) {
   for (APFloat v : constant.getValues<APFloat>())
     values.push_back(v.convertToFloat()); // exact for f32, bf16 and f16
   return values;
-}
-
-static routing::RouteOptions optionsOf(RouteOp op) {
-  routing::RouteOptions options;
-  options.k = op.getK();
-  options.scope = static_cast<routing::Scope>(op.getScope());
-  options.score = static_cast<routing::Score>(op.getScore());
-  options.normalize = static_cast<routing::Normalize>(op.getNormalize());
-  options.scale = op.getScale().convertToFloat();
-  options.eps = op.getEps().convertToFloat();
-  options.normMin = op.getNormMin().convertToFloat();
-  options.nGroup = op.getNGroup();
-  options.topkGroup = op.getTopkGroup();
-  options.groupScore = static_cast<routing::GroupScore>(op.getGroupScore());
-  options.floor = op.getFloor();
-  if (op.getCap())
-    options.cap = *op.getCap();
-  options.rankLogits = op.getRankLogits();
-  return options;
 }
 
 /// The plan of a route whose operands are constants.
@@ -69,7 +51,7 @@ static std::optional<routing::Plan> planOf(RouteOp op) {
     inputs.valid = v.data();
   }
   routing::Plan plan;
-  if (routing::route(optionsOf(op), inputs, plan))
+  if (routing::route(getRouteOptions(op), inputs, plan))
     return std::nullopt; // not verified yet
   return plan;
 }
@@ -146,6 +128,6 @@ OpFoldResult PlanFieldOp::fold(FoldAdaptor) {
     plan = planOf(choice);
   if (!plan)
     return {};
-  return DenseElementsAttr::get(
-      type, ArrayRef<int32_t>(fieldOf(*plan, getField())));
+  return DenseElementsAttr::get(type,
+                                ArrayRef<int32_t>(fieldOf(*plan, getField())));
 }

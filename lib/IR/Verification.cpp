@@ -3,64 +3,48 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "moe/IR/MoE.h"
+#include "moe/IR/RouteOptions.h"
 
 using namespace mlir;
 using namespace mlir::moe;
+namespace routing = ::moe::routing;
 
 //===----------------------------------------------------------------------===//
 // The routing rule, for both forms of route
 //===----------------------------------------------------------------------===//
 
-/// ROUTE-2 and ROUTE-5 to ROUTE-11, which both forms share.
+/// The label under which the dialect documents a rule.
+static StringRef labelOf(routing::Rule rule) {
+  switch (rule) {
+  case routing::Rule::Budget:
+    return "ROUTE-2: ";
+  case routing::Rule::Groups:
+    return "ROUTE-5: ";
+  case routing::Rule::Bounds:
+    return "ROUTE-6: ";
+  case routing::Rule::SumScore:
+    return "ROUTE-7: ";
+  case routing::Rule::SoftmaxScore:
+    return "ROUTE-8: ";
+  case routing::Rule::SequenceScore:
+    return "ROUTE-9: ";
+  case routing::Rule::BoundsScope:
+    return "ROUTE-10: ";
+  case routing::Rule::Constants:
+    return "ROUTE-11: ";
+  case routing::Rule::RankLogitsScore:
+    return "ROUTE-14: ";
+  }
+  llvm_unreachable("unknown rule");
+}
+
+/// The rules of the attributes, which both forms and lib/Routing share.
 template <typename OpT> static LogicalResult verifyRoutingRule(OpT op) {
-  int64_t experts = op.getNumExperts(), k = op.getK();
-  int64_t groups = op.getNGroup(), kept = op.getTopkGroup();
-  if (ShapedType::isDynamic(experts) || k < 1 || k > experts)
-    return op.emitOpError("ROUTE-2: k must be in [1, E] and E static; k = ")
-           << k;
-  if (groups < 1 || experts % groups || kept < 1 || kept > groups)
-    return op.emitOpError("ROUTE-5: n_group = ")
-           << groups << " must divide E = " << experts
-           << ", and topk_group = " << kept << " be in [1, n_group]";
-  int64_t candidates = op.getCandidatesPerToken();
-  if (candidates < k)
-    return op.emitOpError("ROUTE-5: the ")
-           << kept << " kept groups hold " << candidates
-           << " experts, fewer than k = " << k;
-  int64_t floor = op.getFloor(), cap = op.getEffectiveCap();
-  if (floor < 0 || floor > k || cap < k || cap > candidates)
-    return op.emitOpError("ROUTE-6: 0 <= floor <= k <= cap <= candidates of a "
-                          "token must hold; floor = ")
-           << floor << ", k = " << k << ", cap = " << cap
-           << ", candidates = " << candidates;
-  Score score = op.getScore();
-  Normalize normalize = op.getNormalize();
-  if (normalize == Normalize::Sum && score == Score::Identity)
-    return op.emitOpError("ROUTE-7: normalize = sum is not defined for score "
-                          "= identity, whose sum may be zero or negative; use "
-                          "normalize = softmax");
-  if (normalize == Normalize::Softmax && score != Score::Softmax &&
-      score != Score::Identity)
-    return op.emitOpError("ROUTE-8: normalize = softmax needs score = softmax "
-                          "or identity, got ")
-           << stringifyScore(score);
-  if (op.getScope() == Scope::Sequence && score == Score::Identity &&
-      !op.getRankLogits())
-    return op.emitOpError("ROUTE-9: scope = sequence ranks scores of different "
-                          "tokens, and raw logits are not comparable across "
-                          "tokens; use score = softmax, or set rank_logits");
-  if (op.getScope() == Scope::Token && (floor != 0 || op.getCap()))
-    return op.emitOpError("ROUTE-10: floor and cap belong to scope = sequence; "
-                          "in scope = token every token gets k experts");
-  auto invalid = [](const APFloat &v) { return !v.isFinite(); };
-  auto negative = [](const APFloat &v) {
-    return v.isNegative() && !v.isZero();
-  };
-  if (invalid(op.getScale()) || invalid(op.getEps()) ||
-      invalid(op.getNormMin()) || negative(op.getEps()) ||
-      negative(op.getNormMin()))
-    return op.emitOpError("ROUTE-11: scale, eps and norm_min must be finite, "
-                          "eps and norm_min not negative");
+  int64_t experts = op.getNumExperts();
+  if (ShapedType::isDynamic(experts))
+    return op.emitOpError("ROUTE-2: E must be static");
+  if (auto found = routing::findViolation(getRouteOptions(op), experts))
+    return op.emitOpError(labelOf(found->rule)) << found->text;
   return success();
 }
 

@@ -15,6 +15,7 @@
 using namespace moe::routing;
 
 using Failure = std::optional<std::string>;
+using Found = std::optional<Violation>;
 
 static std::string number(int64_t value) { return std::to_string(value); }
 
@@ -27,110 +28,143 @@ int64_t moe::routing::candidatesPerToken(const RouteOptions &options,
 // Rules
 //===----------------------------------------------------------------------===//
 
-static Failure checkBudget(const RouteOptions &options, int64_t experts) {
+static Found checkBudget(const RouteOptions &options, int64_t experts) {
   if (experts < 1)
-    return "there are " + number(experts) +
-           " experts, but at least one is needed";
+    return Violation{Rule::Budget, "there are " + number(experts) +
+                                       " experts, but at least one is needed"};
   if (options.k < 1)
-    return "k = " + number(options.k) +
-           ", but a token needs at least one expert on average: set k >= 1";
+    return Violation{
+        Rule::Budget,
+        "k = " + number(options.k) +
+            ", but a token needs at least one expert on average: set k >= 1"};
   if (options.k > experts)
-    return "k = " + number(options.k) + " exceeds the " + number(experts) +
-           " experts, and a token chooses an expert at most once: lower k";
+    return Violation{
+        Rule::Budget,
+        "k = " + number(options.k) + " exceeds the " + number(experts) +
+            " experts, and a token chooses an expert at most once: lower k"};
   return std::nullopt;
 }
 
-static Failure checkGroups(const RouteOptions &options, int64_t experts) {
+static Found checkGroups(const RouteOptions &options, int64_t experts) {
   if (options.nGroup < 1)
-    return "n_group = " + number(options.nGroup) +
-           ", but there is at least one group: use 1 for no group limit";
+    return Violation{
+        Rule::Groups,
+        "n_group = " + number(options.nGroup) +
+            ", but there is at least one group: use 1 for no group limit"};
   if (experts % options.nGroup != 0)
-    return "n_group = " + number(options.nGroup) + " does not divide the " +
-           number(experts) + " experts, and groups have equal sizes";
+    return Violation{Rule::Groups, "n_group = " + number(options.nGroup) +
+                                       " does not divide the " +
+                                       number(experts) +
+                                       " experts, and groups have equal sizes"};
   if (options.topkGroup < 1 || options.topkGroup > options.nGroup)
-    return "topk_group = " + number(options.topkGroup) +
-           " is not between 1 and n_group = " + number(options.nGroup);
+    return Violation{Rule::Groups, "topk_group = " + number(options.topkGroup) +
+                                       " is not between 1 and n_group = " +
+                                       number(options.nGroup)};
   int64_t candidates = candidatesPerToken(options, experts);
   if (candidates < options.k)
-    return "the " + number(options.topkGroup) + " of " +
-           number(options.nGroup) + " groups kept hold " + number(candidates) +
-           " experts, fewer than k = " + number(options.k) +
-           ": raise topk_group or lower k";
+    return Violation{Rule::Groups,
+                     "the " + number(options.topkGroup) + " of " +
+                         number(options.nGroup) + " groups kept hold " +
+                         number(candidates) + " experts, fewer than k = " +
+                         number(options.k) + ": raise topk_group or lower k"};
   return std::nullopt;
 }
 
-static Failure checkBounds(const RouteOptions &options, int64_t experts) {
+static Found checkBounds(const RouteOptions &options, int64_t experts) {
   if (options.scope == Scope::Token && (options.floor != 0 || options.cap))
-    return "floor and cap belong to scope = sequence; in scope = token every "
-           "token gets k experts: drop them, or set scope = sequence";
+    return Violation{
+        Rule::BoundsScope,
+        "floor and cap belong to scope = sequence; in scope = token every "
+        "token gets k experts: drop them, or set scope = sequence"};
   if (options.floor < 0)
-    return "floor = " + number(options.floor) +
-           " is negative: use 0 for no floor";
+    return Violation{Rule::Bounds, "floor = " + number(options.floor) +
+                                       " is negative: use 0 for no floor"};
   if (options.floor > options.k)
-    return "floor = " + number(options.floor) +
-           " exceeds k = " + number(options.k) +
-           ", so that the floors alone overspend the " + "budget: lower floor";
+    return Violation{Rule::Bounds,
+                     "floor = " + number(options.floor) +
+                         " exceeds k = " + number(options.k) +
+                         ", so that the floors alone overspend the " +
+                         "budget: lower floor"};
   if (!options.cap)
     return std::nullopt;
   if (*options.cap < options.k)
-    return "cap = " + number(*options.cap) +
-           " is below k = " + number(options.k) +
-           ", so that the budget cannot be spent: raise cap";
+    return Violation{Rule::Bounds,
+                     "cap = " + number(*options.cap) +
+                         " is below k = " + number(options.k) +
+                         ", so that the budget cannot be spent: raise cap"};
   int64_t candidates = candidatesPerToken(options, experts);
   if (*options.cap > candidates)
-    return "cap = " + number(*options.cap) + " exceeds the " +
-           number(candidates) +
-           " experts a token can choose from: lower cap, or leave it out for " +
-           "no cap";
+    return Violation{Rule::Bounds, "cap = " + number(*options.cap) +
+                                       " exceeds the " + number(candidates) +
+                                       " experts a token can choose from: "
+                                       "lower cap, or leave it out for " +
+                                       "no cap"};
   return std::nullopt;
 }
 
-static Failure checkEvaluation(const RouteOptions &options) {
+static Found checkEvaluation(const RouteOptions &options) {
   bool isIdentity = options.score == Score::Identity;
   if (options.normalize == Normalize::Sum && isIdentity)
-    return "normalize = sum divides by a sum of raw logits under score = "
-           "identity, which may be zero or negative: use normalize = softmax, "
-           "or another score";
+    return Violation{
+        Rule::SumScore,
+        "normalize = sum divides by a sum of raw logits under score = "
+        "identity, which may be zero or negative: use normalize = softmax, "
+        "or another score"};
   if (options.normalize == Normalize::Softmax && !isIdentity &&
       options.score != Score::Softmax)
-    return "normalize = softmax works on the chosen logits and needs score = "
-           "softmax or identity, but score = " +
-           std::string(stringify(options.score)) + ": use normalize = sum";
+    return Violation{
+        Rule::SoftmaxScore,
+        "normalize = softmax works on the chosen logits and needs score = "
+        "softmax or identity, but score = " +
+            std::string(stringify(options.score)) + ": use normalize = sum"};
   if (options.scope == Scope::Sequence && isIdentity && !options.rankLogits)
-    return "scope = sequence with score = identity ranks raw logits across "
-           "tokens, which a constant added to one token's logits changes: use "
-           "score = softmax (with normalize = softmax it chooses the same "
-           "experts per token), or set rank_logits to rank them all the same";
+    return Violation{
+        Rule::SequenceScore,
+        "scope = sequence with score = identity ranks raw logits across "
+        "tokens, which a constant added to one token's logits changes: use "
+        "score = softmax (with normalize = softmax it chooses the same "
+        "experts per token), or set rank_logits to rank them all the same"};
   if (options.rankLogits && !isIdentity)
-    return "rank_logits needs score = identity, but score = " +
-           std::string(stringify(options.score)) +
-           " ranks scores: drop rank_logits, or use score = identity";
+    return Violation{
+        Rule::RankLogitsScore,
+        "rank_logits needs score = identity, but score = " +
+            std::string(stringify(options.score)) +
+            " ranks scores: drop rank_logits, or use score = identity"};
   return std::nullopt;
 }
 
-static Failure checkConstants(const RouteOptions &options) {
+static Found checkConstants(const RouteOptions &options) {
   if (!std::isfinite(static_cast<float>(options.scale)))
-    return "scale must be a finite f32 number";
+    return Violation{Rule::Constants, "scale must be a finite f32 number"};
   float eps = static_cast<float>(options.eps);
   if (!std::isfinite(eps) || eps < 0.0f)
-    return "eps must be a finite f32 number, zero or more";
+    return Violation{Rule::Constants,
+                     "eps must be a finite f32 number, zero or more"};
   float normMin = static_cast<float>(options.normMin);
   if (!std::isfinite(normMin) || normMin < 0.0f)
-    return "norm_min must be a finite f32 number, zero or more";
+    return Violation{Rule::Constants,
+                     "norm_min must be a finite f32 number, zero or more"};
   return std::nullopt;
+}
+
+std::optional<Violation>
+moe::routing::findViolation(const RouteOptions &options, int64_t experts) {
+  if (Found found = checkBudget(options, experts))
+    return found;
+  if (Found found = checkGroups(options, experts))
+    return found;
+  if (Found found = checkBounds(options, experts))
+    return found;
+  if (Found found = checkEvaluation(options))
+    return found;
+  return checkConstants(options);
 }
 
 Failure moe::routing::checkOptions(const RouteOptions &options,
                                    int64_t experts) {
-  if (Failure failure = checkBudget(options, experts))
-    return failure;
-  if (Failure failure = checkGroups(options, experts))
-    return failure;
-  if (Failure failure = checkBounds(options, experts))
-    return failure;
-  if (Failure failure = checkEvaluation(options))
-    return failure;
-  return checkConstants(options);
+  if (Found found = findViolation(options, experts))
+    return found->text;
+  return std::nullopt;
 }
 
 /// Whether the product of `factors` (none negative) is below 2^31.

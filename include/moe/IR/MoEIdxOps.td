@@ -64,7 +64,8 @@ def MoE_IdxRouteOp : MoE_IdxOp<"route", [AttrSizedOperandSegments]> {
     Constraints:
     - IDX-ROUTE-1: `outs` are four i32 fields, the gates and an i32 workspace.
     - IDX-ROUTE-2: `logits` is [S, T, E] or [T, E] of f32, bf16 or f16.
-    - IDX-ROUTE-3: the attributes obey ROUTE-2 and ROUTE-5 to ROUTE-11.
+    - IDX-ROUTE-3: the attributes obey ROUTE-2, ROUTE-5 to ROUTE-11 and
+      ROUTE-14.
     - IDX-ROUTE-4: `valid` is of i1 and `choice_bias` [E] of f32.
   }];
   let arguments = (ins

@@ -72,6 +72,7 @@ def MoE_RouteOp : MoE_Op<"route", [AttrSizedOperandSegments,
       not negative.
     - ROUTE-12: S·T·E and the rows are below 2^31.
     - ROUTE-13: `gate_type` is f32, bf16 or f16.
+    - ROUTE-14: `rank_logits` needs `score = identity`.
   }];
   let arguments = (ins
       TensorRankOf<[MoE_Float], [2, 3]>:$logits,

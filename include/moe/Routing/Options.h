@@ -62,10 +62,32 @@ struct RouteOptions {
 /// Experts that a token can choose from, once groups are limited.
 int64_t candidatesPerToken(const RouteOptions &options, int64_t experts);
 
-/// The text of the first rule that `options` break for this many experts, or
-/// nothing. Options are named as the dialect and Python name them (`k`,
-/// `n_group`, `norm_min` ...). The text starts in lower case and has no full
-/// stop, so that it can follow "error: " or "ValueError: ".
+/// The rules that options obey, so that a caller can label a violation.
+enum class Rule : uint8_t {
+  Budget,          // 1 <= k <= E
+  Groups,          // groups divide E, and the kept ones hold k experts
+  Bounds,          // 0 <= floor <= k <= cap <= candidates of a token
+  BoundsScope,     // floor and cap belong to sequence scope
+  SumScore,        // normalize = sum needs scores
+  SoftmaxScore,    // normalize = softmax needs logits
+  SequenceScore,   // sequence scope needs comparable scores
+  RankLogitsScore, // rank_logits needs score = identity
+  Constants,       // scale, eps and norm_min are finite
+};
+
+struct Violation {
+  Rule rule;
+  std::string text;
+};
+
+/// The first rule that `options` break for this many experts, or nothing.
+/// Options are named as the dialect and Python name them (`k`, `n_group`,
+/// `norm_min` ...). The text starts in lower case and has no full stop, so that
+/// it can follow "error: " or "ValueError: ".
+std::optional<Violation> findViolation(const RouteOptions &options,
+                                       int64_t experts);
+
+/// The text of that violation.
 std::optional<std::string> checkOptions(const RouteOptions &options,
                                         int64_t experts);
 
