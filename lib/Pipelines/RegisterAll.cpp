@@ -6,7 +6,7 @@
 
 using namespace mlir;
 
-void moe::registerAllMoEPasses() {}
+void moe::registerAllMoEPasses() { registerMoEPasses(); }
 
 void moe::registerAllMoE(DialectRegistry &registry) {
   registry.insert<MoEDialect>();
