@@ -13,9 +13,50 @@ include "mlir/Pass/PassBase.td"
 // Transforms: moe to moe
 //===----------------------------------------------------------------------===//
 
+def ExpandPlan : Pass<"moe-expand-plan", "ModuleOp"> {
+  let summary = "Replace plans by their index tensors";
+  let description = [{
+    Replaces every `!moe.plan` by its four fields, through functions, calls,
+    `scf`, `cf` and `arith.select`, and every op of the plan form by its
+    `moe.idx` twin on index tensors with `outs`. From here on each result has a
+    destination, so that bufferization places it without a copy, and a field
+    that nobody reads can be seen to be dead. Attributes of arguments and
+    results follow their argument; those of a plan are given to each field.
+
+    Before: moe ops and `!moe.plan` on tensors. After: `moe.idx` ops on
+    tensors; no value, block argument or function type has a `!moe.plan`. An op
+    that cannot carry a plan is refused by name.
+
+    Example: test/Transforms/moe-expand-plan.mlir
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
 //===----------------------------------------------------------------------===//
 // Conversion: out of moe
 //===----------------------------------------------------------------------===//
+
+def ConvertMoEToCPU : Pass<"convert-moe-to-cpu", "ModuleOp"> {
+  let summary = "Lower bufferized moe.idx ops to loops and vectors";
+  let description = [{
+    Generates the code of every `moe.idx` op from its `#moe.schedule`: routing
+    as scalar and vector loops in a fixed order of operations, grouped matmuls
+    as register tiles over packed weight panels with prefetch, dispatch and
+    combine as row copies and sums. Saves the indirection of library calls and
+    the memory traffic of naive loops that would have to be rewritten.
+
+    Before: `moe.idx` ops on memrefs, each with a schedule. After: no moe op;
+    arith, math, memref, scf, vector and x86vector ops. No buffer is allocated
+    on the heap.
+
+    Example: test/Conversion/convert-moe-to-cpu.mlir
+  }];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
+    "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
+    "::mlir::vector::VectorDialect"];
+}
 
 //===----------------------------------------------------------------------===//
 // Reduction: for moe-reduce

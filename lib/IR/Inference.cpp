@@ -73,7 +73,13 @@ LogicalResult RouteOp::inferReturnTypes(MLIRContext *context, OptionalLoc loc,
                              "ROUTE-2: k must be in [1, E] and E static; "
                              "k = ",
                              k, ", logits are ", logits);
-  auto gateType = adaptor.getGateType().value_or(Float32Type::get(context));
+  // While an op is parsed, what its attribute dictionary says is not yet among
+  // its properties.
+  TypeAttr gateAttr = adaptor.getGateTypeAttr();
+  if (DictionaryAttr attributes = adaptor.getAttributes(); !gateAttr)
+    gateAttr = attributes ? attributes.getAs<TypeAttr>("gate_type") : gateAttr;
+  Type gateType =
+      gateAttr ? gateAttr.getValue() : Type(Float32Type::get(context));
   if (!gateType.isF32() && !gateType.isBF16() && !gateType.isF16())
     return emitOptionalError(
         loc, "ROUTE-13: gate_type must be f32, bf16 or f16, got ", gateType);

@@ -3,6 +3,7 @@
 #include "moe/Pipelines/RegisterAll.h"
 #include "moe/IR/MoE.h"
 #include "moe/Passes.h"
+#include "moe/Transforms/BufferizableOpInterfaceImpl.h"
 
 using namespace mlir;
 
@@ -10,5 +11,6 @@ void moe::registerAllMoEPasses() { registerMoEPasses(); }
 
 void moe::registerAllMoE(DialectRegistry &registry) {
   registry.insert<MoEDialect>();
+  registerBufferizableOpInterfaceExternalModels(registry);
   registerAllMoEPasses();
 }
