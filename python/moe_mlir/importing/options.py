@@ -1,0 +1,172 @@
+"""The options of ``moe.route``, checked once for every front end."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Sequence
+from typing import Any
+
+SCORES = ("softmax", "sigmoid", "sqrtsoftplus", "identity")
+
+ACTIVATIONS = ("silu", "gelu", "gelu_tanh", "relu", "relu2", "clamped_swiglu")
+
+#: ``cap`` in a marker when the user gives none.
+NO_CAP = -1
+
+
+def check_choice(where: str, name: str, value: str, allowed: Sequence[str]) -> None:
+    """Raises ValueError unless ``value`` is one of ``allowed``."""
+    if value not in allowed:
+        raise ValueError(
+            f"moe {where}: {name} must be one of {', '.join(allowed)}; got {value!r}"
+        )
+
+
+def check_weights(given: Collection[str], activation: str) -> None:
+    """Raises ValueError unless the first layer's weights are a known combination."""
+    first = tuple(name for name in ("gate_up", "gate", "up") if name in given)
+    if first not in (("gate_up",), ("gate", "up"), ("up",)):
+        raise ValueError(
+            "moe experts: give gate_up alone, gate and up, or up alone (experts "
+            f"without gating); got {', '.join(first) or 'none of them'}"
+        )
+    if activation == "clamped_swiglu" and first == ("up",):
+        raise ValueError("moe experts: activation 'clamped_swiglu' needs gate and up")
+    allowed = {f"{name}_bias" for name in (*first, "down")}
+    for name in sorted(given):
+        if name.endswith("_bias") and name not in allowed:
+            raise ValueError(
+                f"moe experts: {name} is given, but {name.removesuffix('_bias')} is not"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class RouteOptions:
+    """Attributes of a ``route`` marker, by their names in the marker."""
+
+    k: int
+    scope: str
+    score: str
+    normalize: str
+    scale: float
+    eps: float
+    norm_min: float
+    n_group: int
+    topk_group: int
+    group_score: str
+    floor: int
+    cap: int
+    rank_logits: bool
+    layer: str
+
+    @classmethod
+    def make(
+        cls,
+        k: int,
+        *,
+        experts: int,
+        rank: int,
+        scope: str,
+        score: str,
+        normalize: str,
+        groups: tuple[int, int, str] | None,
+        floor: int,
+        cap: int | None,
+        scale: float,
+        eps: float,
+        norm_min: float,
+        rank_logits: bool,
+        layer: str,
+    ) -> RouteOptions:
+        """Checks options against the routing contract.
+
+        Args:
+            experts: E, the last dimension of the logits.
+            rank: Rank of the logits.
+
+        Raises:
+            ValueError: Says which rule is broken.
+        """
+        check_choice("route", "scope", scope, ("token", "sequence"))
+        check_choice("route", "score", score, SCORES)
+        check_choice("route", "normalize", normalize, ("none", "sum", "softmax"))
+        n_group, topk_group, group_score = (
+            groups if groups is not None else (1, 1, "max")
+        )
+        check_choice("route", "group score", group_score, ("max", "top2_sum"))
+        problem = (
+            _shape_problem(rank, scope)
+            or _group_problem(experts, n_group, topk_group, group_score)
+            or _count_problem(k, experts // n_group * topk_group, floor, cap)
+            or _meaning_problem(scope, score, normalize, rank_logits)
+        )
+        if problem:
+            raise ValueError(f"moe route: {problem}")
+        return cls(
+            k=int(k),
+            scope=scope,
+            score=score,
+            normalize=normalize,
+            scale=float(scale),
+            eps=float(eps),
+            norm_min=float(norm_min),
+            n_group=int(n_group),
+            topk_group=int(topk_group),
+            group_score=group_score,
+            floor=int(floor),
+            cap=NO_CAP if cap is None else int(cap),
+            rank_logits=bool(rank_logits),
+            layer=layer,
+        )
+
+    def attributes(self) -> dict[str, Any]:
+        """The options as a dictionary, in marker order."""
+        return dataclasses.asdict(self)
+
+
+def _shape_problem(rank: int, scope: str) -> str | None:
+    if rank not in (2, 3):
+        return f"logits must be [S, T, E] or [T, E], got rank {rank}"
+    if rank == 2 and scope != "token":
+        return (
+            "logits [T, E] say nothing about sequences; scope 'sequence' needs "
+            "[S, T, E]"
+        )
+    return None
+
+
+def _group_problem(
+    experts: int, n_group: int, topk_group: int, group_score: str
+) -> str | None:
+    if n_group < 1 or experts % n_group:
+        return f"{n_group} groups do not divide {experts} experts"
+    if not 1 <= topk_group <= n_group:
+        return f"cannot keep {topk_group} of {n_group} groups"
+    if n_group > 1 and group_score == "top2_sum" and experts // n_group < 2:
+        return "group score 'top2_sum' needs at least two experts per group"
+    return None
+
+
+def _count_problem(k: int, candidates: int, floor: int, cap: int | None) -> str | None:
+    if not 1 <= k <= candidates:
+        return f"k must be from 1 to {candidates} (candidates per token), got {k}"
+    if not 0 <= floor <= k:
+        return f"floor must be from 0 to k = {k}, got {floor}"
+    if cap is not None and not k <= cap <= candidates:
+        return f"cap must be from k = {k} to {candidates}, got {cap}"
+    return None
+
+
+def _meaning_problem(
+    scope: str, score: str, normalize: str, rank_logits: bool
+) -> str | None:
+    if normalize == "sum" and score == "identity":
+        return "normalize 'sum' has no meaning for score 'identity'"
+    if normalize == "softmax" and score not in ("softmax", "identity"):
+        return "normalize 'softmax' needs score 'softmax' or 'identity'"
+    if scope == "sequence" and score == "identity" and not rank_logits:
+        return (
+            "raw logits of different tokens are not comparable; use another score, "
+            "or pass rank_logits=True if yours are"
+        )
+    return None

@@ -1,0 +1,238 @@
+"""The user API: an MoE layer written with these functions runs under plain XLA, trains,
+and imports."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from moe_mlir.importing.options import RouteOptions
+from moe_mlir.jax import layers, rule
+from moe_mlir.jax.plan import RoutePlan, dense_of_plan, row_experts
+
+_PLAN_FIELDS = RoutePlan._fields
+
+
+def route(
+    logits: jax.Array,
+    k: int,
+    *,
+    scope: str = "token",
+    score: str = "softmax",
+    normalize: str = "none",
+    choice_bias: jax.Array | None = None,
+    groups: tuple[int, int, str] | None = None,
+    floor: int = 0,
+    cap: int | None = None,
+    scale: float = 1.0,
+    eps: float = 0.0,
+    norm_min: float = 0.0,
+    valid: jax.Array | None = None,
+    rank_logits: bool = False,
+    layer: str = "",
+) -> RoutePlan:
+    """Chooses experts for tokens.
+
+    Args:
+        logits: ``[S, T, E]`` f32, bf16 or f16; ``[T, E]`` with token scope.
+        k: Experts per token on average.
+        scope: ``"token"`` gives each valid token its ``k`` best experts;
+            ``"sequence"`` gives each sequence its ``k * (valid tokens)`` best pairs.
+        score: ``"softmax" | "sigmoid" | "sqrtsoftplus" | "identity"``.
+        normalize: ``"none"``, ``"sum"`` (over a token's pairs) or ``"softmax"`` (over
+            a token's chosen logits).
+        choice_bias: ``[E]`` f32, added to the score for the choice only.
+        groups: ``(n_group, topk_group, "max" | "top2_sum")``: only the best
+            ``topk_group`` of ``n_group`` groups of experts are candidates.
+        floor: Sequence scope: each valid token gets at least so many experts.
+        cap: Sequence scope: and at most so many.
+        scale: Factor of every gate.
+        eps, norm_min: ``normalize="sum"`` divides by ``max(sum + eps, norm_min)``.
+        valid: ``[S, T]`` bool; false marks padding.
+        rank_logits: Allows sequence scope with ``score="identity"``.
+        layer: Name of the layer, by which passes choose it.
+
+    Returns:
+        The plan. Gradients flow through ``gates`` only; the choice is held fixed.
+
+    Raises:
+        ValueError: An option or a shape breaks the routing contract.
+    """
+    options = RouteOptions.make(
+        k,
+        experts=logits.shape[-1],
+        rank=logits.ndim,
+        scope=scope,
+        score=score,
+        normalize=normalize,
+        groups=groups,
+        floor=floor,
+        cap=cap,
+        scale=scale,
+        eps=eps,
+        norm_min=norm_min,
+        rank_logits=rank_logits,
+        layer=layer,
+    )
+    return _route(options, logits, choice_bias, valid)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _route(
+    options: RouteOptions,
+    logits: jax.Array,
+    choice_bias: jax.Array | None,
+    valid: jax.Array | None,
+) -> RoutePlan:
+    operands = {"logits": logits, "choice_bias": choice_bias, "valid": valid}
+    given = {name: value for name, value in operands.items() if value is not None}
+
+    def decomposition(*values: jax.Array, **attributes: Any) -> RoutePlan:
+        del attributes  # they are `options`, for the compiler
+        named = dict(zip(given, values, strict=True))
+        return rule.evaluate(
+            named["logits"], named.get("choice_bias"), named.get("valid"), options
+        )
+
+    marked = lax.composite(decomposition, name="moe.route", version=1)
+    return marked(*given.values(), operands=tuple(given), **options.attributes())
+
+
+def _route_forward(options: RouteOptions, logits: Any, choice_bias: Any, valid: Any):  # type: ignore[no-untyped-def]
+    plan = _route(options, logits, choice_bias, valid)
+    return plan, (logits, plan.expert_offsets, plan.row_token)
+
+
+def _route_backward(options: RouteOptions, saved: Any, cotangent: RoutePlan):  # type: ignore[no-untyped-def]
+    logits, expert_offsets, row_token = saved
+    count, experts = logits.size // logits.shape[-1], logits.shape[-1]
+    live = row_token >= 0
+    chosen = dense_of_plan(expert_offsets, row_token, live, (count, experts))
+    token = jnp.where(live, row_token, 0)
+    expert = jnp.where(live, row_experts(expert_offsets, row_token.shape[0]), 0)
+
+    def gates_of(values: jax.Array) -> jax.Array:
+        flat = values.astype(jnp.float32).reshape(count, experts)
+        dense = rule.dense_gates(flat, chosen, options)
+        return jnp.where(live, dense[token, expert], 0.0)
+
+    (gradient,) = jax.vjp(gates_of, logits)[1](cotangent.gates)
+    return gradient, None, None
+
+
+_route.defvjp(_route_forward, _route_backward)
+
+
+def experts(
+    x: jax.Array,
+    plan: RoutePlan,
+    *,
+    down: jax.Array,
+    gate_up: jax.Array | None = None,
+    gate: jax.Array | None = None,
+    up: jax.Array | None = None,
+    gate_up_bias: jax.Array | None = None,
+    gate_bias: jax.Array | None = None,
+    up_bias: jax.Array | None = None,
+    down_bias: jax.Array | None = None,
+    activation: str = "silu",
+    layout: str = "kn",
+    arrangement: str = "concat",
+    limit: float = 7.0,
+    alpha: float = 1.702,
+    gate_on: str = "output",
+) -> jax.Array:
+    """Sends each row of a plan through its expert and combines the results per token.
+
+    Args:
+        x: ``[S, T, H]``.
+        plan: The plan of the same S sequences of T tokens.
+        down: ``[E, I, H]`` with layout ``"kn"``, ``[E, H, I]`` with ``"nk"``.
+        gate_up: ``[E, H, 2I]`` / ``[E, 2I, H]``: gate and up in one array.
+        gate, up: ``[E, H, I]`` / ``[E, I, H]`` each; ``up`` alone for experts without
+            gating.
+        gate_up_bias, gate_bias, up_bias, down_bias: ``[E, 2I]``, ``[E, I]``,
+            ``[E, I]``, ``[E, H]``.
+        activation: One of ``silu gelu gelu_tanh relu relu2 clamped_swiglu``; the last
+            is ``(u + 1) * g * sigmoid(alpha * g)`` with ``g <= limit`` and
+            ``-limit <= u <= limit``.
+        layout: ``"kn"`` (input features first) or ``"nk"``.
+        arrangement: ``"concat"`` or ``"interleaved"``: how ``gate_up`` holds the two.
+        gate_on: ``"output"`` weights an expert's result, ``"input"`` its input row.
+
+    Returns:
+        ``[S, T, H]`` in the type of ``x``; a token without an expert is zero.
+    """
+    if x.ndim != 3:
+        raise ValueError(f"moe experts: x must be [S, T, H], got {x.shape}")
+    weights = {
+        "gate_up": gate_up,
+        "gate": gate,
+        "up": up,
+        "down": down,
+        "gate_up_bias": gate_up_bias,
+        "gate_bias": gate_bias,
+        "up_bias": up_bias,
+        "down_bias": down_bias,
+    }
+    attributes = layers.ExpertOptions(
+        activation, layout, arrangement, float(limit), float(alpha), gate_on
+    )
+    present = {name: value for name, value in weights.items() if value is not None}
+    attributes.check(present)
+    return _experts(attributes, tuple(present), x, plan, tuple(present.values()))
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _experts(
+    options: layers.ExpertOptions,
+    names: tuple[str, ...],
+    x: jax.Array,
+    plan: RoutePlan,
+    weights: tuple[jax.Array, ...],
+) -> jax.Array:
+    def decomposition(*values: jax.Array, **attributes: Any) -> jax.Array:
+        del attributes  # they are `options`, for the compiler
+        return layers.evaluate(
+            options,
+            values[0],
+            RoutePlan(*values[1:6]),
+            dict(zip(names, values[6:], strict=True)),
+        )
+
+    marked = lax.composite(decomposition, name="moe.experts", version=1)
+    return marked(
+        x,
+        *plan,
+        *weights,
+        operands=("x", *_PLAN_FIELDS, *names),
+        **options.attributes(),
+    )
+
+
+def _experts_forward(options, names, x, plan, weights):  # type: ignore[no-untyped-def]
+    return _experts(options, names, x, plan, weights), (x, plan, weights)
+
+
+def _experts_backward(options, names, saved, cotangent):  # type: ignore[no-untyped-def]
+    x, plan, weights = saved
+
+    def forward(x, gates, weights):  # type: ignore[no-untyped-def]
+        return layers.evaluate(
+            options,
+            x,
+            plan._replace(gates=gates),
+            dict(zip(names, weights, strict=True)),
+        )
+
+    _, pull_back = jax.vjp(forward, x, plan.gates, weights)
+    x_gradient, gates_gradient, weight_gradients = pull_back(cotangent)
+    plan_gradient = RoutePlan(None, None, None, None, gates_gradient)  # type: ignore[arg-type]
+    return x_gradient, plan_gradient, weight_gradients
+
+
+_experts.defvjp(_experts_forward, _experts_backward)

@@ -1,0 +1,184 @@
+"""Rewrites of an exported program that prepare it for torch-mlir."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.export import ExportedProgram
+from torch.export.graph_signature import InputKind, InputSpec
+from torch.fx import Node
+
+from moe_mlir.importing.imported import ImportRefused
+
+_aten = torch.ops.aten
+
+
+def prepare(program: ExportedProgram) -> dict[str, torch.Tensor]:
+    """Applies all rewrites in place.
+
+    Returns:
+        The weights by name, in the order of the arguments that now carry them.
+    """
+    _drop_clones(program)
+    _drop_view_round_trips(program)
+    _spell_merging_views(program)
+    _strengthen_topk(program)
+    program.graph.eliminate_dead_code()
+    _name_results(program)
+    return _weights_to_arguments(program)
+
+
+def marker_nodes(program: ExportedProgram, name: str) -> list[Node]:
+    """Calls of ``torch.ops.moe.<name>`` in graph order."""
+    target = getattr(torch.ops.moe, name).default
+    return [node for node in program.graph.nodes if node.target is target]
+
+
+def name_layers(program: ExportedProgram) -> list[str]:
+    """Fills in the ``layer`` of each route call that has none; returns all names.
+
+    The name is the path of the module that made the call, "moe" for the root. A
+    second call of the same module gets ".1", and so on.
+    """
+    arguments = torch.ops.moe.route.default._schema.arguments  # noqa: SLF001
+    position = next(i for i, a in enumerate(arguments) if a.name == "layer")
+    taken: set[str] = set()
+    names = []
+    for node in marker_nodes(program, "route"):
+        name = node.args[position]
+        if not name:
+            stack = list(node.meta.get("nn_module_stack", {}).values())
+            base = (stack[-1][0] if stack else "") or "moe"
+            name, count = base, 0
+            while name in taken:
+                count += 1
+                name = f"{base}.{count}"
+            node.update_arg(position, name)
+        taken.add(name)
+        names.append(name)
+    return names
+
+
+def _shape(node: Any) -> list[Any]:
+    return list(node.meta["val"].shape)
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Equality of two dimensions that holds for every input."""
+    return str(a) == str(b)
+
+
+def _drop_clones(program: ExportedProgram) -> None:
+    """A copy of a value is the value: the exported graph is functional."""
+    for node in program.graph.nodes:
+        if node.target is _aten.clone.default:
+            node.replace_all_uses_with(node.args[0])
+
+
+def _drop_view_round_trips(program: ExportedProgram) -> None:
+    """``view(view(x, ...), shape of x)`` is ``x``: a block that flattens and restores.
+
+    What is removed here is what would hide the sequence axis from the experts.
+    """
+    for node in program.graph.nodes:
+        if node.target is not _aten.view.default:
+            continue
+        source = node.args[0]
+        while source.target is _aten.view.default:
+            source = source.args[0]
+            old, new = _shape(source), _shape(node)
+            if len(old) == len(new) and all(map(_same, old, new)):
+                node.replace_all_uses_with(source)
+                break
+
+
+def _spell_merging_views(program: ExportedProgram) -> None:
+    """``aten.view`` that merges dynamic dimensions becomes ``aten.flatten.using_ints``.
+
+    torch-mlir lowers ``[?,?,16] -> [?,16]`` spelled as a view to a ``tensor.cast`` that
+    claims a static size it does not have, and then reads the wrong memory.
+    """
+    for node in program.graph.nodes:
+        if node.target is not _aten.view.default:
+            continue
+        old, new = _shape(node.args[0]), _shape(node)
+        shorter = min(len(old), len(new))
+        head = 0
+        while head < shorter and _same(old[head], new[head]):
+            head += 1
+        tail = 0
+        while tail < shorter - head and _same(old[-1 - tail], new[-1 - tail]):
+            tail += 1
+        merged = old[head : len(old) - tail]
+        dynamic = sum(isinstance(size, torch.SymInt) for size in merged)
+        if len(new) - head - tail == 1 and len(merged) > 1 and dynamic > 1:
+            node.target = _aten.flatten.using_ints
+            node.args = (node.args[0], head, len(old) - tail - 1)
+
+
+def _strengthen_topk(program: ExportedProgram) -> None:
+    """``topk(sorted=False)`` becomes ``sorted=True``, one of the orders it allows.
+
+    torch-mlir converts only that one.
+    """
+    for node in program.graph.nodes:
+        if node.target is _aten.topk.default and len(node.args) > 4:
+            node.args = (*node.args[:4], True)
+
+
+def _name_results(program: ExportedProgram) -> None:
+    """The signature refers to results by name; rewrites have replaced some of them."""
+    (output,) = (node for node in program.graph.nodes if node.op == "output")
+    specs = program.graph_signature.output_specs
+    for spec, value in zip(specs, output.args[0], strict=True):
+        if isinstance(value, Node):
+            spec.arg.name = value.name
+
+
+def _weights_to_arguments(program: ExportedProgram) -> dict[str, torch.Tensor]:
+    """Parameters and buffers become plain inputs behind the real ones.
+
+    Done by editing the export's signature, so that no value is read. Unused ones are
+    dropped.
+    """
+    signature = program.graph_signature
+    written = set(signature.buffers_to_mutate.values())
+    nodes = {n.name: n for n in program.graph.nodes if n.op == "placeholder"}
+    inputs, lifted, weights = [], [], {}
+    for spec in signature.input_specs:
+        if spec.kind is InputKind.USER_INPUT:
+            inputs.append(spec)
+            continue
+        if spec.kind not in (
+            InputKind.PARAMETER,
+            InputKind.BUFFER,
+            InputKind.CONSTANT_TENSOR,
+        ):
+            raise ImportRefused(
+                f"the module uses an input of kind {spec.kind.name} "
+                f"({spec.target}), which cannot be imported"
+            )
+        if spec.target in written:
+            raise ImportRefused(
+                f"the module writes its buffer '{spec.target}' in forward; a compiled "
+                "model is a pure function: call .eval(), or keep the state outside"
+            )
+        node = nodes[spec.arg.name]
+        if not node.users:
+            program.graph.erase_node(node)
+            continue
+        lifted.append(InputSpec(InputKind.USER_INPUT, spec.arg, None))
+        weights[str(spec.target)] = _value(program, str(spec.target))
+    signature.input_specs[:] = inputs + lifted
+    return weights
+
+
+def _value(program: ExportedProgram, name: str) -> torch.Tensor:
+    """The tensor itself, not a copy; non-persistent buffers are among the constants."""
+    value = program.state_dict.get(name)
+    if value is None:
+        value = program.constants.get(name)
+    if not isinstance(value, torch.Tensor):
+        raise ImportRefused(f"the export holds no value for weight '{name}'")
+    return value.detach()

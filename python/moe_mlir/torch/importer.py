@@ -1,0 +1,206 @@
+"""``from_torch``: a PyTorch module with MoE layers to MLIR text."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+
+from moe_mlir.importing.allowlist import check_module
+from moe_mlir.importing.imported import Imported, ImportRefused
+from moe_mlir.importing.printing import print_generic
+from moe_mlir.importing.report import make_report
+from moe_mlir.torch import graph
+from moe_mlir.torch.adapters import MoEBlock, adapted, evaluation_mode, find_blocks
+from moe_mlir.torch.routers import KNOWN_ROUTERS, RouterSpec
+from moe_mlir.torch.selfcheck import choose_spec
+
+_PACKAGES = ("torch", "torch-mlir", "transformers")
+
+
+def import_torch(
+    module: nn.Module,
+    example_inputs: Sequence[Any],
+    *,
+    dynamic_shapes: Any = None,
+    name: str | None = None,
+) -> Imported:
+    """Imports a module.
+
+    Args:
+        module: A module with MoE layers: blocks of transformers whose router is known,
+            or layers written with ``moe_mlir.torch.route`` and ``experts``. It is
+            exported in evaluation mode and left as it was.
+        example_inputs: Positional inputs of ``module``; only their shapes matter.
+        dynamic_shapes: As in ``torch.export.export``. None makes batch and tokens of
+            each ``[S, T, H]`` input dynamic; ``{}`` keeps every size.
+        name: Name of the model; the module's class by default.
+
+    Raises:
+        ImportRefused: The module has no MoE layer, or something in it is not
+            understood.
+    """
+    inputs = tuple(example_inputs)
+    if dynamic_shapes is None:
+        inputs, dynamic_shapes = _default_dynamic_shapes(inputs)
+    with evaluation_mode(module), contextlib.ExitStack() as undo:
+        blocks = find_blocks(module)
+        specs = [choose_spec(block) for block in blocks]
+        for block, spec in zip(blocks, specs, strict=True):
+            undo.enter_context(adapted(block, spec))
+        program = _export(module, inputs, dynamic_shapes)
+    return _lower(module, program, blocks, specs, dynamic_shapes, name)
+
+
+def _default_dynamic_shapes(inputs: tuple[Any, ...]) -> tuple[tuple[Any, ...], Any]:
+    """Batch and tokens of each ``[S, T, H]`` input dynamic.
+
+    An export would fix sizes 0 and 1 of the example for good, so such examples are
+    enlarged first.
+    """
+    batch, tokens = Dim("batch", min=1), Dim("tokens", min=1)
+    shapes: list[Any] = []
+    enlarged: list[Any] = []
+    for value in inputs:
+        if isinstance(value, Tensor) and value.dim() == 3:
+            sizes = (max(value.shape[0], 2), max(value.shape[1], 2), value.shape[2])
+            if sizes != tuple(value.shape):
+                value = value.new_zeros(sizes)
+            shapes.append({0: batch, 1: tokens})
+        else:
+            shapes.append(None)
+        enlarged.append(value)
+    return tuple(enlarged), tuple(shapes)
+
+
+def _export(
+    module: nn.Module, inputs: tuple[Any, ...], dynamic_shapes: Any
+) -> ExportedProgram:
+    # torch-mlir lives in the extra [torch]; the user API of this package does without.
+    from torch_mlir import fx
+
+    try:
+        with warnings.catch_warnings():
+            # torch.export warns about its own internals.
+            warnings.simplefilter("ignore", FutureWarning)
+            program = torch.export.export(
+                module, inputs, dynamic_shapes=dynamic_shapes or None, strict=False
+            )
+            return program.run_decompositions(fx.get_decomposition_table())
+    except ImportRefused:
+        raise
+    except Exception as error:  # torch.export has no common base class
+        raise ImportRefused(
+            f"torch.export fails on {type(module).__name__}: {error}"
+        ) from error
+
+
+def _lower(
+    module: nn.Module,
+    program: ExportedProgram,
+    blocks: list[MoEBlock],
+    specs: list[RouterSpec],
+    dynamic_shapes: Any,
+    name: str | None,
+) -> Imported:
+    from torch_mlir import ir
+
+    from moe_mlir.torch.lowering import lower
+
+    layers = graph.name_layers(program)
+    if not layers and not graph.marker_nodes(program, "plan_from_choice"):
+        raise ImportRefused(
+            f"{type(module).__name__} has no MoE layer: found no "
+            f"moe_mlir.torch.route, and no block with a router among "
+            f"{', '.join(KNOWN_ROUTERS)}"
+        )
+    dims = _dynamic_dims(program, dynamic_shapes)
+    signature = _signature(program)
+    weights = graph.prepare(program)
+    lowered, markers = lower(program, list(weights))
+    residual = check_module(lowered)
+    known = {b.name: (b, s) for b, s in zip(blocks, specs, strict=True)}
+    report = make_report(
+        frontend="torch",
+        module=lowered,
+        name=name or type(module).__name__,
+        packages=_PACKAGES,
+        layers=[_layer(layer, known.get(layer)) for layer in layers],
+        inputs=signature[0],
+        outputs=signature[1],
+        dynamic_dims=dims,
+        residual=residual,
+        markers=markers,
+    )
+    return Imported(print_generic(ir, lowered), weights, report)
+
+
+def _layer(name: str, known: tuple[MoEBlock, RouterSpec] | None) -> dict[str, Any]:
+    if known is None:
+        return {"name": name, "status": "raised", "why": "calls moe_mlir.torch.route"}
+    block, spec = known
+    return {
+        "name": name,
+        "status": "raised",
+        "why": "equal to the original on random inputs",
+        "block": type(block.block).__name__,
+        "router": type(block.router).__name__,
+        "recipe": spec.recipe,
+    }
+
+
+def _describe(name: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, Tensor):
+        raise ImportRefused(
+            f"'{name}' is a {type(value).__name__}; inputs and results of an imported "
+            "module are tensors"
+        )
+    return {
+        "name": name,
+        "shape": [int(s) if isinstance(s, int) else None for s in value.shape],
+        "dtype": str(value.dtype).removeprefix("torch."),
+    }
+
+
+def _signature(
+    program: ExportedProgram,
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    user = set(program.graph_signature.user_inputs)
+    nodes = [n for n in program.graph.nodes if n.op == "placeholder" and n.name in user]
+    inputs = [_describe(n.name, n.meta.get("val")) for n in nodes]
+    (output,) = (n for n in program.graph.nodes if n.op == "output")
+    results = [getattr(v, "meta", {}).get("val") for v in output.args[0]]
+    return inputs, [_describe(f"output{i}", v) for i, v in enumerate(results)]
+
+
+def _dynamic_dims(
+    program: ExportedProgram, dynamic_shapes: Any
+) -> list[dict[str, Any]]:
+    """Compares requested with obtained dynamic dimensions of positional inputs."""
+    user = set(program.graph_signature.user_inputs)
+    nodes = [n for n in program.graph.nodes if n.op == "placeholder" and n.name in user]
+    if isinstance(dynamic_shapes, dict):
+        requested = list(dynamic_shapes.values())
+    else:
+        requested = list(dynamic_shapes or ())
+    found = []
+    for node, dims in zip(nodes, requested, strict=False):
+        items = dims.items() if isinstance(dims, dict) else enumerate(dims or ())
+        for dim, wanted in items:
+            if wanted is None or isinstance(wanted, int):
+                continue
+            size = node.meta["val"].shape[dim]
+            found.append(
+                {
+                    "input": node.name,
+                    "dim": dim,
+                    "requested": getattr(wanted, "__name__", str(wanted)),
+                    "obtained": "dynamic" if isinstance(size, torch.SymInt) else size,
+                }
+            )
+    return found

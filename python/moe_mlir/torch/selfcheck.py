@@ -1,0 +1,165 @@
+"""Does an adapted block compute what the original computes? Decided by running both."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from moe_mlir.importing.imported import ImportRefused
+from moe_mlir.torch.adapters import MoEBlock, adapted
+from moe_mlir.torch.gates import row_experts
+from moe_mlir.torch.plan import RoutePlan
+from moe_mlir.torch.routers import KNOWN_ROUTERS, RouterSpec, candidate_specs
+
+_SEEDS = (0, 1, 2)
+_SEQUENCES, _TOKENS = 2, 12
+
+#: Largest accepted difference relative to the largest value, by type: a few roundings
+#: of the original's own intermediate results.
+_TOLERANCE = {torch.float32: 2e-5, torch.bfloat16: 4e-2, torch.float16: 5e-3}
+
+
+def choose_spec(block: MoEBlock) -> RouterSpec:
+    """The recipe that reproduces the block's router, proven on random inputs.
+
+    Raises:
+        ImportRefused: None does, or the block as a whole differs.
+    """
+    reasons = []
+    for spec in candidate_specs(block.router):
+        reason = _router_difference(block, spec)
+        if reason is None:
+            reason = _block_difference(block, spec)
+        if reason is None:
+            return spec
+        reasons.append(f"{spec.recipe}: {reason}")
+    raise ImportRefused(
+        f"layer '{block.name}': router class {type(block.router).__name__} does not "
+        "compute what any supported router computes"
+        + (f" ({'; '.join(reasons)})" if reasons else "")
+        + f"; supported: {', '.join(KNOWN_ROUTERS)}. Write the layer with "
+        "moe_mlir.torch.route and moe_mlir.torch.experts"
+    )
+
+
+def _random_state(
+    module: nn.Module, dtype: torch.dtype | None, seed: int
+) -> dict[str, Tensor]:
+    """Random values for all floating-point parameters and buffers of ``module``."""
+    generator = torch.Generator().manual_seed(seed)
+    state = {}
+    for name, value in (*module.named_parameters(), *module.named_buffers()):
+        if value.is_floating_point():
+            fan_in = value.shape[-1] if value.dim() > 1 else 1
+            values = torch.randn(value.shape, generator=generator) / fan_in**0.5
+            state[name] = values.to(value.device, dtype or value.dtype)
+    return state
+
+
+def _router_difference(block: MoEBlock, spec: RouterSpec) -> str | None:
+    """Compares routers with random weights, in f32 and in the router's own type."""
+    own = next(block.router.parameters()).dtype
+    width = block.experts.gate_up_proj.shape[-1]
+    for dtype in dict.fromkeys((torch.float32, own)):
+        for seed in _SEEDS:
+            state = _random_state(block.router, dtype, seed)
+            generator = torch.Generator().manual_seed(seed + 100)
+            hidden = torch.randn(_SEQUENCES * _TOKENS, width, generator=generator)
+            device = next(block.router.parameters()).device
+            hidden = hidden.to(device, dtype) * 2
+            try:
+                original = functional_call(block.router, state, (hidden,))
+            except Exception as error:  # whatever an unknown router raises
+                return f"it fails on [tokens, {width}] input: {error}"
+            with adapted(block, spec):
+                # What the block's hook would note.
+                adapter: Any = block.router.forward
+                adapter.sequences_tokens = (_SEQUENCES, _TOKENS)
+                ours = functional_call(block.router, state, (hidden,))
+            reason = _compare_routing(original, ours, _TOLERANCE[dtype])
+            if reason:
+                return reason
+    return None
+
+
+def _compare_routing(original: Any, ours: Any, tolerance: float) -> str | None:
+    if not isinstance(original, tuple) or len(original) != 3:
+        return "it does not return (logits, weights, index)"
+    logits, weights, index = original
+    if not isinstance(index, Tensor) or index.is_floating_point():
+        return "its third result is not an index tensor"
+    our_logits, gates, carried = ours
+    if weights.dtype != gates.dtype:
+        return f"its weights are {weights.dtype}, ours {gates.dtype}"
+    if not torch.allclose(logits, our_logits, rtol=tolerance, atol=tolerance):
+        return "its logits differ"
+    want = _dense(index, weights, logits.shape[-1])
+    have = _dense_of_plan(carried.plan._replace(gates=gates), *logits.shape)
+    if index.shape[-1] != carried.plan.row_token.shape[0] // index.shape[0]:
+        return "it chooses another number of experts"
+    differing = ((want != 0) != (have != 0)).any(-1)
+    # Equal keys may be ordered either way: then the weights, sorted, still agree.
+    same_weights = torch.allclose(
+        want.sort(-1).values, have.sort(-1).values, rtol=tolerance, atol=tolerance
+    )
+    if not same_weights or differing.float().mean() > 0.25:
+        return "it chooses or weights experts differently"
+    settled = ~differing
+    if not torch.allclose(want[settled], have[settled], rtol=tolerance, atol=tolerance):
+        return "it weights experts differently"
+    return None
+
+
+def _dense(index: Tensor, weights: Tensor, experts: int) -> Tensor:
+    """``[T, E]`` weights, zero where an expert is not chosen."""
+    empty = weights.new_zeros((index.shape[0], experts), dtype=torch.float32)
+    return empty.scatter(-1, index, weights.float())
+
+
+def _dense_of_plan(plan: RoutePlan, tokens: int, experts: int) -> Tensor:
+    live = int(plan.expert_offsets[-1])
+    dense = plan.gates.new_zeros((tokens, experts), dtype=torch.float32)
+    token = plan.row_token[:live].long()
+    dense[token, row_experts(plan.expert_offsets, live)] = plan.gates[:live].float()
+    return dense
+
+
+def _block_difference(block: MoEBlock, spec: RouterSpec) -> str | None:
+    """Compares whole blocks: random router weights, the experts' own weights.
+
+    Experts whose own weights say nothing (all zero, not finite) get random ones.
+    """
+    router_path = next(
+        name for name, child in block.block.named_children() if child is block.router
+    )
+    experts = block.experts
+    dtype, device = experts.down_proj.dtype, experts.down_proj.device
+    width = experts.gate_up_proj.shape[-1]
+    for seed in _SEEDS[:2]:
+        state = {
+            f"{router_path}.{name}": value
+            for name, value in _random_state(block.router, None, seed).items()
+        }
+        generator = torch.Generator().manual_seed(seed + 200)
+        x = torch.randn(2, 3, width, generator=generator).to(device, dtype)
+
+        def run(state: dict[str, Tensor] = state, x: Tensor = x) -> Tensor:
+            y = functional_call(block.block, state, (x,))
+            return y[0] if isinstance(y, tuple) else y
+
+        original = run()
+        if not original.isfinite().all() or not original.any():
+            state.update(_random_state(block.block, None, seed))
+            original = run()
+        with adapted(block, spec):
+            ours = run()
+        scale = original.abs().max().item()
+        error = (original - ours).abs().max().item()
+        if not error <= _TOLERANCE[dtype] * scale:
+            return (
+                f"the block's output differs by {error:.2g} (largest value {scale:.2g})"
+            )
+    return None
