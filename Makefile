@@ -11,6 +11,9 @@ PYTHON_BIN := $(abspath $(VENV))/bin/python
 # An environment that the caller names is checked, never changed.
 VENV_MODE := $(if $(filter file default,$(origin VENV)),own,existing)
 NINJA := ninja -C $(BUILD) $(addprefix -j,$(JOBS))
+# The same relative paths in every build folder, so that they share results.
+export CCACHE_BASEDIR := $(CURDIR)
+export CCACHE_NOHASHDIR := 1
 export PYTHONPATH := $(abspath $(BUILD))/python$(addprefix :,$(PYTHONPATH))
 
 .DEFAULT_GOAL := help

@@ -15,7 +15,7 @@ from source_files import CXX, report, source_files
 from tablegen_records import Record, place, records
 
 DIALECT = "moe/IR/MoEIdxOps.td"
-DEFINITION = re.compile(r"^\s*- ([A-Z][A-Z0-9_]*)-(\d+):", re.MULTILINE)
+DEFINITION = re.compile(r"^\s*- ([A-Z][A-Z0-9_-]*)-(\d+):", re.MULTILINE)
 
 
 def check_texts(record: Record) -> list[str]:
@@ -69,7 +69,7 @@ def labels_in_tests(root: pathlib.Path, prefixes: set[str]) -> set[str]:
 def label_pattern(prefixes: set[str]) -> re.Pattern[str]:
     """Matches a whole label with one of the prefixes."""
     names = "|".join(sorted(prefixes)) or "(?!)"
-    return re.compile(rf"\b(?:{names})-\d+\b")
+    return re.compile(rf"(?<![\w-])(?:{names})-\d+\b")
 
 
 def check(root: pathlib.Path) -> list[str]:

@@ -145,6 +145,11 @@ BAD = [
     ),
     (
         check_ops,
+        {"lib/IR/Verification.cpp": "// ROUTE-1 IDX-ROUTE-2\n"},
+        "ROUTE-2 stands beside",
+    ),
+    (
+        check_ops,
         {"lib/IR/Verification.cpp": "// ROUTE-1 ROUTE-2 ROUTE-3\n"},
         "ROUTE-3 is used but not defined",
     ),
