@@ -97,20 +97,31 @@ def sqrtsoftplus(x: F32) -> F32:
     return canon(np.sqrt(np.where(x <= const(0x42800000), log_of(ONE + e, e), x)))
 
 
-def softmax(x: F32) -> F32:
-    """Over the last axis: 32 strided partial sums, then an xor tree."""
-    count = x.shape[-1]
-    m = np.max(np.where(x != x, -INF, x), -1, keepdims=True)
-    e = exp(x - np.where(m == -INF, ZERO, m))
-    padding = np.zeros((*x.shape[:-1], -count % 32), f32)
-    p = np.concatenate([e, padding], -1)
-    p = p.reshape(*x.shape[:-1], p.shape[-1] // 32, 32)
+def sum_by_lanes(terms: F32, lanes: int = 32) -> F32:
+    """Over the last axis: strided partial sums, one a lane, then a tree.
+
+    Lane j sums terms j, j + 32, ...; an absent term is +0. Fewer lanes, a power of two
+    not below the number of terms, leave out lanes of zeros and give the same bits.
+    """
+    padding = np.zeros((*terms.shape[:-1], -terms.shape[-1] % lanes), f32)
+    p = np.concatenate([terms, padding], -1)
+    p = p.reshape(*terms.shape[:-1], p.shape[-1] // lanes, lanes)
     acc = p[..., 0, :]
     for i in range(1, p.shape[-2]):
         acc = acc + p[..., i, :]
-    for distance in (16, 8, 4, 2, 1):
-        acc = acc + acc[..., np.arange(32) ^ distance]
-    total = np.where(acc[..., :1] == 0, ONE, acc[..., :1])
+    while lanes > 1:  # lane j adds lane j xor 16, then 8, 4, 2, 1
+        lanes //= 2
+        acc = acc[..., :lanes] + acc[..., lanes:]
+    return acc
+
+
+def softmax(x: F32) -> F32:
+    """Over the last axis."""
+    count = x.shape[-1]
+    m = np.max(np.where(x != x, -INF, x), -1, keepdims=True)
+    e = exp(x - np.where(m == -INF, ZERO, m))
+    total = sum_by_lanes(e, min(32, 1 << (count - 1).bit_length()))
+    total = np.where(total == 0, ONE, total)
     return np.where((x != x).any(-1, keepdims=True), NAN, canon(e / total))
 
 
