@@ -9,6 +9,52 @@ include "mlir/Pass/PassBase.td"
 // Import: into moe
 //===----------------------------------------------------------------------===//
 
+def ImportMarkers : Pass<"moe-import-markers", "::mlir::ModuleOp"> {
+  let summary = "Turn the marker calls of the front ends into moe ops";
+  let description = [{
+    A front end cannot print ops of this dialect: it works inside another
+    framework's MLIR. It writes a call of a private declaration instead, whose
+    `moe.marker` dictionary says what the call stands for (docs/import.md has
+    the whole contract):
+
+    ```mlir
+    func.func private @moe.route.0(tensor<2x5x8xf32>)
+        -> (tensor<9xi32>, tensor<20xi32>, tensor<2x6xi32>, tensor<20xi32>,
+            tensor<20xf32>)
+        attributes {moe.marker = {op = "route", version = 1 : i64,
+                                  operands = ["logits"], k = 2 : i64,
+                                  scope = "token", score = "softmax",
+                                  normalize = "none"}}
+    ```
+
+    A `route` becomes `moe.route`, a `plan_from_choice` `moe.plan_from_choice`,
+    and `experts` becomes `moe.dispatch`, two `moe.grouped_matmul` and
+    `moe.combine`. The four index tensors that carried the plan from the one
+    call to the other become one `!moe.plan`; where other code reads one of
+    them, a `moe.plan_field` stays.
+
+    What is not understood is refused at the call: unknown ops, versions,
+    attributes, operands and activations, shapes that do not fit, a plan whose
+    fields come from two places or were computed on the way.
+
+    This pass keeps the layer whole: five opaque calls cost nothing to carry
+    through a framework, while the same layer in plain loops could not be
+    recognised again.
+
+    Example: test/Import/moe-import-markers.mlir
+  }];
+  let dependentDialects = ["::mlir::moe::MoEDialect",
+                           "::mlir::arith::ArithDialect",
+                           "::mlir::math::MathDialect",
+                           "::mlir::tensor::TensorDialect"];
+  let statistics = [
+    Statistic<"numRoutes", "routes", "Number of route markers">,
+    Statistic<"numChoices", "plans-from-choice",
+              "Number of plan_from_choice markers">,
+    Statistic<"numExperts", "experts", "Number of experts markers">
+  ];
+}
+
 //===----------------------------------------------------------------------===//
 // Transforms: moe to moe
 //===----------------------------------------------------------------------===//

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from moe_mlir.torch.gates import row_experts
+
 
 def _activate(gate: Tensor, up: Tensor | None, kind: str, limit: float, alpha: float):  # type: ignore[no-untyped-def]
     """The activation; ``up`` is None for experts without gating."""

@@ -41,7 +41,7 @@ def name_layers(program: ExportedProgram) -> list[str]:
     The name is the path of the module that made the call, "moe" for the root. A
     second call of the same module gets ".1", and so on.
     """
-    arguments = torch.ops.moe.route.default._schema.arguments
+    arguments = torch.ops.moe.route.default._schema.arguments  # noqa: SLF001
     position = next(i for i, a in enumerate(arguments) if a.name == "layer")
     taken: set[str] = set()
     names = []

@@ -142,7 +142,7 @@ def _raise_markers(module: Any) -> dict[str, int]:
 
 
 def _raise_marker(calls: MarkerCalls, operation: Any, kind: str) -> None:
-    schema = getattr(torch.ops.moe, kind).default._schema
+    schema = getattr(torch.ops.moe, kind).default._schema  # noqa: SLF001
     attributes: dict[str, Any] = {}
     names: list[str] = []
     values: list[Any] = []

@@ -108,7 +108,7 @@ _GATE_ARGUMENTS = ("score", "normalize", "scale", "eps", "norm_min")
 _ARGUMENT_INDEX = {
     argument.name: index
     for index, argument in enumerate(
-        torch.ops.moe.route.default._schema.arguments
+        torch.ops.moe.route.default._schema.arguments  # noqa: SLF001
     )
 }
 
