@@ -75,6 +75,25 @@ def test_accuracy_and_order(name: str, step: int) -> None:
     assert seen > 2e9 / step
 
 
+# The unit tests of lib/Routing expect the same.
+DIGESTS = {
+    "exp": 0xf06dd021a5c38c2,
+    "log": 0x4a96de7da0fa49b,
+    "sigmoid": 0xc7392daafe377736,
+    "sqrtsoftplus": 0x64362b473c478f6,
+}
+
+
+@pytest.mark.parametrize("name", DIGESTS)
+@np.errstate(all="ignore")
+def test_digest(name: str) -> None:
+    """The definition itself has not changed, not even in a last bit."""
+    x = np.concatenate(list(all_patterns(SAMPLE)))
+    weights = 2 * np.arange(x.size, dtype=np.uint64) + np.uint64(1)
+    terms = bits(EXACT[name][0](x)).astype(np.uint64) * weights
+    assert int(terms.sum(dtype=np.uint64)) == DIGESTS[name]
+
+
 @pytest.mark.parametrize("step", STEPS)
 @np.errstate(all="ignore")
 def test_keys_order_and_invert(step: int) -> None:

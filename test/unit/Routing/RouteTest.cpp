@@ -210,11 +210,10 @@ TEST(RouteValid, ASequenceMayBeAllPadding) {
   EXPECT_EQ(plan.tokenOffsets, ints({0, 0, 0, 1}));
 }
 
-TEST(RouteValid, NaNInPaddingDoesNotCount) {
-  Batch batch{
-      1,        3, 2, {kQuietNaN, 1, 2, kQuietNaN, 3, 4}, sequenceOptions(1),
-      {0, 1, 1}};
-  EXPECT_EQ(batch.route().nanTokens, 1);
+TEST(RouteValid, NaNTokensAreCountedPaddingIsNot) {
+  Batch batch{1, 4, 2, {}, sequenceOptions(1), {0, 1, 1, 1}};
+  batch.logits = {kQuietNaN, 1, 2, kQuietNaN, 3, 4, kQuietNaN, kQuietNaN};
+  EXPECT_EQ(batch.route().nanTokens, 2);
 }
 
 TEST(RouteSequence, ATokenOfNaNsUsuallyGetsNothing) {
