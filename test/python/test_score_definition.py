@@ -77,10 +77,10 @@ def test_accuracy_and_order(name: str, step: int) -> None:
 
 # The unit tests of lib/Routing expect the same.
 DIGESTS = {
-    "exp": 0xf06dd021a5c38c2,
-    "log": 0x4a96de7da0fa49b,
-    "sigmoid": 0xc7392daafe377736,
-    "sqrtsoftplus": 0x64362b473c478f6,
+    "exp": 0xF06DD021A5C38C2,
+    "log": 0x4A96DE7DA0FA49B,
+    "sigmoid": 0xC7392DAAFE377736,
+    "sqrtsoftplus": 0x64362B473C478F6,
 }
 
 
