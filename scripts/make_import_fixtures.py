@@ -33,10 +33,9 @@ def _array(*shape: int) -> np.ndarray:
 
 def _olmoe(dtype_name: str) -> str:
     import torch
+    from moe_mlir.torch.importer import import_torch
     from transformers import OlmoeConfig
     from transformers.models.olmoe.modeling_olmoe import OlmoeSparseMoeBlock
-
-    from moe_mlir.torch.importer import import_torch
 
     config = OlmoeConfig(
         hidden_size=HIDDEN,
@@ -56,11 +55,10 @@ def _olmoe(dtype_name: str) -> str:
 
 def _torch_layer() -> str:
     """Separate weights, biases, padding, sequence scope, a residual connection."""
-    import torch
-    from torch import nn
-
     import moe_mlir.torch as moe
+    import torch
     from moe_mlir.torch.importer import import_torch
+    from torch import nn
 
     class Layer(nn.Module):
         def __init__(self) -> None:
@@ -110,11 +108,10 @@ def _torch_layer() -> str:
 
 def _torch_choice() -> str:
     """A choice made elsewhere; experts without gating."""
-    import torch
-    from torch import nn
-
     import moe_mlir.torch as moe
+    import torch
     from moe_mlir.torch.importer import import_torch
+    from torch import nn
 
     class Layer(nn.Module):
         def __init__(self) -> None:
@@ -158,9 +155,8 @@ def _jax_model() -> str:
     """Two layers by a loop over stacked weights, a choice of branch, a sort."""
     import jax
     import jax.numpy as jnp
-    from jax import lax
-
     import moe_mlir.jax as moe
+    from jax import lax
     from moe_mlir.jax.importer import import_jax
 
     def model(params: dict[str, Any], x: Any, which: Any) -> Any:
@@ -182,7 +178,6 @@ def _residual(function: Callable[..., Any], *args: Any) -> str:
     """StableHLO without an MoE layer, lowered as the importer does it."""
     import jax
     from jaxlib.mlir import ir
-
     from moe_mlir.importing.printing import print_generic
     from moe_mlir.jax.lowering import lower
 
