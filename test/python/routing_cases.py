@@ -198,6 +198,7 @@ def all_core_variants(experts: int) -> Iterator[Variant]:
 
 SMALL_EXPERTS = (1, 2, 3, 4, 5, 6)
 LARGE_EXPERTS = (1, 3, 33, 60, 96, 288, 384)
+RANDOM_INPUTS = 50  # of each variant over LARGE_EXPERTS: more than 10,000 in all
 SMALL_VALUES = np.array([-0.0, 0, 1, -1, np.inf, -np.inf, np.nan], np.float32)
 
 

@@ -9,8 +9,6 @@ import pytest
 import routing_cases as cases
 from routing_compare import TARGETS, assert_routes_as_oracle
 
-INPUTS = 50  # of each variant; with 208 variants more than 10,000
-
 
 def compare_exhaustively(target: str, variant: cases.Variant) -> None:
     rng = np.random.default_rng(0)
@@ -31,7 +29,7 @@ def test_all_small_tensors(target: str, experts: int) -> None:
 @pytest.mark.parametrize("experts", cases.LARGE_EXPERTS)
 @pytest.mark.parametrize("target", TARGETS)
 def test_random_inputs(target: str, experts: int) -> None:
-    for case in cases.random_cases(experts, INPUTS):
+    for case in cases.random_cases(experts, cases.RANDOM_INPUTS):
         logits, arguments = case.build()
         assert_routes_as_oracle(target, logits, arguments, case)
 
@@ -99,6 +97,6 @@ def test_all_small_tensors_for_all_options(target: str, experts: int) -> None:
 @pytest.mark.parametrize("experts", cases.LARGE_EXPERTS)
 @pytest.mark.parametrize("target", TARGETS)
 def test_many_random_inputs(target: str, experts: int) -> None:
-    for case in cases.random_cases(experts, 10 * INPUTS):
+    for case in cases.random_cases(experts, 10 * cases.RANDOM_INPUTS):
         logits, arguments = case.build()
         assert_routes_as_oracle(target, logits, arguments, case)
