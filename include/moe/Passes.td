@@ -92,16 +92,21 @@ def ConvertMoEToCPU : Pass<"convert-moe-to-cpu", "ModuleOp"> {
     combine as row copies and sums. Saves the indirection of library calls and
     the memory traffic of naive loops that would have to be rewritten.
 
-    Before: `moe.idx` ops on memrefs, each with a schedule. After: no moe op;
-    arith, math, memref, scf, vector and x86vector ops. No buffer is allocated
-    on the heap.
+    Before: `moe.idx` ops on memrefs; a grouped matmul without a schedule gets
+    one that every x86-64 runs. After: no moe op; arith, func, math.sqrt,
+    memref, scf, vector and x86vector ops. Each distinct op becomes one private
+    function, which alike layers share. No math function is left that LLVM
+    would turn into a call. Scratch memory of a task is freed by the task.
 
     Example: test/Conversion/convert-moe-to-cpu.mlir
   }];
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
-    "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
-    "::mlir::vector::VectorDialect"];
+    "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect",
+    "::mlir::x86vector::X86VectorDialect"];
+  let statistics = [Statistic<"numFunctions", "functions",
+                              "Functions made, one for each distinct op">];
 }
 
 //===----------------------------------------------------------------------===//

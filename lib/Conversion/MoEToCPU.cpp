@@ -1,11 +1,16 @@
 // convert-moe-to-cpu: bufferized moe.idx ops become loops and vectors.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "moe/Conversion/MoEToCPU.h"
+#include "ExpandVectorMath.h"
+#include "OutlineOps.h"
+#include "VectorizeEpilogue.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/Dialect/X86Vector/X86VectorDialect.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/Transforms/WalkPatternRewriteDriver.h"
 #include "moe/IR/MoE.h"
@@ -19,28 +24,75 @@ namespace mlir::moe {
 using namespace mlir;
 using namespace mlir::moe;
 
+/// What runs well enough on every x86-64, for an op without a schedule.
+static ScheduleAttr getBaselineSchedule(MLIRContext *context) {
+  return ScheduleAttr::get(context, Target::CPU, /*vector=*/4, /*rows=*/4,
+                           /*vectors=*/2, /*row_block=*/64, Product::MulAdd,
+                           /*prefetch=*/true);
+}
+
+/// Plan form and tensors belong to earlier stages.
+static LogicalResult verifyForm(Operation *op) {
+  if (!isa<MoEDialect>(op->getDialect()) || isa<YieldOp>(op))
+    return success();
+  if (!isa<DestinationStyleOpInterface>(op) ||
+      !llvm::all_of(op->getOperandTypes(), llvm::IsaPred<MemRefType>))
+    return op->emitOpError("must be bufferized before convert-moe-to-cpu; run "
+                           "moe-expand-plan and one-shot-bufferize first");
+  if (auto matmul = dyn_cast<IdxGroupedMatmulOp>(op))
+    return verifyEpilogueOps(matmul);
+  return success();
+}
+
+/// The postcondition: no moe op is left.
+static LogicalResult verifyNoMoE(Operation *op) {
+  if (!isa<MoEDialect>(op->getDialect()) || isa<YieldOp>(op))
+    return success();
+  return op->emitOpError("has no lowering to the CPU in this form");
+}
+
+static LogicalResult verifyAll(ModuleOp module,
+                               LogicalResult (*verify)(Operation *)) {
+  WalkResult result = module.walk([&](Operation *op) {
+    return succeeded(verify(op)) ? WalkResult::advance()
+                                 : WalkResult::interrupt();
+  });
+  return failure(result.wasInterrupted());
+}
+
+/// A function with a grouped matmul, whose epilogue may have math ops, and
+/// whether its target has fused multiply-add.
+using Epilogue = std::pair<func::FuncOp, bool>;
+
+static SmallVector<Epilogue> collectEpilogues(ModuleOp module) {
+  SmallVector<Epilogue> epilogues;
+  module.walk([&](IdxGroupedMatmulOp op) {
+    if (!op.getSchedule())
+      op.setScheduleAttr(getBaselineSchedule(op.getContext()));
+    epilogues.emplace_back(op->getParentOfType<func::FuncOp>(),
+                           op.getSchedule()->getProduct() != Product::MulAdd);
+  });
+  return epilogues;
+}
+
 namespace {
 struct ConvertMoEToCPU : moe::impl::ConvertMoEToCPUBase<ConvertMoEToCPU> {
   void runOnOperation() override {
+    ModuleOp module = getOperation();
+    if (failed(verifyAll(module, verifyForm)))
+      return signalPassFailure();
+    numFunctions += outlineIdxOps(module);
     RewritePatternSet patterns(&getContext());
-    walkAndApplyPatterns(getOperation(), std::move(patterns));
-    if (failed(verifyNoMoE()))
-      signalPassFailure();
-  }
-
-  /// The postcondition: no moe op is left.
-  LogicalResult verifyNoMoE() {
-    WalkResult result = getOperation()->walk([](Operation *op) {
-      if (!isa<MoEDialect>(op->getDialect()))
-        return WalkResult::advance();
-      if (llvm::any_of(op->getOperandTypes(), llvm::IsaPred<TensorType>))
-        op->emitOpError("must be bufferized before convert-moe-to-cpu; run "
-                        "moe-expand-plan and one-shot-bufferize first");
-      else
-        op->emitOpError("has no lowering to the CPU in this form");
-      return WalkResult::interrupt();
-    });
-    return failure(result.wasInterrupted());
+    populateGroupedMatmulToCPUPatterns(patterns);
+    populatePackToCPUPatterns(patterns);
+    populateDispatchToCPUPatterns(patterns);
+    populateCombineToCPUPatterns(patterns);
+    SmallVector<Epilogue> epilogues = collectEpilogues(module);
+    walkAndApplyPatterns(module, std::move(patterns));
+    for (auto [function, hasFma] : epilogues)
+      expandVectorMath(function, hasFma);
+    if (failed(verifyAll(module, verifyNoMoE)))
+      return signalPassFailure();
   }
 };
 } // namespace

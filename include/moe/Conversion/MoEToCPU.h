@@ -8,7 +8,16 @@ class RewritePatternSet;
 namespace moe {
 
 // Patterns that lower bufferized moe.idx ops, by family; convert-moe-to-cpu
-// runs them all.
+// runs them all. They are plain rewrite patterns: operands are memrefs.
+
+/// moe.idx.grouped_matmul: register tiles over packed weight panels.
+void populateGroupedMatmulToCPUPatterns(RewritePatternSet &patterns);
+/// moe.idx.pack: the panels that grouped_matmul reads.
+void populatePackToCPUPatterns(RewritePatternSet &patterns);
+/// moe.idx.dispatch: one copy for each row.
+void populateDispatchToCPUPatterns(RewritePatternSet &patterns);
+/// moe.idx.combine: one sum for each token.
+void populateCombineToCPUPatterns(RewritePatternSet &patterns);
 
 } // namespace moe
 } // namespace mlir
