@@ -1,0 +1,51 @@
+"""Generated routing gives the same bits at every level of x86-64."""
+
+import functools
+import pathlib
+from collections.abc import Iterator
+
+import moe_mlir.cpu
+import moe_mlir.routing
+import pytest
+import routing_cases as cases
+from routing_compare import assert_routes_as_oracle
+
+LEVELS = {"x86-64": "sse2", "x86-64-v3": "avx2", "x86-64-v4": "avx512f"}
+
+
+def host_flags() -> set[str]:
+    text = pathlib.Path("/proc/cpuinfo").read_text()
+    lines = (line for line in text.splitlines() if line.startswith("flags"))
+    return set(next(lines, "").split())
+
+
+@pytest.fixture(params=LEVELS)
+def level(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
+    """Compiles routes for a level instead of for this machine."""
+    if LEVELS[request.param] not in host_flags():
+        pytest.skip(f"this CPU has no {LEVELS[request.param]}")
+    lower = functools.partial(moe_mlir.cpu.lower_routing, cpu=request.param)
+    monkeypatch.setattr(moe_mlir.routing, "lower_routing", lower)
+    moe_mlir.routing._cached_kernel.cache_clear()
+    yield request.param
+    moe_mlir.routing._cached_kernel.cache_clear()
+
+
+@pytest.mark.parametrize("experts", [3, 60, 288])
+def test_random_inputs(level: str, experts: int) -> None:
+    variants = cases.pairwise_variants(experts)[::3]
+    for case in cases.random_cases(experts, 11):
+        if case.variant in variants:
+            logits, arguments = case.build()
+            what = f"{case} at {level}"
+            assert_routes_as_oracle("cpu", logits, arguments, what)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("experts", cases.LARGE_EXPERTS)
+def test_many_random_inputs(level: str, experts: int) -> None:
+    for case in cases.random_cases(experts, cases.RANDOM_INPUTS):
+        logits, arguments = case.build()
+        assert_routes_as_oracle("cpu", logits, arguments, f"{case} at {level}")
