@@ -83,6 +83,8 @@ struct ConvertMoEToCPU : moe::impl::ConvertMoEToCPUBase<ConvertMoEToCPU> {
       return signalPassFailure();
     numFunctions += outlineIdxOps(module);
     RewritePatternSet patterns(&getContext());
+    populateRouteToCPUPatterns(patterns);
+    populatePlanFromChoiceToCPUPatterns(patterns);
     populateGroupedMatmulToCPUPatterns(patterns);
     populatePackToCPUPatterns(patterns);
     populateDispatchToCPUPatterns(patterns);

@@ -176,15 +176,16 @@ LogicalResult IdxCombineOp::verify() {
 // Workspace of route
 //===----------------------------------------------------------------------===//
 
-// Two words per score (score and key), three per token, and two counters per
-// expert and sequence plus one histogram of 2048 entries a sequence.
-static constexpr int64_t kWordsPerScore = 2, kWordsPerToken = 3,
-                         kCountersPerExpert = 2, kHistogramWords = 2048;
+int64_t IdxRouteOp::getWorkspaceRow(int64_t experts) {
+  return llvm::alignTo(experts, kMaxLanes);
+}
 
+// A row of scores and a row of keys for each token, a row of group keys for
+// each block of tokens (rounded up) and a row for the bias.
 int64_t IdxRouteOp::getWorkspaceWords(int64_t seqs, int64_t tokens,
                                       int64_t experts) {
-  return seqs * (tokens * (kWordsPerScore * experts + kWordsPerToken) +
-                 kCountersPerExpert * experts + kHistogramWords);
+  int64_t rows = 2 * seqs * tokens + seqs * tokens / kTokensPerBlock + 2;
+  return rows * getWorkspaceRow(experts);
 }
 
 Value IdxRouteOp::getWorkspaceSize(OpBuilder &builder, Location loc, Value seqs,
@@ -192,9 +193,12 @@ Value IdxRouteOp::getWorkspaceSize(OpBuilder &builder, Location loc, Value seqs,
   auto constant = [&](int64_t v) {
     return arith::ConstantIndexOp::create(builder, loc, v);
   };
-  Value perToken = constant(kWordsPerScore * experts + kWordsPerToken);
-  Value perSeq = constant(kCountersPerExpert * experts + kHistogramWords);
-  Value words = arith::MulIOp::create(builder, loc, tokens, perToken);
-  words = arith::AddIOp::create(builder, loc, words, perSeq);
-  return arith::MulIOp::create(builder, loc, seqs, words);
+  Value all = arith::MulIOp::create(builder, loc, seqs, tokens);
+  Value rows = arith::MulIOp::create(builder, loc, all, constant(2));
+  Value blocks =
+      arith::DivUIOp::create(builder, loc, all, constant(kTokensPerBlock));
+  rows = arith::AddIOp::create(builder, loc, rows, blocks);
+  rows = arith::AddIOp::create(builder, loc, rows, constant(2));
+  return arith::MulIOp::create(builder, loc, rows,
+                               constant(getWorkspaceRow(experts)));
 }

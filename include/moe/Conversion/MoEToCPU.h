@@ -10,6 +10,10 @@ namespace moe {
 // Patterns that lower bufferized moe.idx ops, by family; convert-moe-to-cpu
 // runs them all. They are plain rewrite patterns: operands are memrefs.
 
+/// moe.idx.route: scores, the choice, the plan's views and gates.
+void populateRouteToCPUPatterns(RewritePatternSet &patterns);
+/// moe.idx.plan_from_choice: the plan's views of given pairs.
+void populatePlanFromChoiceToCPUPatterns(RewritePatternSet &patterns);
 /// moe.idx.grouped_matmul: register tiles over packed weight panels.
 void populateGroupedMatmulToCPUPatterns(RewritePatternSet &patterns);
 /// moe.idx.pack: the panels that grouped_matmul reads.

@@ -113,8 +113,12 @@ def MoE_IdxRouteOp : MoE_IdxOp<"route", [AttrSizedOperandSegments]> {
     }
     ::mlir::Value getGates() { return getOuts()[4]; }
     ::mlir::Value getWorkspace() { return getOuts()[5]; }
+    /// Tokens that one parallel step of a lowering takes, and the f32 lanes
+    /// of the widest vector that it may read the workspace by.
+    static constexpr int64_t kTokensPerBlock = 64, kMaxLanes = 16;
+    /// i32 words of one row of the workspace: E, rounded up to whole vectors.
+    static int64_t getWorkspaceRow(int64_t experts);
     /// i32 words of workspace for S sequences of T tokens and E experts.
-    /// Room for two words per score and one per token and expert counter.
     static int64_t getWorkspaceWords(int64_t seqs, int64_t tokens,
                                      int64_t experts);
     /// The same as an index value; `seqs` and `tokens` are index values.

@@ -1,0 +1,200 @@
+// moe.idx.route to loops and vectors: the order of the steps.
+//
+// 1. Where each token's pairs start, and how many a sequence chooses: exactly
+//    k for each valid token, so this is known before any score.
+// 2. Token by token, in parallel: scores, keys, candidates; in token scope the
+//    choice, in sequence scope each token's floor and cap.
+// 3. In sequence scope, sequence by sequence: the threshold of the choice, and
+//    one pass that lists the chosen experts of each token.
+// 4. The plan's views, in one pass over the pairs.
+// 5. Gates.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "RouteToCPU.h"
+#include "PlanViews.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/PatternMatch.h"
+#include "moe/Conversion/MoEToCPU.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+using namespace mlir::moe;
+
+/// f32 lanes if the op has no schedule: LLVM splits them where a target's
+/// registers are smaller.
+static constexpr int64_t kDefaultLanes = 16;
+
+RouteLowering::RouteLowering(IdxRouteOp op, OpBuilder &builder)
+    : op(op), b(op.getLoc(), builder), fixed(b), experts(op.getNumExperts()),
+      lanes(op.getSchedule() ? op.getSchedule()->getVector() : kDefaultLanes),
+      stride(IdxRouteOp::getWorkspaceRow(experts)),
+      wordVector(VectorType::get(lanes, b.getI32Type())),
+      floatVector(VectorType::get(lanes, b.getF32Type())) {
+  Value logits = op.getLogits();
+  bool hasSeqs = cast<MemRefType>(logits.getType()).getRank() == 3;
+  seqs = hasSeqs ? b.dim(logits, 0) : b.index(1);
+  tokens = b.dim(logits, hasSeqs ? 1 : 0);
+  allTokens = b.createOrFold<arith::MulIOp>(seqs, tokens);
+  keysBase = b.mul(allTokens, stride);
+  biasBase = b.mul(keysBase, 2);
+  groupsBase = b.add(biasBase, stride);
+}
+
+void RouteLowering::run() {
+  startTokens();
+  prepareBias();
+  forEachToken([&](const Token &at) { routeToken(at); });
+  if (op.getScope() == Scope::Sequence)
+    b.parallel(seqs, [&](Value seq) { chooseInSequence(seq); });
+  writePlan();
+  forEachToken([&](const Token &at) { writeGates(at); });
+}
+
+//===----------------------------------------------------------------------===//
+// Tokens
+//===----------------------------------------------------------------------===//
+
+Value RouteLowering::isValid(Value seq, Value token) {
+  Value valid = op.getValid();
+  if (cast<MemRefType>(valid.getType()).getRank() == 1)
+    return b.load(valid, token);
+  return b.load(valid, {seq, token});
+}
+
+/// token_offsets as if each valid token chose k experts. In token scope that is
+/// final; in sequence scope the first and the last of a sequence are.
+void RouteLowering::startTokens() {
+  Value offsets = op.getField(Field::TokenOffsets), k = b.index(op.getK());
+  b.fold(b.index(0), seqs, b.index(0), [&](Value seq, Value first) {
+    Value end = b.fold(b.index(0), tokens, first, [&](Value t, Value pair) {
+      b.storeIndex(pair, offsets, {seq, t});
+      Value more = k;
+      if (op.getValid())
+        more = b.select(isValid(seq, t), k, b.index(0));
+      return b.add(pair, more);
+    });
+    b.storeIndex(end, offsets, {seq, tokens});
+    return end;
+  });
+}
+
+/// body for all tokens; blocks of tokens may run at once.
+void RouteLowering::forEachToken(function_ref<void(const Token &)> body) {
+  constexpr int64_t size = IdxRouteOp::kTokensPerBlock;
+  Value blocks = b.make<arith::CeilDivUIOp>(allTokens, b.index(size));
+  b.parallel(blocks, [&](Value block) {
+    Value first = b.mul(block, size);
+    Value end = b.make<arith::MinUIOp>(b.add(first, size), allTokens);
+    Value groups = b.add(groupsBase, b.mul(block, stride));
+    b.loop(first, end, [&](Value number) {
+      Value scores = b.mul(number, stride);
+      body({b.make<arith::DivUIOp>(number, tokens),
+            b.make<arith::RemUIOp>(number, tokens), scores,
+            b.add(keysBase, scores), groups});
+    });
+  });
+}
+
+void RouteLowering::routeToken(const Token &at) {
+  auto route = [&] {
+    scoreToken(at);
+    if (op.getTopkGroup() != op.getNGroup())
+      keepBestGroups(at);
+    chooseForToken(at);
+    return Values();
+  };
+  auto skip = [&] {
+    clearKeys(at);
+    return Values();
+  };
+  if (op.getValid())
+    b.choose(isValid(at.seq, at.token), {}, route, skip);
+  else
+    route();
+}
+
+void RouteLowering::chooseForToken(const Token &at) {
+  if (op.getScope() == Scope::Token) {
+    Value size = b.index(stride), k = b.index(op.getK());
+    listChosen(at.keys, findThreshold(at.keys, size, k));
+    return;
+  }
+  if (op.getEffectiveCap() != op.getCandidatesPerToken())
+    dropBeyond(at, op.getEffectiveCap());
+  if (op.getFloor() != 0)
+    makeCertain(at, op.getFloor());
+}
+
+//===----------------------------------------------------------------------===//
+// Plan
+//===----------------------------------------------------------------------===//
+
+/// body(token number, expert, place in token_row) for all pairs, in token
+/// order.
+void RouteLowering::forEachPair(function_ref<void(Value, Value, Value)> body) {
+  Value offsets = op.getField(Field::TokenOffsets);
+  b.loop(seqs, [&](Value seq) {
+    b.loop(tokens, [&](Value t) {
+      Value number = b.add(b.mul(seq, tokens), t);
+      Value keys = b.add(keysBase, b.mul(number, stride));
+      Value begin = b.loadIndex(offsets, {seq, t});
+      b.loop(begin, b.loadIndex(offsets, {seq, b.add(t, 1)}), [&](Value pair) {
+        Value expert = wordAt(b.add(keys, b.sub(pair, begin)));
+        body(number, b.toIndex(expert), pair);
+      });
+    });
+  });
+}
+
+void RouteLowering::writePlan() {
+  PlanViews views(b, op.getOuts().take_front(5), experts);
+  views.clearCounts();
+  forEachPair([&](Value, Value expert, Value) { views.countPair(expert); });
+  views.startRows();
+  forEachPair([&](Value number, Value expert, Value pair) {
+    b.storeIndex(views.takeRow(expert, number), op.getField(Field::TokenRow),
+                 pair);
+  });
+  views.clearTail();
+}
+
+//===----------------------------------------------------------------------===//
+// Workspace
+//===----------------------------------------------------------------------===//
+
+Value RouteLowering::wordsAt(Value at) {
+  return b.make<vector::LoadOp>(wordVector, op.getWorkspace(), at);
+}
+
+void RouteLowering::storeWords(Value words, Value at) {
+  vector::StoreOp::create(b, words, op.getWorkspace(), at);
+}
+
+Value RouteLowering::splat(Value word) {
+  return b.make<vector::BroadcastOp>(wordVector, word);
+}
+
+//===----------------------------------------------------------------------===//
+// Pattern
+//===----------------------------------------------------------------------===//
+
+namespace {
+struct RouteToCPU : OpRewritePattern<IdxRouteOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(IdxRouteOp op,
+                                PatternRewriter &rewriter) const override {
+    if (!op.hasPureBufferSemantics())
+      return rewriter.notifyMatchFailure(op, "is not on memrefs");
+    if (!cast<MemRefType>(op.getWorkspace().getType())
+             .areTrailingDimsContiguous(1))
+      return rewriter.notifyMatchFailure(op, "workspace is not contiguous");
+    RouteLowering(op, rewriter).run();
+    rewriter.eraseOp(op);
+    return success();
+  }
+};
+} // namespace
+
+void mlir::moe::populateRouteToCPUPatterns(RewritePatternSet &patterns) {
+  patterns.add<RouteToCPU>(patterns.getContext());
+}
