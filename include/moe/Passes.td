@@ -59,6 +59,33 @@ def ImportMarkers : Pass<"moe-import-markers", "::mlir::ModuleOp"> {
 // Transforms: moe to moe
 //===----------------------------------------------------------------------===//
 
+def ChooseSchedule : Pass<"moe-choose-schedule", "ModuleOp"> {
+  let summary = "Write the default schedule of a CPU on ops without one";
+  let description = [{
+    Puts a `#moe.schedule` on every moe op that takes one and has none, in both
+    forms. The schedule says what a lowering may choose without changing the
+    meaning: vector width, register tile, row block, and how a product is
+    accumulated. So the choice can be read in the IR, tested, and overridden by
+    writing the attribute by hand, and no lowering asks about the machine.
+
+    | CPU has | vector | rows x vectors | product |
+    |---|---|---|---|
+    | AVX-512 (F, BW, DQ, VL) | 16 | 6 x 4 | `fma`; `bf16_dot` for bf16 with AVX512-BF16 |
+    | AVX2 and FMA | 8 | 6 x 2 | `fma` |
+    | anything else | 4 | 4 x 2 | `mul_add`, or `fma` where that is one instruction |
+
+    Before: moe ops in either form. After: the same, each op that takes a
+    schedule has one.
+
+    Example: test/Transforms/moe-choose-schedule.mlir
+  }];
+  let options = [Option<"cpu", "cpu", "std::string", /*default=*/"\"host\"",
+                        "the CPU: host, or LLVM's name of an x86-64 CPU, such "
+                        "as x86-64-v3 or znver4">];
+  let statistics = [Statistic<"numScheduled", "scheduled",
+                              "Ops that got a schedule">];
+}
+
 def ExpandPlan : Pass<"moe-expand-plan", "ModuleOp"> {
   let summary = "Replace plans by their index tensors";
   let description = [{

@@ -1,0 +1,69 @@
+// moe-choose-schedule: writes a #moe.schedule on every op that takes one.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/TypeUtilities.h"
+#include "moe/IR/MoE.h"
+#include "moe/Passes.h"
+#include "moe/Transforms/TargetCPU.h"
+
+namespace mlir::moe {
+#define GEN_PASS_DEF_CHOOSESCHEDULE
+#include "moe/Passes.h.inc"
+} // namespace mlir::moe
+
+using namespace mlir;
+using namespace mlir::moe;
+
+/// The register tile of one instruction set. The accumulators of `rows` rows of
+/// `vectors` vectors, one row of weights and one broadcast value must fit the
+/// register file: 6·4 + 4 + 1 of 32, 6·2 + 2 + 1 of 16, 4·2 + 2 + 1 of 16.
+struct Tile {
+  int64_t vector, rows, vectors;
+};
+static constexpr Tile kAVX512{16, 6, 4}, kAVX2{8, 6, 2}, kBaseline{4, 4, 2};
+
+/// Rows multiplied against one weight panel while it stays in the cache: a
+/// multiple of every tile's rows.
+static constexpr int64_t kRowBlock = 120;
+
+static ScheduleAttr chooseSchedule(MLIRContext *context, const TargetCPU &cpu,
+                                   bool bf16) {
+  Tile tile = cpu.hasAVX512() ? kAVX512 : cpu.hasAVX2() ? kAVX2 : kBaseline;
+  Product product = cpu.hasFMA() ? Product::Fma : Product::MulAdd;
+  if (bf16 && cpu.hasAVX512() && cpu.has("avx512bf16"))
+    product = Product::BF16Dot;
+  return ScheduleAttr::get(context, Target::CPU, tile.vector, tile.rows,
+                           tile.vectors, kRowBlock, product,
+                           /*prefetch=*/true);
+}
+
+/// Whether `op` multiplies bf16 rows by bf16 weights.
+static bool multipliesBF16(Operation *op) {
+  return isa<GroupedMatmulOp, IdxGroupedMatmulOp>(op) &&
+         getElementTypeOrSelf(op->getOperand(0)).isBF16();
+}
+
+namespace {
+struct ChooseSchedule : moe::impl::ChooseScheduleBase<ChooseSchedule> {
+  using ChooseScheduleBase::ChooseScheduleBase;
+
+  void runOnOperation() override {
+    llvm::Expected<TargetCPU> target = TargetCPU::get(cpu);
+    if (!target) {
+      getOperation().emitError("moe-choose-schedule: ")
+          << llvm::toString(target.takeError());
+      return signalPassFailure();
+    }
+    StringAttr name = StringAttr::get(&getContext(), "schedule");
+    getOperation().walk([&](Operation *op) {
+      if (!isa<MoEDialect>(op->getDialect()) ||
+          !llvm::is_contained(op->getName().getAttributeNames(), name) ||
+          op->getAttr(name))
+        return;
+      op->setInherentAttr(
+          name, chooseSchedule(&getContext(), *target, multipliesBF16(op)));
+      ++numScheduled;
+    });
+  }
+};
+} // namespace

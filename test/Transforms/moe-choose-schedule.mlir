@@ -1,0 +1,79 @@
+// RUN: moe-opt %s -moe-choose-schedule=cpu=x86-64-v4 | FileCheck %s --check-prefixes=CHECK,V4
+// RUN: moe-opt %s -moe-choose-schedule=cpu=x86-64-v3 | FileCheck %s --check-prefixes=CHECK,V3
+// RUN: moe-opt %s -moe-choose-schedule=cpu=x86-64 | FileCheck %s --check-prefixes=CHECK,V1
+// RUN: moe-opt %s -moe-choose-schedule=cpu=znver4 | FileCheck %s --check-prefixes=CHECK,ZEN4
+// RUN: not moe-opt %s -moe-choose-schedule=cpu=pdp11 2>&1 | FileCheck %s --check-prefix=UNKNOWN
+
+// UNKNOWN: moe-choose-schedule: unknown CPU 'pdp11'; accepted are host, {{.*}}x86-64-v3, x86-64-v4
+
+!plan = !moe.plan<2x3x4, rows = 6>
+
+// CHECK-LABEL: func.func @plan_form
+// V4: moe.route {{.*}}schedule = #moe.schedule<target = cpu, vector = 16, rows = 6, vectors = 4, row_block = 120, product = fma, prefetch = true>
+// V3: moe.route {{.*}}schedule = #moe.schedule<target = cpu, vector = 8, rows = 6, vectors = 2, row_block = 120, product = fma, prefetch = true>
+// V1: moe.route {{.*}}schedule = #moe.schedule<target = cpu, vector = 4, rows = 4, vectors = 2, row_block = 120, product = mul_add, prefetch = true>
+// CHECK: moe.dispatch {{.*}}schedule = #moe.schedule<
+// CHECK: moe.grouped_matmul {{.*}}schedule = #moe.schedule<
+// CHECK: moe.combine {{.*}}schedule = #moe.schedule<
+// An op that takes none gets none.
+// CHECK: moe.plan_field
+// CHECK-NOT: schedule
+// CHECK: return
+func.func @plan_form(%logits: tensor<2x3x4xf32>, %x: tensor<2x3x8xf32>,
+                     %w: tensor<4x8x8xf32>)
+    -> (tensor<2x3x8xf32>, tensor<5xi32>) {
+  %p, %g = moe.route %logits top 1 scope = sequence score = softmax
+      normalize = none : tensor<2x3x4xf32>
+  %rows = moe.dispatch %x by %p : tensor<2x3x8xf32>, !plan
+  %h = moe.grouped_matmul %rows by %p weights(%w : tensor<4x8x8xf32>)
+      layout = nk : tensor<6x8xf32>, !plan -> tensor<6x8xf32> {
+  ^bb0(%acc: f32):
+    moe.yield %acc : f32
+  }
+  %y = moe.combine %h by %p gates(%g : tensor<6xf32>) : tensor<6x8xf32>, !plan
+  %f = moe.plan_field %p expert_offsets : !plan
+  return %y, %f : tensor<2x3x8xf32>, tensor<5xi32>
+}
+
+// Products of bf16 are pairs where the CPU has them.
+// CHECK-LABEL: func.func @bf16
+// CHECK: moe.grouped_matmul
+// V4-SAME: product = fma
+// ZEN4-SAME: vector = 16
+// ZEN4-SAME: product = bf16_dot
+func.func @bf16(%x: tensor<2x3x8xbf16>, %p: !plan, %w: tensor<4x8x8xbf16>)
+    -> tensor<6x8xbf16> {
+  %h = moe.grouped_matmul %x by %p weights(%w : tensor<4x8x8xbf16>)
+      layout = nk : tensor<2x3x8xbf16>, !plan -> tensor<6x8xbf16> {
+  ^bb0(%acc: f32):
+    %0 = arith.truncf %acc : f32 to bf16
+    moe.yield %0 : bf16
+  }
+  return %h : tensor<6x8xbf16>
+}
+
+// A schedule written by hand stays.
+// CHECK-LABEL: func.func @kept
+// CHECK: moe.dispatch {{.*}} vector = 4, rows = 3, vectors = 6, row_block = 3, product = mul_add, prefetch = false>
+func.func @kept(%x: tensor<2x3x8xf32>, %p: !plan) -> tensor<6x8xf32> {
+  %rows = moe.dispatch %x by %p {schedule = #moe.schedule<target = cpu,
+      vector = 4, rows = 3, vectors = 6, row_block = 3, product = mul_add,
+      prefetch = false>} : tensor<2x3x8xf32>, !plan
+  return %rows : tensor<6x8xf32>
+}
+
+// The index form.
+// CHECK-LABEL: func.func @index_form
+// CHECK: moe.idx.dispatch {{.*}}schedule = #moe.schedule<
+// CHECK: moe.idx.combine {{.*}}schedule = #moe.schedule<
+func.func @index_form(%x: memref<2x3x8xf32>, %eo: memref<5xi32>,
+                      %i: memref<6xi32>, %to: memref<2x4xi32>,
+                      %rows: memref<6x8xf32>) {
+  moe.idx.dispatch
+      ins(%x, %eo, %i : memref<2x3x8xf32>, memref<5xi32>, memref<6xi32>)
+      outs(%rows : memref<6x8xf32>)
+  moe.idx.combine
+      ins(%rows, %to, %i : memref<6x8xf32>, memref<2x4xi32>, memref<6xi32>)
+      outs(%x : memref<2x3x8xf32>)
+  return
+}
