@@ -106,6 +106,76 @@ def ExpandPlan : Pass<"moe-expand-plan", "ModuleOp"> {
                            "::mlir::tensor::TensorDialect"];
 }
 
+def VerifyStage : Pass<"moe-verify-stage"> {
+  let summary = "Check what is left after a stage of a pipeline";
+  let description = [{
+    Fails at the first operation that may not be left after a stage, and says
+    why. It changes nothing. Without it, what a pass could not convert would
+    surface stages later, as an error about something else.
+
+    | stage | after it there is |
+    |---|---|
+    | `index` | no `!moe.plan` and no op of the plan form |
+    | `buffers` | no tensor |
+    | `loops` | arith, cf, func, index, memref, scf, ub, vector, x86vector, and the math that a CPU has as instructions |
+    | `llvm` | llvm and omp |
+
+    Before and after: the same module.
+
+    Example: test/Transforms/moe-verify-stage.mlir
+  }];
+  let options = [Option<"stage", "stage", "std::string", /*default=*/"",
+                        "the stage: index, buffers, loops or llvm">];
+}
+
+def EmitCInterface : Pass<"moe-emit-c-interface", "ModuleOp"> {
+  let summary = "Ask for a C interface of every public function";
+  let description = [{
+    Marks each public function that has a body with `llvm.emit_c_interface`, so
+    that the lowering to LLVM makes `_mlir_ciface_<name>` on memref descriptors
+    for callers in other languages. Private functions and declarations are left
+    alone: a wrapper that nobody can call is dead code.
+
+    Before: any stage before LLVM. After: the same, public functions marked.
+
+    Example: test/Transforms/moe-emit-c-interface.mlir
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
+}
+
+def CopyToLinalg : Pass<"moe-copy-to-linalg"> {
+  let summary = "Make linalg.copy of copies that are no memcpy";
+  let description = [{
+    A `memref.copy` between contiguous buffers becomes a memcpy. Any other would
+    become a call of a generic, element by element copy in a runtime library
+    that emitted objects do not need otherwise; this pass makes a `linalg.copy`
+    of it, which becomes loops of known rank.
+
+    Before: memrefs. After: the same, each `memref.copy` contiguous.
+
+    Example: test/Transforms/moe-copy-to-linalg.mlir
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect"];
+  let statistics = [Statistic<"numCopies", "copies", "Copies replaced">];
+}
+
+def LowerAllocaScope : Pass<"moe-lower-alloca-scope"> {
+  let summary = "Save and restore the stack pointer for memref.alloca_scope";
+  let description = [{
+    `convert-scf-to-openmp` puts the body of a parallel loop into a
+    `memref.alloca_scope`, which may have one block only, so that loops inside
+    it can no longer become branches. This pass puts the body in its place,
+    between `llvm.intr.stacksave` and `llvm.intr.stackrestore` if it has an
+    alloca: each iteration of a loop gives its stack memory back.
+
+    Before: structured control flow on memrefs. After: the same, without
+    `memref.alloca_scope`.
+
+    Example: test/Transforms/moe-lower-alloca-scope.mlir
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
+}
+
 //===----------------------------------------------------------------------===//
 // Conversion: out of moe
 //===----------------------------------------------------------------------===//

@@ -3,11 +3,15 @@
 #include "moe/Pipelines/RegisterAll.h"
 #include "moe/IR/MoE.h"
 #include "moe/Passes.h"
+#include "moe/Pipelines/Pipelines.h"
 #include "moe/Transforms/BufferizableOpInterfaceImpl.h"
 
 using namespace mlir;
 
-void moe::registerAllMoEPasses() { registerMoEPasses(); }
+void moe::registerAllMoEPasses() {
+  registerMoEPasses();
+  registerPipelines();
+}
 
 void moe::registerAllMoE(DialectRegistry &registry) {
   registry.insert<MoEDialect>();

@@ -20,13 +20,12 @@ llvm::Expected<TargetCPU> TargetCPU::get(StringRef spec) {
         cpu.features.insert(feature.getKey());
     return cpu;
   }
-  if (llvm::X86::parseArchX86(spec, /*Only64Bit=*/true) ==
-      llvm::X86::CK_None) {
+  if (llvm::X86::parseArchX86(spec, /*Only64Bit=*/true) == llvm::X86::CK_None) {
     llvm::SmallVector<StringRef> accepted;
     llvm::X86::fillValidCPUArchList(accepted, /*Only64Bit=*/true);
-    return llvm::createStringError(
-        "unknown CPU '" + spec + "'; accepted are host, " +
-        llvm::join(accepted, ", "));
+    return llvm::createStringError("unknown CPU '" + spec +
+                                   "'; accepted are host, " +
+                                   llvm::join(accepted, ", "));
   }
   cpu.name = spec.str();
   llvm::SmallVector<StringRef> features;

@@ -1,0 +1,124 @@
+// moe-verify-stage: what may and may not be left after a stage of a pipeline.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
+#include "moe/IR/MoE.h"
+#include "moe/Passes.h"
+#include "moe/Transforms/ExpandPlan.h"
+
+namespace mlir::moe {
+#define GEN_PASS_DEF_VERIFYSTAGE
+#include "moe/Passes.h.inc"
+} // namespace mlir::moe
+
+using namespace mlir;
+using namespace mlir::moe;
+
+static InFlightDiagnostic refuse(Operation *op, StringRef stage) {
+  return op->emitOpError() << "cannot be left after stage '" << stage
+                           << "' of the pipeline: ";
+}
+
+//===----------------------------------------------------------------------===//
+// Types
+//===----------------------------------------------------------------------===//
+
+static bool isTensor(Type type) { return isa<TensorType>(type); }
+
+/// Whether a value, block argument or function type of `op` is a tensor.
+static bool hasTensor(Operation *op) {
+  if (llvm::any_of(op->getOperandTypes(), isTensor) ||
+      llvm::any_of(op->getResultTypes(), isTensor))
+    return true;
+  if (auto function = dyn_cast<FunctionOpInterface>(op))
+    return llvm::any_of(function.getArgumentTypes(), isTensor) ||
+           llvm::any_of(function.getResultTypes(), isTensor);
+  for (Region &region : op->getRegions())
+    for (Block &block : region)
+      if (llvm::any_of(block.getArgumentTypes(), isTensor))
+        return true;
+  return false;
+}
+
+//===----------------------------------------------------------------------===//
+// Operations
+//===----------------------------------------------------------------------===//
+
+/// Math that every target has as instructions; the rest is a call to a library.
+static bool isInlineMath(Operation *op) {
+  return isa<math::AbsFOp, math::AbsIOp, math::CopySignOp,
+             math::CountLeadingZerosOp, math::CountTrailingZerosOp,
+             math::CtPopOp, math::FmaOp, math::SqrtOp>(op);
+}
+
+static LogicalResult verifyIndex(Operation *op) {
+  if (isa<RouteOp, PlanFromChoiceOp, PlanFieldOp, DispatchOp, GroupedMatmulOp,
+          CombineOp>(op))
+    return refuse(op, "index")
+           << "moe-expand-plan makes its moe.idx twin; does the op stand "
+              "outside a func.func?";
+  return success();
+}
+
+static LogicalResult verifyBuffers(Operation *op) {
+  if (hasTensor(op))
+    return refuse(op, "buffers")
+           << "it has tensors, so its dialect has no bufferization; rewrite it "
+              "with linalg, tensor or arith operations";
+  return success();
+}
+
+static LogicalResult verifyLoops(Operation *op) {
+  StringRef dialect = op->getName().getDialectNamespace();
+  if (dialect == "math" && !isInlineMath(op))
+    return refuse(op, "loops") << "moe-expand-math has no expansion of it for "
+                               << op->getResultTypes().front()
+                               << ", and no call to a math library is made";
+  if (!llvm::is_contained({"arith", "builtin", "cf", "func", "index", "llvm",
+                           "math", "memref", "scf", "ub", "vector",
+                           "x86vector"},
+                          dialect))
+    return refuse(op, "loops") << "there is no lowering of it to loops";
+  return success();
+}
+
+static LogicalResult verifyLLVM(Operation *op) {
+  StringRef dialect = op->getName().getDialectNamespace();
+  if (isa<ModuleOp>(op) || dialect == "llvm" || dialect == "omp")
+    return success();
+  return refuse(op, "llvm") << "there is no lowering of it to LLVM";
+}
+
+//===----------------------------------------------------------------------===//
+// The pass
+//===----------------------------------------------------------------------===//
+
+namespace {
+using Check = LogicalResult (*)(Operation *);
+
+struct VerifyStage : moe::impl::VerifyStageBase<VerifyStage> {
+  using VerifyStageBase::VerifyStageBase;
+
+  void runOnOperation() override {
+    Check check = llvm::StringSwitch<Check>(stage)
+                      .Case("index", verifyIndex)
+                      .Case("buffers", verifyBuffers)
+                      .Case("loops", verifyLoops)
+                      .Case("llvm", verifyLLVM)
+                      .Default(nullptr);
+    if (!check) {
+      getOperation()->emitError("moe-verify-stage: unknown stage '")
+          << stage << "'; stages are index, buffers, loops and llvm";
+      return signalPassFailure();
+    }
+    if (stage == "index" && failed(verifyNoPlan(getOperation())))
+      return signalPassFailure();
+    WalkResult result = getOperation()->walk([&](Operation *op) {
+      return failed(check(op)) ? WalkResult::interrupt()
+                               : WalkResult::advance();
+    });
+    if (result.wasInterrupted())
+      signalPassFailure();
+  }
+};
+} // namespace
