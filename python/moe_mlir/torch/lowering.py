@@ -75,6 +75,8 @@ def lower(
             f"torch-mlir cannot lower the module: {_first_error(error)}"
         ) from error
     refuse_shape_claims(module)
+    _reshape_to_expand(module)
+    _run(module, ("canonicalize", "cse"))
     _finish_signature(module, weight_names)
     return module, markers
 
@@ -100,6 +102,58 @@ def refuse_shape_claims(module: Any) -> None:
                 f"{operation.location}); the compiled code would be wrong: write the "
                 "reshape as torch.flatten, or make this dimension static"
             )
+
+
+def _reshape_to_expand(module: Any) -> None:
+    """A ``tensor.reshape`` that splits the first dimension becomes an expand_shape.
+
+    A reshape would carry its sizes through memory, which the compiler then allocates.
+    """
+    for operation in nested_operations(module.operation):
+        if operation.name != "tensor.reshape":
+            continue
+        source, sizes = operation.operands
+        old, new = source.type, operation.results[0].type
+        elements = getattr(sizes.owner, "operation", sizes.owner)
+        if (
+            elements.name != "tensor.from_elements"
+            or not isinstance(old, ir.RankedTensorType)
+            or new.rank != old.rank + 1
+            or any(old.is_dynamic_dim(i) for i in range(1, old.rank))
+            or list(old.shape)[1:] != list(new.shape)[2:]
+        ):
+            continue
+        groups = [[0, 1]] + [[i] for i in range(2, new.rank)]
+        with module.context, operation.location:
+            insert = ir.InsertionPoint(operation)
+            index = ir.IndexType.get()
+            dynamic = [
+                ir.Operation.create(
+                    "arith.index_cast",
+                    results=[index],
+                    operands=[elements.operands[i]],
+                    ip=insert,
+                ).result
+                for i in range(new.rank)
+                if new.is_dynamic_dim(i)
+            ]
+            expanded = ir.Operation.create(
+                "tensor.expand_shape",
+                results=[new],
+                operands=[source, *dynamic],
+                attributes={
+                    "reassociation": ir.ArrayAttr.get(
+                        [
+                            ir.ArrayAttr.get([integer(ir, i) for i in group])
+                            for group in groups
+                        ]
+                    ),
+                    "static_output_shape": ir.DenseI64ArrayAttr.get(new.shape),
+                },
+                ip=insert,
+            )
+        operation.results[0].replace_all_uses_with(expanded.result)
+        operation.erase()
 
 
 def _fx_import(program: ExportedProgram) -> Any:
