@@ -6,8 +6,10 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from moe_mlir.errors import MoEError
 
-class ImportRefused(ValueError):
+
+class ImportRefused(MoEError):
     """A model, or a part of it, is not understood; nothing was imported.
 
     The message says where (layer, operation or argument), what was found, why it

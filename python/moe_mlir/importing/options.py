@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
+
+from moe_mlir.errors import MoEError
 
 SCORES = ("softmax", "sigmoid", "sqrtsoftplus", "identity")
 
@@ -15,28 +17,79 @@ NO_CAP = -1
 
 
 def check_choice(where: str, name: str, value: str, allowed: Sequence[str]) -> None:
-    """Raises ValueError unless ``value`` is one of ``allowed``."""
+    """Raises MoEError unless ``value`` is one of ``allowed``."""
     if value not in allowed:
-        raise ValueError(
+        raise MoEError(
             f"moe {where}: {name} must be one of {', '.join(allowed)}; got {value!r}"
         )
 
 
 def check_weights(given: Collection[str], activation: str) -> None:
-    """Raises ValueError unless the first layer's weights are a known combination."""
+    """Raises MoEError unless the first layer's weights are a known combination."""
     first = tuple(name for name in ("gate_up", "gate", "up") if name in given)
     if first not in (("gate_up",), ("gate", "up"), ("up",)):
-        raise ValueError(
+        raise MoEError(
             "moe experts: give gate_up alone, gate and up, or up alone (experts "
             f"without gating); got {', '.join(first) or 'none of them'}"
         )
     if activation == "clamped_swiglu" and first == ("up",):
-        raise ValueError("moe experts: activation 'clamped_swiglu' needs gate and up")
+        raise MoEError("moe experts: activation 'clamped_swiglu' needs gate and up")
     allowed = {f"{name}_bias" for name in (*first, "down")}
     for name in sorted(given):
         if name.endswith("_bias") and name not in allowed:
-            raise ValueError(
+            raise MoEError(
                 f"moe experts: {name} is given, but {name.removesuffix('_bias')} is not"
+            )
+
+
+def check_route_shapes(
+    logits: Sequence[Any],
+    choice_bias: Sequence[Any] | None,
+    valid: Sequence[Any] | None,
+) -> None:
+    """Raises MoEError unless the operands' shapes fit each other."""
+    if choice_bias is not None and tuple(choice_bias) != (logits[-1],):
+        raise MoEError(
+            f"moe route: choice_bias must be [E] = [{logits[-1]}], got "
+            f"{list(choice_bias)}"
+        )
+    if valid is None:
+        return
+    if len(logits) != 3 or tuple(valid) != tuple(logits[:2]):
+        raise MoEError(
+            f"moe route: valid must be [S, T] of logits [S, T, E] = {list(logits)}, "
+            f"got {list(valid)}"
+        )
+
+
+def check_expert_shapes(
+    x: Sequence[Any], shapes: Mapping[str, Sequence[Any]], experts: int, layout: str
+) -> None:
+    """Raises MoEError unless weights and biases fit x and each other.
+
+    Args:
+        x: Shape of x.
+        shapes: Shapes of the given weights and biases by name.
+        experts: E of the plan.
+        layout: "nk" or "kn".
+    """
+    if len(x) != 3:
+        raise MoEError(f"moe experts: x must be [S, T, H], got {list(x)}")
+    hidden = x[-1]
+    down = shapes["down"]
+    if len(down) != 3:
+        raise MoEError(f"moe experts: down must have rank 3, got {list(down)}")
+    inner = down[2] if layout == "nk" else down[1]
+    for name, shape in shapes.items():
+        base = name.removesuffix("_bias")
+        outputs = hidden if base == "down" else 2 * inner if base == "gate_up" else inner
+        inputs = inner if base == "down" else hidden
+        matrix = (outputs, inputs) if layout == "nk" else (inputs, outputs)
+        want = (experts, outputs) if name.endswith("_bias") else (experts, *matrix)
+        if tuple(shape) != want:
+            raise MoEError(
+                f"moe experts: {name} must be {list(want)} (E = {experts}, H = "
+                f"{hidden}, I = {inner}, layout '{layout}'), got {list(shape)}"
             )
 
 
@@ -85,7 +138,7 @@ class RouteOptions:
             rank: Rank of the logits.
 
         Raises:
-            ValueError: Says which rule is broken.
+            MoEError: Says which rule is broken.
         """
         check_choice("route", "scope", scope, ("token", "sequence"))
         check_choice("route", "score", score, SCORES)
@@ -101,7 +154,7 @@ class RouteOptions:
             or _meaning_problem(scope, score, normalize, rank_logits)
         )
         if problem:
-            raise ValueError(f"moe route: {problem}")
+            raise MoEError(f"moe route: {problem}")
         return cls(
             k=int(k),
             scope=scope,

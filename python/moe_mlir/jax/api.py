@@ -10,7 +10,11 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from moe_mlir.importing.options import RouteOptions
+from moe_mlir.importing.options import (
+    RouteOptions,
+    check_expert_shapes,
+    check_route_shapes,
+)
 from moe_mlir.jax import layers, rule
 from moe_mlir.jax.plan import RoutePlan, dense_of_plan, row_experts
 
@@ -60,7 +64,7 @@ def route(
         The plan. Gradients flow through ``gates`` only; the choice is held fixed.
 
     Raises:
-        ValueError: An option or a shape breaks the routing contract.
+        MoEError: An option or a shape breaks the routing contract.
     """
     options = RouteOptions.make(
         k,
@@ -77,6 +81,11 @@ def route(
         norm_min=norm_min,
         rank_logits=rank_logits,
         layer=layer,
+    )
+    check_route_shapes(
+        logits.shape,
+        None if choice_bias is None else choice_bias.shape,
+        None if valid is None else valid.shape,
     )
     return _route(options, logits, choice_bias, valid)
 
@@ -167,8 +176,6 @@ def experts(
     Returns:
         ``[S, T, H]`` in the type of ``x``; a token without an expert is zero.
     """
-    if x.ndim != 3:
-        raise ValueError(f"moe experts: x must be [S, T, H], got {x.shape}")
     weights = {
         "gate_up": gate_up,
         "gate": gate,
@@ -184,6 +191,12 @@ def experts(
     )
     present = {name: value for name, value in weights.items() if value is not None}
     attributes.check(present)
+    check_expert_shapes(
+        x.shape,
+        {name: value.shape for name, value in present.items()},
+        plan.expert_offsets.shape[0] - 1,
+        layout,
+    )
     return _experts(attributes, tuple(present), x, plan, tuple(present.values()))
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import types
 from collections.abc import Iterator
 from typing import Any
 
@@ -219,16 +218,36 @@ def adapted(block: MoEBlock, spec: RouterSpec) -> Iterator[None]:
 
     ExpertsInterface.register(EXPERTS_IMPLEMENTATION, _experts_forward)
     router = _AdaptedRouter(spec, block.name)
-    # The registry looks up the implementation in the experts' configuration, which the
-    # whole model shares: these experts get one of their own for the time being.
-    config = types.SimpleNamespace(_experts_implementation=EXPERTS_IMPLEMENTATION)
     with contextlib.ExitStack() as undo:
         hook = block.block.register_forward_pre_hook(
             router.note_shape, with_kwargs=True, prepend=True
         )
         undo.callback(hook.remove)
         undo.enter_context(_attribute(block.router, "forward", router))
-        undo.enter_context(_attribute(block.experts, "config", config))
+        undo.enter_context(experts_run_as(block.experts, EXPERTS_IMPLEMENTATION))
+        yield
+
+
+class _ExpertsConfig:
+    """A model's configuration with another implementation of the experts."""
+
+    def __init__(self, config: Any, implementation: str) -> None:
+        self._config = config
+        self._experts_implementation = implementation
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._config, name)
+
+
+@contextlib.contextmanager
+def experts_run_as(experts: nn.Module, implementation: str) -> Iterator[None]:
+    """These experts alone use an entry of the library's registry.
+
+    The registry looks it up in the configuration, which the whole model shares.
+    """
+    with _attribute(
+        experts, "config", _ExpertsConfig(experts.config, implementation)
+    ):
         yield
 
 

@@ -6,10 +6,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from moe_mlir.errors import MoEError
 from moe_mlir.importing.options import (
     ACTIVATIONS,
     RouteOptions,
     check_choice,
+    check_expert_shapes,
+    check_route_shapes,
     check_weights,
 )
 from moe_mlir.torch.plan import RoutePlan
@@ -59,7 +62,7 @@ def route(
         The plan. Gradients flow through ``gates`` only; the choice is held fixed.
 
     Raises:
-        ValueError: An option or a shape breaks the routing contract.
+        MoEError: An option or a shape breaks the routing contract.
     """
     options = RouteOptions.make(
         k,
@@ -77,6 +80,11 @@ def route(
         rank_logits=rank_logits,
         layer=layer,
     )
+    check_route_shapes(
+        logits.shape,
+        None if choice_bias is None else choice_bias.shape,
+        None if valid is None else valid.shape,
+    )
     return RoutePlan(
         *torch.ops.moe.route(logits, choice_bias, valid, **options.attributes())
     )
@@ -92,7 +100,7 @@ def plan_from_choice(ids: Tensor, weights: Tensor, experts: int) -> RoutePlan:
         experts: Number of experts E.
     """
     if ids.dim() != 3 or ids.shape != weights.shape:
-        raise ValueError(
+        raise MoEError(
             "moe plan_from_choice: ids and weights must both be [S, T, K], got "
             f"{tuple(ids.shape)} and {tuple(weights.shape)}"
         )
@@ -139,8 +147,6 @@ def experts(
     Returns:
         ``[S, T, H]`` in the type of ``x``; a token without an expert is zero.
     """
-    if x.dim() != 3:
-        raise ValueError(f"moe experts: x must be [S, T, H], got {tuple(x.shape)}")
     check_choice("experts", "activation", activation, ACTIVATIONS)
     check_choice("experts", "layout", layout, ("nk", "kn"))
     check_choice("experts", "arrangement", arrangement, ("concat", "interleaved"))
@@ -149,11 +155,15 @@ def experts(
         "gate_up": gate_up,
         "gate": gate,
         "up": up,
+        "down": down,
         "gate_up_bias": gate_up_bias,
         "gate_bias": gate_bias,
         "up_bias": up_bias,
+        "down_bias": down_bias,
     }
-    check_weights({name for name, w in weights.items() if w is not None}, activation)
+    shapes = {name: tuple(w.shape) for name, w in weights.items() if w is not None}
+    check_weights(shapes, activation)
+    check_expert_shapes(x.shape, shapes, plan.expert_offsets.shape[0] - 1, layout)
     return torch.ops.moe.experts(
         x,
         *plan,

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from moe_mlir.errors import MoEError
 from moe_mlir.torch.gates import row_experts
 
 
@@ -13,7 +14,7 @@ def _activate(gate: Tensor, up: Tensor | None, kind: str, limit: float, alpha: f
     """The activation; ``up`` is None for experts without gating."""
     if kind == "clamped_swiglu":
         if up is None:
-            raise ValueError("activation 'clamped_swiglu' needs gate and up weights")
+            raise MoEError("activation 'clamped_swiglu' needs gate and up weights")
         gate, up = gate.clamp(max=limit), up.clamp(-limit, limit)
         return (up + 1) * (gate * torch.sigmoid(alpha * gate))
     value = {

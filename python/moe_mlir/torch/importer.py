@@ -38,7 +38,7 @@ def import_torch(
             exported in evaluation mode and left as it was.
         example_inputs: Positional inputs of ``module``; only their shapes matter.
         dynamic_shapes: As in ``torch.export.export``. None makes batch and tokens of
-            each ``[S, T, H]`` input dynamic; ``{}`` keeps every size.
+            the inputs dynamic; ``{}`` keeps every size.
         name: Name of the model; the module's class by default.
 
     Raises:
@@ -58,24 +58,36 @@ def import_torch(
 
 
 def _default_dynamic_shapes(inputs: tuple[Any, ...]) -> tuple[tuple[Any, ...], Any]:
-    """Batch and tokens of each ``[S, T, H]`` input dynamic.
+    """Batch and tokens dynamic in each input that begins with them.
 
-    An export would fix sizes 0 and 1 of the example for good, so such examples are
-    enlarged first.
+    They are the leading dimensions of the first ``[S, T, H]`` input, or else of the
+    first ``[S, T]`` input of integers. An export would fix sizes 0 and 1 of the example
+    for good, so such examples are enlarged first.
     """
-    batch, tokens = Dim("batch", min=1), Dim("tokens", min=1)
+    leading = _batch_and_tokens(inputs)
+    if leading is None:
+        return inputs, {}
+    dims = {0: Dim("batch", min=1), 1: Dim("tokens", min=1)}
     shapes: list[Any] = []
-    enlarged: list[Any] = []
+    examples: list[Any] = []
     for value in inputs:
-        if isinstance(value, Tensor) and value.dim() == 3:
-            sizes = (max(value.shape[0], 2), max(value.shape[1], 2), value.shape[2])
-            if sizes != tuple(value.shape):
-                value = value.new_zeros(sizes)
-            shapes.append({0: batch, 1: tokens})
+        if isinstance(value, Tensor) and tuple(value.shape[:2]) == leading:
+            sizes = [max(size, 2) for size in leading] + list(value.shape[2:])
+            value = value if sizes == list(value.shape) else value.new_zeros(sizes)
+            shapes.append(dims)
         else:
             shapes.append(None)
-        enlarged.append(value)
-    return tuple(enlarged), tuple(shapes)
+        examples.append(value)
+    return tuple(examples), tuple(shapes)
+
+
+def _batch_and_tokens(inputs: tuple[Any, ...]) -> tuple[int, int] | None:
+    tensors = [value for value in inputs if isinstance(value, Tensor)]
+    hidden = [t for t in tensors if t.dim() == 3]
+    ids = [t for t in tensors if t.dim() == 2 and not t.is_floating_point()]
+    for value in (*hidden, *ids):
+        return value.shape[0], value.shape[1]
+    return None
 
 
 def _export(
