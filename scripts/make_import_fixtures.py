@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Regenerates test/Import/fixtures/*.mlir from the PyTorch and JAX front ends.
 
-usage: make_import_fixtures.py [--check] [NAME ...]
+usage: PYTHONPATH=build/python make_import_fixtures.py [--check] [NAME ...]
 
 The fixtures let the compiler's import passes be tested where neither framework is
 installed. --check compares what the front ends give now with what is checked in, by
@@ -46,7 +46,7 @@ def _olmoe(dtype_name: str) -> str:
     )
     torch.manual_seed(0)
     dtype = getattr(torch, dtype_name)
-    block = OlmoeSparseMoeBlock(config)
+    block: torch.nn.Module = OlmoeSparseMoeBlock(config)  # type: ignore[no-untyped-call]
     for parameter in block.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     x = torch.zeros(SEQUENCES, TOKENS, HIDDEN, dtype=dtype)
@@ -261,6 +261,17 @@ def operation_counts(text: str) -> Counter[str]:
     return Counter(re.findall(r'"([a-z_]+\.[a-z_0-9]+)"\(', text))
 
 
+def make(name: str) -> str:
+    """The text of a fixture as the front ends give it now."""
+    return HEADER + FIXTURE_MAKERS[name]().rstrip() + "\n"
+
+
+def differs(name: str) -> bool:
+    """Whether a checked-in fixture is out of date."""
+    old = (FIXTURES / f"{name}.mlir").read_text()
+    return operation_counts(make(name)) != operation_counts(old)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="fixtures; all by default")
@@ -269,20 +280,17 @@ def main() -> int:
     unknown = set(arguments.names) - set(FIXTURE_MAKERS)
     if unknown:
         parser.error(f"no such fixture: {', '.join(sorted(unknown))}")
+    names = arguments.names or list(FIXTURE_MAKERS)
+    if arguments.check:
+        old = [name for name in names if differs(name)]
+        for name in old:
+            print(f"{name}: out of date", file=sys.stderr)
+        return int(bool(old))
     FIXTURES.mkdir(parents=True, exist_ok=True)
-    failed = False
-    for name in arguments.names or FIXTURE_MAKERS:
-        text = HEADER + FIXTURE_MAKERS[name]().rstrip() + "\n"
-        path = FIXTURES / f"{name}.mlir"
-        if not arguments.check:
-            path.write_text(text)
-            continue
-        if operation_counts(text) != operation_counts(path.read_text()):
-            print(f"{name}: differs from {path}", file=sys.stderr)
-            failed = True
-    return int(failed)
+    for name in names:
+        (FIXTURES / f"{name}.mlir").write_text(make(name))
+    return 0
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT / "python"))
     sys.exit(main())

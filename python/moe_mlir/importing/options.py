@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from moe_mlir import _moe
 from moe_mlir.errors import MoEError
 
 SCORES = ("softmax", "sigmoid", "sqrtsoftplus", "identity")
@@ -20,7 +21,7 @@ def check_choice(where: str, name: str, value: str, allowed: Sequence[str]) -> N
     """Raises MoEError unless ``value`` is one of ``allowed``."""
     if value not in allowed:
         raise MoEError(
-            f"moe {where}: {name} must be one of {', '.join(allowed)}; got {value!r}"
+            f"{where}: {name} must be one of {', '.join(allowed)}; got {value!r}"
         )
 
 
@@ -29,16 +30,16 @@ def check_weights(given: Collection[str], activation: str) -> None:
     first = tuple(name for name in ("gate_up", "gate", "up") if name in given)
     if first not in (("gate_up",), ("gate", "up"), ("up",)):
         raise MoEError(
-            "moe experts: give gate_up alone, gate and up, or up alone (experts "
+            "experts: give gate_up alone, gate and up, or up alone (experts "
             f"without gating); got {', '.join(first) or 'none of them'}"
         )
     if activation == "clamped_swiglu" and first == ("up",):
-        raise MoEError("moe experts: activation 'clamped_swiglu' needs gate and up")
+        raise MoEError("experts: activation 'clamped_swiglu' needs gate and up")
     allowed = {f"{name}_bias" for name in (*first, "down")}
     for name in sorted(given):
         if name.endswith("_bias") and name not in allowed:
             raise MoEError(
-                f"moe experts: {name} is given, but {name.removesuffix('_bias')} is not"
+                f"experts: {name} is given, but {name.removesuffix('_bias')} is not"
             )
 
 
@@ -50,14 +51,13 @@ def check_route_shapes(
     """Raises MoEError unless the operands' shapes fit each other."""
     if choice_bias is not None and tuple(choice_bias) != (logits[-1],):
         raise MoEError(
-            f"moe route: choice_bias must be [E] = [{logits[-1]}], got "
-            f"{list(choice_bias)}"
+            f"route: choice_bias must be [E] = [{logits[-1]}], got {list(choice_bias)}"
         )
     if valid is None:
         return
     if len(logits) != 3 or tuple(valid) != tuple(logits[:2]):
         raise MoEError(
-            f"moe route: valid must be [S, T] of logits [S, T, E] = {list(logits)}, "
+            f"route: valid must be [S, T] of logits [S, T, E] = {list(logits)}, "
             f"got {list(valid)}"
         )
 
@@ -74,21 +74,23 @@ def check_expert_shapes(
         layout: "nk" or "kn".
     """
     if len(x) != 3:
-        raise MoEError(f"moe experts: x must be [S, T, H], got {list(x)}")
+        raise MoEError(f"experts: x must be [S, T, H], got {list(x)}")
     hidden = x[-1]
     down = shapes["down"]
     if len(down) != 3:
-        raise MoEError(f"moe experts: down must have rank 3, got {list(down)}")
+        raise MoEError(f"experts: down must have rank 3, got {list(down)}")
     inner = down[2] if layout == "nk" else down[1]
     for name, shape in shapes.items():
         base = name.removesuffix("_bias")
-        outputs = hidden if base == "down" else 2 * inner if base == "gate_up" else inner
+        outputs = (
+            hidden if base == "down" else 2 * inner if base == "gate_up" else inner
+        )
         inputs = inner if base == "down" else hidden
         matrix = (outputs, inputs) if layout == "nk" else (inputs, outputs)
         want = (experts, outputs) if name.endswith("_bias") else (experts, *matrix)
         if tuple(shape) != want:
             raise MoEError(
-                f"moe experts: {name} must be {list(want)} (E = {experts}, H = "
+                f"experts: {name} must be {list(want)} (E = {experts}, H = "
                 f"{hidden}, I = {inner}, layout '{layout}'), got {list(shape)}"
             )
 
@@ -143,19 +145,9 @@ class RouteOptions:
         check_choice("route", "scope", scope, ("token", "sequence"))
         check_choice("route", "score", score, SCORES)
         check_choice("route", "normalize", normalize, ("none", "sum", "softmax"))
-        n_group, topk_group, group_score = (
-            groups if groups is not None else (1, 1, "max")
-        )
+        n_group, topk_group, group_score = groups or (1, 1, "max")
         check_choice("route", "group score", group_score, ("max", "top2_sum"))
-        problem = (
-            _shape_problem(rank, scope)
-            or _group_problem(experts, n_group, topk_group, group_score)
-            or _count_problem(k, experts // n_group * topk_group, floor, cap)
-            or _meaning_problem(scope, score, normalize, rank_logits)
-        )
-        if problem:
-            raise MoEError(f"moe route: {problem}")
-        return cls(
+        options = cls(
             k=int(k),
             scope=scope,
             score=score,
@@ -171,6 +163,12 @@ class RouteOptions:
             rank_logits=bool(rank_logits),
             layer=layer,
         )
+        problem = _shape_problem(rank, scope) or _moe.check_options(
+            {**options.attributes(), "cap": cap}, experts
+        )
+        if problem:
+            raise MoEError(f"route: {problem}", where=layer)
+        return options
 
     def attributes(self) -> dict[str, Any]:
         """The options as a dictionary, in marker order."""
@@ -184,42 +182,5 @@ def _shape_problem(rank: int, scope: str) -> str | None:
         return (
             "logits [T, E] say nothing about sequences; scope 'sequence' needs "
             "[S, T, E]"
-        )
-    return None
-
-
-def _group_problem(
-    experts: int, n_group: int, topk_group: int, group_score: str
-) -> str | None:
-    if n_group < 1 or experts % n_group:
-        return f"{n_group} groups do not divide {experts} experts"
-    if not 1 <= topk_group <= n_group:
-        return f"cannot keep {topk_group} of {n_group} groups"
-    if n_group > 1 and group_score == "top2_sum" and experts // n_group < 2:
-        return "group score 'top2_sum' needs at least two experts per group"
-    return None
-
-
-def _count_problem(k: int, candidates: int, floor: int, cap: int | None) -> str | None:
-    if not 1 <= k <= candidates:
-        return f"k must be from 1 to {candidates} (candidates per token), got {k}"
-    if not 0 <= floor <= k:
-        return f"floor must be from 0 to k = {k}, got {floor}"
-    if cap is not None and not k <= cap <= candidates:
-        return f"cap must be from k = {k} to {candidates}, got {cap}"
-    return None
-
-
-def _meaning_problem(
-    scope: str, score: str, normalize: str, rank_logits: bool
-) -> str | None:
-    if normalize == "sum" and score == "identity":
-        return "normalize 'sum' has no meaning for score 'identity'"
-    if normalize == "softmax" and score not in ("softmax", "identity"):
-        return "normalize 'softmax' needs score 'softmax' or 'identity'"
-    if scope == "sequence" and score == "identity" and not rank_logits:
-        return (
-            "raw logits of different tokens are not comparable; use another score, "
-            "or pass rank_logits=True if yours are"
         )
     return None

@@ -20,9 +20,10 @@ def print_generic(ir: Any, module: Any) -> str:
     unregistered operations exist in no other form.
     """
     _widen_boolean_constants(ir, module)
-    return module.operation.get_asm(
+    text: str = module.operation.get_asm(
         print_generic_op_form=True, use_local_scope=True, enable_debug_info=False
     )
+    return text
 
 
 def _widen_boolean_constants(ir: Any, module: Any) -> None:

@@ -108,7 +108,10 @@ def _route(
         )
 
     marked = lax.composite(decomposition, name="moe.route", version=1)
-    return marked(*given.values(), operands=tuple(given), **options.attributes())
+    plan: RoutePlan = marked(
+        *given.values(), operands=tuple(given), **options.attributes()
+    )
+    return plan
 
 
 def _route_forward(options: RouteOptions, logits: Any, choice_bias: Any, valid: Any):  # type: ignore[no-untyped-def]
@@ -218,13 +221,14 @@ def _experts(
         )
 
     marked = lax.composite(decomposition, name="moe.experts", version=1)
-    return marked(
+    y: jax.Array = marked(
         x,
         *plan,
         *weights,
         operands=("x", *_PLAN_FIELDS, *names),
         **options.attributes(),
     )
+    return y
 
 
 def _experts_forward(options, names, x, plan, weights):  # type: ignore[no-untyped-def]

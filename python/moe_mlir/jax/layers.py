@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -59,9 +59,10 @@ def evaluate(
     def dense(x: jax.Array, plan: RoutePlan, *values: jax.Array) -> jax.Array:
         return _by_experts(options, x, plan, dict(zip(names, values, strict=True)))
 
-    return lax.platform_dependent(
+    y: jax.Array = lax.platform_dependent(
         x, plan, *weights.values(), cpu=dense, default=grouped
     )
+    return y
 
 
 def _activate(
@@ -72,7 +73,7 @@ def _activate(
         gate = jnp.minimum(first, options.limit)
         up = jnp.clip(second, -options.limit, options.limit)
         return (up + 1) * gate * jax.nn.sigmoid(options.alpha * gate)
-    functions = {
+    functions: dict[str, Callable[[jax.Array], jax.Array]] = {
         "silu": jax.nn.silu,
         "gelu": lambda v: jax.nn.gelu(v, approximate=False),
         "gelu_tanh": lambda v: jax.nn.gelu(v, approximate=True),
@@ -168,5 +169,6 @@ def _by_experts(
         return out + jnp.where(taken[:, None], result, 0.0), None
 
     start = jnp.zeros(flat.shape, jnp.float32)
-    out, _ = lax.scan(step, start, (dict(weights), gates.T, chosen.T))
-    return out.astype(x.dtype).reshape(x.shape)
+    out = lax.scan(step, start, (dict(weights), gates.T, chosen.T))[0]
+    result: jax.Array = out.astype(x.dtype).reshape(x.shape)
+    return result

@@ -105,7 +105,7 @@ def _kept_groups(key: jax.Array, options: RouteOptions) -> jax.Array:
     size = experts // options.n_group
     groups = key.reshape(sequences, tokens, options.n_group, size)
     has_nan = jnp.isnan(groups).any(-1)
-    if options.group_score == "max":
+    if options.group_score == "max" or size == 1:
         value = groups.max(-1)
     else:
         value = jax.lax.top_k(groups, 2)[0].sum(-1)

@@ -152,7 +152,7 @@ def _experts_forward(
             "moe_mlir.from_torch imports the model, and only if the block hands the "
             f"router's results straight to {type(experts).__name__}"
         )
-    tokens = _fresh(hidden).unflatten(0, carried.sequences_tokens)
+    tokens = _split(_fresh(hidden), carried.sequences_tokens)
     y = api.experts(
         tokens,
         carried.plan._replace(gates=weights),
@@ -161,6 +161,11 @@ def _experts_forward(
         activation=_activation("", experts),
     )
     return _fresh(y.flatten(0, 1))
+
+
+def _split(value: Tensor, sequences_tokens: tuple[Any, Any]) -> Tensor:
+    """``[S*T, ...]`` to ``[S, T, ...]``."""
+    return value.reshape(*sequences_tokens, *value.shape[1:])
 
 
 def _fresh(value: Tensor) -> Tensor:
@@ -202,7 +207,7 @@ class _AdaptedRouter:
         logits = self.spec.logits(hidden.flatten(0, -2))
         bias = self.spec.choice_bias
         plan = api.route(
-            logits.unflatten(0, self.sequences_tokens),
+            _split(logits, self.sequences_tokens),
             **self.spec.options,
             choice_bias=bias() if bias else None,
             layer=self.layer,
@@ -245,9 +250,7 @@ def experts_run_as(experts: nn.Module, implementation: str) -> Iterator[None]:
 
     The registry looks it up in the configuration, which the whole model shares.
     """
-    with _attribute(
-        experts, "config", _ExpertsConfig(experts.config, implementation)
-    ):
+    with _attribute(experts, "config", _ExpertsConfig(experts.config, implementation)):
         yield
 
 

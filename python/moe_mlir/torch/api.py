@@ -164,7 +164,7 @@ def experts(
     shapes = {name: tuple(w.shape) for name, w in weights.items() if w is not None}
     check_weights(shapes, activation)
     check_expert_shapes(x.shape, shapes, plan.expert_offsets.shape[0] - 1, layout)
-    return torch.ops.moe.experts(
+    y: Tensor = torch.ops.moe.experts(
         x,
         *plan,
         gate_up,
@@ -182,3 +182,4 @@ def experts(
         alpha,
         gate_on,
     )
+    return y

@@ -46,8 +46,8 @@ def _(ids, weights, experts):  # type: ignore[no-untyped-def]
     sequences, tokens, k = ids.shape
     rows = sequences * tokens * k
 
-    def index(*shape):  # type: ignore[no-untyped-def]
-        return ids.new_empty(shape, dtype=torch.int32)
+    def index(*shape: int) -> Tensor:
+        return torch.empty(shape, dtype=torch.int32, device=ids.device)
 
     return (
         index(experts + 1),
@@ -59,7 +59,7 @@ def _(ids, weights, experts):  # type: ignore[no-untyped-def]
 
 
 def _save(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
-    ids, weights, experts = inputs
+    ids, _, experts = inputs
     ctx.mark_non_differentiable(*output[:4])
     ctx.save_for_backward(ids)
     ctx.experts = experts

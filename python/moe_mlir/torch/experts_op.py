@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from moe_mlir.errors import MoEError
-from moe_mlir.torch.gates import row_experts
 
 
-def _activate(gate: Tensor, up: Tensor | None, kind: str, limit: float, alpha: float):  # type: ignore[no-untyped-def]
+def _activate(
+    gate: Tensor, up: Tensor | None, kind: str, limit: float, alpha: float
+) -> Tensor:
     """The activation; ``up`` is None for experts without gating."""
     if kind == "clamped_swiglu":
         if up is None:
             raise MoEError("activation 'clamped_swiglu' needs gate and up weights")
         gate, up = gate.clamp(max=limit), up.clamp(-limit, limit)
         return (up + 1) * (gate * torch.sigmoid(alpha * gate))
-    value = {
+    functions: dict[str, Callable[[Tensor], Tensor]] = {
         "silu": F.silu,
         "gelu": F.gelu,
         "gelu_tanh": lambda v: F.gelu(v, approximate="tanh"),
         "relu": F.relu,
         "relu2": lambda v: F.relu(v).square(),
-    }[kind](gate)
+    }
+    value = functions[kind](gate)
     return value if up is None else value * up
 
 
@@ -57,7 +63,7 @@ def experts_reference(
     wide = torch.promote_types(x.dtype, torch.float32)
     out = torch.zeros(flat.shape, dtype=wide, device=x.device)
     bounds = expert_offsets.tolist()
-    for expert, (begin, end) in enumerate(zip(bounds, bounds[1:], strict=False)):
+    for expert, (begin, end) in enumerate(itertools.pairwise(bounds)):
         if begin == end:
             continue
         token = row_token[begin:end].long()
@@ -173,24 +179,23 @@ def experts_backward_op(
     present = [index for index, value in enumerate(values) if value is not None]
 
     def forward(*given: Tensor) -> Tensor:
-        filled = list(values)
+        filled: list[Any] = list(values)
         for index, value in zip(present, given, strict=True):
             filled[index] = value
-        return experts_reference(
-            filled[0],  # type: ignore[arg-type]
-            expert_offsets,
-            row_token,
-            *filled[1:],  # type: ignore[arg-type]
-            activation=activation,
-            layout=layout,
-            arrangement=arrangement,
-            limit=limit,
-            alpha=alpha,
-            gate_on=gate_on,
-        )
+        x, *rest = filled
+        attributes: list[Any] = [
+            activation,
+            layout,
+            arrangement,
+            limit,
+            alpha,
+            gate_on,
+        ]
+        return experts_reference(x, expert_offsets, row_token, *rest, *attributes)
 
-    # torch.func works below autograd, where operator bodies run; torch.autograd does not.
-    _, pull_back = torch.func.vjp(forward, *(values[index] for index in present))
+    # Operator bodies run below autograd, where torch.func works and
+    # torch.autograd does not.
+    pull_back = torch.func.vjp(forward, *(values[index] for index in present))[1]
     return [gradient.contiguous() for gradient in pull_back(grad)]
 
 

@@ -41,12 +41,12 @@ def name_layers(program: ExportedProgram) -> list[str]:
     The name is the path of the module that made the call, "moe" for the root. A
     second call of the same module gets ".1", and so on.
     """
-    arguments = torch.ops.moe.route.default._schema.arguments  # noqa: SLF001
+    arguments = torch.ops.moe.route.default._schema.arguments
     position = next(i for i, a in enumerate(arguments) if a.name == "layer")
     taken: set[str] = set()
     names = []
     for node in marker_nodes(program, "route"):
-        name = node.args[position]
+        name = str(node.args[position])
         if not name:
             stack = list(node.meta.get("nn_module_stack", {}).values())
             base = (stack[-1][0] if stack else "") or "moe"

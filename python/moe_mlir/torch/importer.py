@@ -103,7 +103,10 @@ def _export(
             program = torch.export.export(
                 module, inputs, dynamic_shapes=dynamic_shapes or None, strict=False
             )
-            return program.run_decompositions(fx.get_decomposition_table())
+            decomposed: ExportedProgram = program.run_decompositions(
+                fx.get_decomposition_table()
+            )
+            return decomposed
     except ImportRefused:
         raise
     except Exception as error:  # torch.export has no common base class

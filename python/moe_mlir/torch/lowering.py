@@ -1,4 +1,4 @@
-"""From an exported program to upstream MLIR dialects and marker calls, by torch-mlir."""
+"""From an exported program to upstream dialects and marker calls, by torch-mlir."""
 
 from __future__ import annotations
 
@@ -196,7 +196,7 @@ def _raise_markers(module: Any) -> dict[str, int]:
 
 
 def _raise_marker(calls: MarkerCalls, operation: Any, kind: str) -> None:
-    schema = getattr(torch.ops.moe, kind).default._schema  # noqa: SLF001
+    schema = getattr(torch.ops.moe, kind).default._schema
     attributes: dict[str, Any] = {}
     names: list[str] = []
     values: list[Any] = []

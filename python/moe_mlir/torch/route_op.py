@@ -56,8 +56,8 @@ def _(logits, choice_bias, valid, k, *rest):  # type: ignore[no-untyped-def]
     sequences = batch[0] if batch else 1
     rows = sequences * tokens * k
 
-    def index(*shape):  # type: ignore[no-untyped-def]
-        return logits.new_empty(shape, dtype=torch.int32)
+    def index(*shape: int) -> Tensor:
+        return torch.empty(shape, dtype=torch.int32, device=logits.device)
 
     return (
         index(experts + 1),
@@ -81,8 +81,9 @@ def route_backward_op(
     norm_min: float,
 ) -> Tensor:
     """Gradient of the gates with respect to the logits, the choice held fixed."""
-    # torch.func works below autograd, where operator bodies run; torch.autograd does not.
-    _, pull_back = torch.func.vjp(
+    # Operator bodies run below autograd, where torch.func works and
+    # torch.autograd does not.
+    pull_back = torch.func.vjp(
         lambda values: gates_of_plan(
             values,
             expert_offsets,
@@ -94,8 +95,8 @@ def route_backward_op(
             norm_min=norm_min,
         ),
         logits,
-    )
-    (gradient,) = pull_back(grad_gates)
+    )[1]
+    gradient: Tensor = pull_back(grad_gates)[0]
     return gradient
 
 
@@ -107,9 +108,7 @@ def _(grad_gates, logits, *rest):  # type: ignore[no-untyped-def]
 _GATE_ARGUMENTS = ("score", "normalize", "scale", "eps", "norm_min")
 _ARGUMENT_INDEX = {
     argument.name: index
-    for index, argument in enumerate(
-        torch.ops.moe.route.default._schema.arguments  # noqa: SLF001
-    )
+    for index, argument in enumerate(torch.ops.moe.route.default._schema.arguments)
 }
 
 

@@ -33,7 +33,7 @@ class RouterSpec:
     cast_gates: bool = False
 
 
-def _softmax_topk(router: nn.Module, *, cast_gates: bool) -> RouterSpec:
+def _softmax_topk(router: Any, *, cast_gates: bool) -> RouterSpec:
     """f32 softmax over all experts, top k, optionally divided by the sum."""
     normalize = getattr(router, "norm_topk_prob", True)
     return RouterSpec(

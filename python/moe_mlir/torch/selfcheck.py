@@ -62,7 +62,7 @@ def _random_state(
 def _router_difference(block: MoEBlock, spec: RouterSpec) -> str | None:
     """Compares routers with random weights, in f32 and in the router's own type."""
     own = next(block.router.parameters()).dtype
-    width = block.experts.gate_up_proj.shape[-1]
+    width = _sizes(block)[1]
     for dtype in dict.fromkeys((torch.float32, own)):
         for seed in _SEEDS:
             state = _random_state(block.router, dtype, seed)
@@ -134,14 +134,16 @@ def _block_difference(block: MoEBlock, spec: RouterSpec) -> str | None:
     depend on it, and reading all weights of a large model would take seconds.
     """
     experts = block.experts
-    dtype, device = experts.down_proj.dtype, experts.down_proj.device
-    count, width = experts.gate_up_proj.shape[0], experts.gate_up_proj.shape[-1]
+    down: Any = experts.down_proj
+    dtype, device = down.dtype, down.device
+    count, width = _sizes(block)
     for seed in _SEEDS:
         generator = torch.Generator().manual_seed(seed + 200)
 
         def random(*shape: int, generator: torch.Generator = generator) -> Tensor:
             values = torch.randn(shape, generator=generator) / shape[-1] ** 0.5
-            return values.to(device, dtype)
+            placed: Tensor = values.to(device, dtype)
+            return placed
 
         state = {
             f"{_child_name(block.block, experts)}.gate_up_proj": random(
@@ -170,12 +172,16 @@ def _block_difference(block: MoEBlock, spec: RouterSpec) -> str | None:
                 f"experts: {error}"
             )
         scale = original.abs().max().item()
-        error = (original - ours).abs().max().item()
-        if not error <= _TOLERANCE[dtype] * scale:
-            return (
-                f"the block's output differs by {error:.2g} (largest value {scale:.2g})"
-            )
+        difference = (original - ours).abs().max().item()
+        if not difference <= _TOLERANCE[dtype] * scale:
+            return f"the block's output differs by {difference:.2g} of {scale:.2g}"
     return None
+
+
+def _sizes(block: MoEBlock) -> tuple[int, int]:
+    """E and H."""
+    gate_up: Any = block.experts.gate_up_proj
+    return int(gate_up.shape[0]), int(gate_up.shape[-1])
 
 
 def _child_name(parent: nn.Module, child: nn.Module) -> str:
@@ -183,4 +189,5 @@ def _child_name(parent: nn.Module, child: nn.Module) -> str:
 
 
 def _first_result(result: Any) -> Tensor:
-    return result[0] if isinstance(result, tuple) else result
+    first: Tensor = result[0] if isinstance(result, tuple) else result
+    return first
