@@ -7,8 +7,8 @@ import functools
 import re
 import subprocess
 
-import moe_mlir.torch as moe
 import make_import_fixtures
+import moe_mlir.torch as moe
 import pytest
 import torch
 from moe_mlir.importing import Imported, ImportRefused

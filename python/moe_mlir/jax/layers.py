@@ -156,7 +156,7 @@ def _by_experts(
         def product(rows: jax.Array, name: str) -> jax.Array:
             matrix = weight[name] if options.layout == "kn" else weight[name].T
             bias = weight.get(f"{name}_bias")
-            result = rows @ matrix
+            result: jax.Array = rows @ matrix
             return result if bias is None else result + bias
 
         column = gate[:, None]
