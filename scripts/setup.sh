@@ -100,10 +100,13 @@ install_python() {
     say "making the virtual environment $venv"
     "$(find_python)" -m venv "$venv"
   }
-  say "installing Python packages into $venv (some minutes)"
-  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
-    --no-input --progress-bar off -r requirements.txt </dev/null ||
+  say "installing Python packages into $venv (some minutes; log: build/setup-pip.log)"
+  mkdir -p build
+  "$venv/bin/python" -m pip install --disable-pip-version-check --no-input \
+    --progress-bar off -r requirements.txt >build/setup-pip.log 2>&1 </dev/null || {
+    tail -n 5 build/setup-pip.log >&2
     fail "pip could not install requirements.txt into $venv; VENV=DIR uses an environment that has them"
+  }
   rm -f "$venv"/moe-*
   touch "$stamp"
 }
