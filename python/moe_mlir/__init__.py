@@ -12,7 +12,22 @@ y = f(x)
 from __future__ import annotations
 
 from moe_mlir.errors import MoEError
-from moe_mlir.plan import Plan
+from moe_mlir.executable import CompiledModel
+from moe_mlir.frontends import from_jax, from_stablehlo, from_torch
+from moe_mlir.model import Model
+from moe_mlir.plan import Plan, plot_plans
 from moe_mlir.routing import route
+from moe_mlir.storage import load
 
-__all__ = ["MoEError", "Plan", "route"]
+__all__ = [
+    "CompiledModel",
+    "MoEError",
+    "Model",
+    "Plan",
+    "from_jax",
+    "from_stablehlo",
+    "from_torch",
+    "load",
+    "plot_plans",
+    "route",
+]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+from collections.abc import Sequence
 
 from moe_mlir import _moe
+from moe_mlir.errors import MoEError
+from moe_mlir.signature import Signature, read_signatures
 
 #: LLVM's optimiser is not run: generated code is written as it should execute, and
 #: code generation alone is several times faster.
@@ -14,6 +18,54 @@ OPTIMIZE = 0
 def default_threads() -> int:
     """The CPUs that this process may use."""
     return len(os.sched_getaffinity(0))
+
+
+def check_threads(threads: int | None) -> int:
+    """A number of threads; None means all CPUs that this process may use."""
+    if threads is None:
+        return default_threads()
+    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+        raise MoEError(
+            f"threads is {threads!r}; it must be a positive integer, or None for all "
+            "CPUs of this process",
+            where="threads",
+        )
+    return threads
+
+
+@dataclasses.dataclass(frozen=True)
+class Lowered:
+    """A module in the LLVM dialect and what its public functions take and give.
+
+    Attributes:
+        module: The module.
+        functions: The public functions by name. ``main`` takes packed weights;
+            ``main.pack.0`` and so on make them.
+        cpu: The CPU, as it was asked for.
+    """
+
+    module: _moe.Module
+    functions: dict[str, Signature]
+    cpu: str
+
+    def machine_code(self) -> bytes:
+        """An object with callers for every public function."""
+        return self.module.object(self.cpu, OPTIMIZE)
+
+
+def lower(module: _moe.Module, cpu: str, input_names: Sequence[str] = ()) -> Lowered:
+    """Lowers a copy of a module of moe on tensors.
+
+    Raises:
+        MoEError: The CPU is unknown, or an operation cannot be lowered.
+    """
+    _moe.check_cpu(cpu)
+    copy = module.clone()
+    # Packing changes what @main takes, and types are not tensors afterwards.
+    copy.run(f"moe-cpu-tensor-pipeline{{cpu={cpu}}}")
+    functions = read_signatures(copy, input_names)
+    copy.run(f"moe-cpu-pipeline{{cpu={cpu}}}")
+    return Lowered(copy, functions, cpu)
 
 
 def lower_routing(text: str, cpu: str = "host") -> bytes:

@@ -126,6 +126,8 @@ static py::object toPython(Attribute attribute) {
     return py::bool_(flag.getValue());
   if (auto number = dyn_cast<IntegerAttr>(attribute))
     return py::int_(number.getInt());
+  if (auto number = dyn_cast<FloatAttr>(attribute))
+    return py::float_(number.getValueAsDouble());
   if (isa<UnitAttr>(attribute))
     return py::bool_(true);
   if (auto array = dyn_cast<ArrayAttr>(attribute)) {
@@ -186,6 +188,30 @@ py::list Module::signatures() const {
   return functions;
 }
 
+static py::list print(TypeRange types) {
+  py::list result;
+  for (Type type : types) {
+    std::string text;
+    llvm::raw_string_ostream(text) << type;
+    result.append(text);
+  }
+  return result;
+}
+
+py::list Module::find(const std::string &name) const {
+  py::list found;
+  module.get().walk<WalkOrder::PreOrder>([&](Operation *op) {
+    if (op->getName().getStringRef() != name)
+      return;
+    py::dict entry;
+    entry["attributes"] = toPython(op->getAttrDictionary());
+    entry["operands"] = ::print(op->getOperandTypes());
+    entry["results"] = ::print(op->getResultTypes());
+    found.append(entry);
+  });
+  return found;
+}
+
 py::dict Module::operations() const {
   llvm::StringMap<int64_t> counts;
   module.get().walk(
@@ -243,6 +269,7 @@ void python::bindModule(py::module_ &m) {
            py::arg("locations") = false)
       .def("signatures", &Module::signatures)
       .def("operations", &Module::operations)
+      .def("find", &Module::find, py::arg("name"))
       .def("llvm_ir", &Module::llvmIR, py::arg("cpu") = "host",
            py::arg("optimize") = 0)
       .def("object", &Module::object, py::arg("cpu") = "host",

@@ -32,6 +32,10 @@ public:
   /// and `attributes`.
   pybind11::list signatures() const;
 
+  /// One dictionary for each operation of a name, in order: `attributes`,
+  /// `operands` and `results` (types as text).
+  pybind11::list find(const std::string &name) const;
+
   /// Number of operations by full name, e.g. "moe.route".
   pybind11::dict operations() const;
 

@@ -1,0 +1,126 @@
+"""The command ``moe-mlir``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from moe_mlir import commands
+from moe_mlir.emit import ENDINGS
+from moe_mlir.errors import MoEError
+
+EXIT_REFUSED = 1
+EXIT_INTERRUPTED = 130
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line; ``moe-mlir COMMAND --help`` explains each command."""
+    top = argparse.ArgumentParser(
+        prog="moe-mlir",
+        description="Import Mixture-of-Experts models, switch how experts are chosen, "
+        "compile and run them.",
+    )
+    add = top.add_subparsers(
+        dest="command", required=True, metavar="COMMAND"
+    ).add_parser
+
+    command = add("import", help="import a model into a folder")
+    command.add_argument("framework", choices=["torch", "jax", "stablehlo"])
+    command.add_argument(
+        "source",
+        metavar="PKG.MOD:CALLABLE",
+        help="CALLABLE() returns (module, example_inputs); for jax (function, "
+        "arguments); for stablehlo, the path of a program",
+    )
+    command.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
+    command.set_defaults(run=commands.import_model)
+
+    command = add("scope", help="switch the scope of a model's layers")
+    _add_model(command)
+    command.add_argument("scope", choices=["sequence", "token"])
+    command.add_argument("-o", "--output", type=Path, required=True, metavar="DIR2")
+    command.add_argument("--floor", type=int, help="least experts of a token")
+    command.add_argument("--cap", type=int, help="most experts of a token")
+    command.add_argument(
+        "--layers", action="append", metavar="GLOB", help="only these layers"
+    )
+    command.set_defaults(run=commands.switch_scope)
+
+    command = add("run", help="run a model on .npy files")
+    _add_model(command)
+    command.add_argument(
+        "--input",
+        action="append",
+        default=[],
+        metavar="NAME=FILE.npy",
+        help="an input; moe-mlir show lists their names",
+    )
+    command.add_argument(
+        "--output",
+        action="append",
+        required=True,
+        type=Path,
+        metavar="FILE.npy",
+        help="where a result goes, one for each result",
+    )
+    command.add_argument("--threads", type=int, help="default: all CPUs")
+    command.add_argument("--cpu", default="host")
+    command.set_defaults(run=commands.run_model)
+
+    command = add("compile", help="compile a model into a file")
+    _add_model(command)
+    command.add_argument("--emit", choices=list(ENDINGS), required=True)
+    command.add_argument("-o", "--output", type=Path, metavar="FILE")
+    command.add_argument("--cpu", default="host", help="host or an LLVM CPU name")
+    command.set_defaults(run=commands.compile_model)
+
+    command = add("show", help="describe a model")
+    _add_model(command)
+    command.add_argument("--picture", type=Path, metavar="FILE.png")
+    command.add_argument("--mlir", action="store_true", help="print the module too")
+    command.set_defaults(run=commands.show_model)
+
+    command = add(
+        "demo",
+        add_help=False,
+        help="import, switch, compile and time an OLMoE layer",
+    )
+    command.add_argument("arguments", nargs=argparse.REMAINDER)
+    command.set_defaults(run=commands.run_demo)
+    return top
+
+
+def _add_model(command: argparse.ArgumentParser) -> None:
+    command.add_argument("model", type=Path, metavar="DIR", help="folder of a model")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and gives its exit status.
+
+    0: done. 1: refused, with one message on stderr. 2: wrong usage. 130: interrupted.
+    """
+    options, rest = parser().parse_known_args(argv)
+    if options.command == "demo":
+        options.arguments = [*rest, *options.arguments]
+    elif rest:
+        parser().error(f"unrecognized arguments: {' '.join(rest)}")
+    os.environ.setdefault("MOE_PROGRESS", "1")
+    try:
+        options.run(options)
+        sys.stdout.flush()
+    except MoEError as error:
+        print(f"moe-mlir: error: {error}", file=sys.stderr)
+        return EXIT_REFUSED
+    except MemoryError as error:
+        print(f"moe-mlir: error: out of memory: {error}", file=sys.stderr)
+        return EXIT_REFUSED
+    except KeyboardInterrupt:
+        print("moe-mlir: interrupted; nothing was written", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # the reader of our output is gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_REFUSED
+    return 0

@@ -1,0 +1,84 @@
+"""Files that ``moe-mlir compile`` writes."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from moe_mlir import _moe
+from moe_mlir.cpu import OPTIMIZE, lower
+from moe_mlir.errors import MoEError
+from moe_mlir.files import written_file
+from moe_mlir.header import c_header
+from moe_mlir.model import Model
+from moe_mlir.progress import progress
+
+#: What can be written, and the ending of the file.
+ENDINGS = {"mlir": ".mlir", "llvm": ".ll", "object": ".o", "shared": ".so"}
+_LINKERS = ("cc", "clang-22", "clang", "gcc")
+
+
+def emit(model: Model, kind: str, output: Path, *, cpu: str = "host") -> list[Path]:
+    """Compiles a model into a file; "object" and "shared" come with a C header.
+
+    Args:
+        kind: One of ``ENDINGS``: "mlir" is the LLVM dialect, "llvm" is LLVM IR.
+        output: The file.
+        cpu: As in ``Model.compile``; it need not run here.
+
+    Returns:
+        The files written.
+
+    Raises:
+        MoEError: The model cannot be compiled, or a file cannot be written.
+    """
+    names = [spec.name for spec in model.signature.inputs]
+    with progress(f"compiling {output}"):
+        lowered = lower(model._module, cpu, names)
+        if kind == "mlir":
+            content = lowered.module.print().encode()
+        elif kind == "llvm":
+            content = lowered.module.llvm_ir(cpu, OPTIMIZE).encode()
+        else:
+            content = lowered.module.object(cpu, OPTIMIZE, callers=False)
+            _moe.check_symbols(content)
+            if kind == "shared":
+                content = _link(content)
+    written = [output]
+    with written_file(output) as stream:
+        stream.write(content)
+    if kind in ("object", "shared"):
+        header = output.with_suffix(".h")
+        with written_file(header) as stream:
+            text = c_header(lowered.functions.values(), header.name)
+            stream.write(text.encode())
+        written.append(header)
+    return written
+
+
+def _link(code: bytes) -> bytes:
+    """A shared library of one object; it finds the OpenMP run time by its path."""
+    linker = next(filter(None, map(shutil.which, _LINKERS)), None)
+    if linker is None:
+        raise MoEError(
+            f"--emit shared: linking needs one of {', '.join(_LINKERS)}, and none is "
+            "on the PATH; install one, or use --emit object",
+            where="--emit",
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        source, library = Path(folder, "model.o"), Path(folder, "model.so")
+        source.write_bytes(code)
+        command = [linker, "-shared", "-o", str(library), str(source)]
+        if any(
+            name.startswith(("__kmpc", "omp_")) for name in _moe.undefined_symbols(code)
+        ):
+            openmp = Path(_moe.openmp_path())
+            command += [str(openmp), f"-Wl,-rpath,{openmp.parent}"]
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
+        if run.returncode:
+            raise MoEError(
+                f"--emit shared: {linker} fails: {run.stderr.strip()}", where="--emit"
+            )
+        return library.read_bytes()

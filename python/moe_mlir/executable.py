@@ -1,0 +1,139 @@
+"""A compiled model: call it with arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from moe_mlir import _moe
+from moe_mlir.arrays import Array, from_numpy, kind_of, to_numpy
+from moe_mlir.cpu import Lowered
+from moe_mlir.errors import MoEError
+from moe_mlir.limits import Limits
+from moe_mlir.signature import Signature, TensorSpec
+from moe_mlir.weights import MappedWeights
+
+
+class CompiledModel:
+    """A model compiled for a CPU of this machine, with its weights.
+
+    Calling it runs ``@main``: inputs in order or by name, NumPy, PyTorch or JAX
+    arrays; the result is of the kind of the first input, several results are a
+    tuple. Inputs are neither copied, if they are dense, nor changed; results own
+    their memory. Results do not depend on the number of threads.
+
+    Weights are packed once, when the model is compiled; packed ones are held, the
+    stored ones are not needed afterwards.
+
+    Attributes:
+        signature: What a call takes and gives.
+        threads: Threads of each call.
+        cpu: The CPU it was compiled for.
+    """
+
+    def __init__(
+        self,
+        lowered: Lowered,
+        weights: Mapping[str, Any],
+        limits: Limits,
+        threads: int,
+    ) -> None:
+        if "main" not in lowered.functions:
+            raise MoEError(
+                "the module has no public function @main, which is what a model "
+                "compiles to; rename its entry",
+                where="@main",
+            )
+        self.signature: Signature = lowered.functions["main"]
+        self.threads = threads
+        self.cpu = lowered.cpu
+        self._limits = limits
+        self._code = _moe.Executable(lowered.machine_code(), lowered.cpu, threads)
+        self._results = [result.result for result in self.signature.results]
+        self._weights = self._bind(lowered.functions, weights)
+
+    def _bind(
+        self, functions: dict[str, Signature], weights: Mapping[str, Any]
+    ) -> list[Array | None]:
+        """One array for each argument; None for an input."""
+        bound: list[Array | None] = []
+        for argument in self.signature.arguments:
+            if argument.packed:
+                pack = functions[argument.packed["function"]]
+                sources = [weight_of(weights, source) for source in pack.arguments]
+                results = [result.result for result in pack.results]
+                bound.append(self._code.call(pack.name, sources, results)[0])
+                if isinstance(weights, MappedWeights):
+                    weights.release_pages()
+            elif argument.param:
+                bound.append(weight_of(weights, argument))
+            else:
+                bound.append(None)
+        return bound
+
+    def __call__(self, *inputs: Any, **named: Any) -> Any:
+        """Runs the model.
+
+        Raises:
+            MoEError: An input is missing, or of the wrong type or shape.
+        """
+        given = self._order(inputs, named)
+        arrays = [
+            spec.check(to_numpy(value, f"input '{spec.name}'"), f"input '{spec.name}'")
+            for spec, value in zip(self.signature.inputs, given, strict=True)
+        ]
+        self._limits.check(self.signature.inputs, arrays)
+        remaining = iter(arrays)
+        arguments = [
+            next(remaining) if weight is None else weight for weight in self._weights
+        ]
+        results = self._code.call("main", arguments, self._results)
+        kind = kind_of(given[0]) if given else "numpy"
+        values = tuple(from_numpy(result, kind) for result in results)
+        return values[0] if len(values) == 1 else values
+
+    def _order(self, inputs: tuple[Any, ...], named: dict[str, Any]) -> list[Any]:
+        """The inputs in the order of the signature."""
+        specs = self.signature.inputs
+        takes = "it takes " + (", ".join(f"{s.name}: {s}" for s in specs) or "no input")
+        if len(inputs) > len(specs):
+            raise MoEError(
+                f"the model got {len(inputs)} inputs by position; {takes}",
+                where="inputs",
+            )
+        ordered = dict(zip((spec.name for spec in specs), inputs, strict=False))
+        for name, value in named.items():
+            if name in ordered:
+                raise MoEError(f"input '{name}' is given twice; {takes}", where=name)
+            if name not in {spec.name for spec in specs}:
+                raise MoEError(f"there is no input '{name}'; {takes}", where=name)
+            ordered[name] = value
+        for spec in specs:
+            if spec.name not in ordered:
+                raise MoEError(
+                    f"input '{spec.name}' is missing; {takes}", where=spec.name
+                )
+        return [ordered[spec.name] for spec in specs]
+
+
+def weight_of(weights: Mapping[str, Any], spec: TensorSpec) -> Array:
+    """The stored weight of an argument, checked.
+
+    Raises:
+        MoEError: It is missing, or not of the argument's type.
+    """
+    name = spec.param
+    if name is None or name not in weights:
+        raise MoEError(
+            f"{spec.name} is missing: the module needs {spec}, and the weights are "
+            f"{_some(sorted(weights))}",
+            where=str(name),
+        )
+    return spec.check(to_numpy(weights[name], spec.name), spec.name)
+
+
+def _some(names: list[str]) -> str:
+    shown = ", ".join(names[:5])
+    return (
+        shown + f" and {len(names) - 5} more" if len(names) > 5 else shown
+    ) or "none"

@@ -1,0 +1,150 @@
+"""What a compiled function takes and gives."""
+
+from __future__ import annotations
+
+import dataclasses
+import operator
+from collections.abc import Sequence
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+from moe_mlir import _moe
+from moe_mlir.arrays import Array, describe, numpy_dtype
+from moe_mlir.errors import MoEError
+
+
+@dataclasses.dataclass(frozen=True)
+class TensorSpec:
+    """One argument or result.
+
+    Attributes:
+        name: For messages, and for inputs by keyword.
+        dtype: Element type by its name in MLIR, e.g. "bf16".
+        shape: Sizes; None for one that may differ from call to call.
+        attributes: Of the argument, e.g. ``moe.param``.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int | None, ...]
+    attributes: dict[str, Any]
+
+    @property
+    def param(self) -> str | None:
+        """The name of the weight, if this is one."""
+        return self.attributes.get("moe.param")
+
+    @property
+    def packed(self) -> dict[str, Any] | None:
+        """Function and weights that make this argument, if it is a packed weight."""
+        return self.attributes.get("moe.packed")
+
+    @property
+    def result(self) -> tuple[np.dtype[Any], int]:
+        """Element type and rank, as the extension wants them."""
+        return numpy_dtype(self.dtype, self.name), len(self.shape)
+
+    def __str__(self) -> str:
+        sizes = ", ".join("?" if size is None else str(size) for size in self.shape)
+        return f"{numpy_dtype(self.dtype, self.name).name} [{sizes}]"
+
+    def check(self, array: Array, where: str) -> Array:
+        """The array, dense, if it is of this type.
+
+        Raises:
+            MoEError: Element type, rank or a size differs.
+        """
+        dtype = numpy_dtype(self.dtype, where)
+        if array.dtype != dtype:
+            raise MoEError(
+                f"{where}: is {describe(array)}, but {self} is needed; convert it to "
+                f"{dtype.name} first",
+                where=where,
+            )
+        if array.ndim != len(self.shape) or any(
+            want is not None and want != size
+            for want, size in zip(self.shape, array.shape, strict=True)
+        ):
+            raise MoEError(
+                f"{where}: is {describe(array)}, but {self} is needed"
+                + ("; ? is any size" if None in self.shape else ""),
+                where=where,
+            )
+        return np.require(array, requirements=["C", "A"])
+
+
+@dataclasses.dataclass(frozen=True)
+class Signature:
+    """Arguments and results of one function."""
+
+    name: str
+    arguments: tuple[TensorSpec, ...]
+    results: tuple[TensorSpec, ...]
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """The arguments that a caller gives: neither weights nor packed weights."""
+        return tuple(a for a in self.arguments if not (a.param or a.packed))
+
+    @property
+    def params(self) -> tuple[TensorSpec, ...]:
+        """The arguments that are weights as they are stored."""
+        return tuple(a for a in self.arguments if a.param)
+
+
+def read_signatures(
+    module: _moe.Module, input_names: Sequence[str] = ()
+) -> dict[str, Signature]:
+    """The public functions of a module by name.
+
+    Args:
+        input_names: Names of the inputs of ``@main``, in order; others are called
+            ``input0``, ``input1`` and so on.
+
+    Raises:
+        MoEError: An argument or result is not a tensor that an array can hold.
+    """
+    functions = {}
+    for entry in module.signatures():
+        if entry["public"]:
+            names = input_names if entry["name"] == "main" else ()
+            functions[entry["name"]] = _read(entry, list(names))
+    return functions
+
+
+def _read(entry: dict[str, Any], names: list[str]) -> Signature:
+    inputs = 0
+    arguments = []
+    for value in entry["arguments"]:
+        attributes = value["attributes"]
+        if "moe.param" in attributes:
+            name = f"weight '{attributes['moe.param']}'"
+        elif "moe.packed" in attributes:
+            name = f"packed weight of {', '.join(attributes['moe.packed']['params'])}"
+        else:
+            name = names[inputs] if inputs < len(names) else f"input{inputs}"
+            inputs += 1
+        arguments.append(_spec(entry, name, value))
+    results = [
+        _spec(entry, f"result {i}", value) for i, value in enumerate(entry["results"])
+    ]
+    return Signature(entry["name"], tuple(arguments), tuple(results))
+
+
+def _spec(entry: dict[str, Any], name: str, value: dict[str, Any]) -> TensorSpec:
+    where = f"@{entry['name']}, {name}"
+    if value["shape"] is None:
+        raise MoEError(
+            f"{where}: has type {value['dtype']}, but a function that is called from "
+            "outside takes and gives tensors only",
+            where=where,
+        )
+    numpy_dtype(value["dtype"], where)
+    return TensorSpec(name, value["dtype"], tuple(value["shape"]), value["attributes"])
+
+
+def elements(shape: Sequence[int]) -> int:
+    """Product of sizes, exact."""
+    return reduce(operator.mul, shape, 1)
