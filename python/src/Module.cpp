@@ -97,7 +97,7 @@ void Module::run(const std::string &pipeline) {
   }
   if (!problem.empty())
     raise("pass pipeline '" + pipeline +
-          "': " + StringRef(problem).rtrim().str() +
+          "': " + StringRef(problem).trim().split('\n').first.str() +
           "; moe-opt --help lists the passes and their options");
   if (!succeeded)
     diagnostics.raise(
