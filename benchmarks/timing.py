@@ -1,0 +1,49 @@
+"""Paired timing: what is compared runs in turns, in one process.
+
+A machine's speed drifts by more than many differences, but two runs next to each
+other see nearly the same machine. So ratios are taken within a round, and their
+median is reported with a 95 % interval.
+"""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+Times = dict[str, npt.NDArray[np.float64]]
+
+
+def seconds(function: Callable[[], object]) -> float:
+    """The time of one call."""
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def interleaved(functions: Mapping[str, Callable[[], object]], rounds: int) -> Times:
+    """Seconds of each function in each round; the order alternates."""
+    for function in functions.values():  # code and weights become warm
+        function()
+    names = list(functions)
+    times: Times = {name: np.empty(rounds) for name in names}
+    for i in range(rounds):
+        for name in names if i % 2 == 0 else reversed(names):
+            times[name][i] = seconds(functions[name])
+    return times
+
+
+def median_interval(values: npt.NDArray[np.float64]) -> tuple[float, float, float]:
+    """Median and its 95 % interval, by order statistics."""
+    ordered = np.sort(values)
+    n = len(ordered)
+    reach = 0.98 * math.sqrt(n)
+    low = max(math.floor(n / 2 - reach), 0)
+    high = min(math.ceil(n / 2 + reach), n - 1)
+    return float(np.median(ordered)), float(ordered[low]), float(ordered[high])
+
+
+def ratio(times: Times, name: str, other: str) -> tuple[float, float, float]:
+    """Median of name / other within rounds, and its 95 % interval."""
+    return median_interval(times[name] / times[other])
