@@ -33,7 +33,7 @@ static void *resolve(StringRef name, const OpenMP *openMP) {
 }
 
 llvm::Expected<std::unique_ptr<LoadedCode>>
-LoadedCode::load(ArrayRef<char> object, const TargetCPU &cpu) {
+LoadedCode::load(ArrayRef<char> object, const NativeCPU &cpu) {
   StringRef bytes(object.data(), object.size());
   if (llvm::Error error = cpu.checkRunsHere())
     return error;

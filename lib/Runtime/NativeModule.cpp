@@ -27,7 +27,7 @@ NativeModule &NativeModule::operator=(NativeModule &&other) {
 }
 
 llvm::Expected<NativeModule> NativeModule::translate(ModuleOp module,
-                                                     const TargetCPU &cpu) {
+                                                     const NativeCPU &cpu) {
   auto machine = cpu.createMachine();
   if (!machine)
     return machine.takeError();

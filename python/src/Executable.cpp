@@ -38,7 +38,7 @@ class Executable {
 public:
   Executable(const py::bytes &object, const std::string &cpu, int threads)
       : threads(threads) {
-    auto target = take(mlir::moe::TargetCPU::get(cpu));
+    auto target = take(mlir::moe::NativeCPU::get(cpu));
     std::string_view bytes = object;
     auto loaded = [&] {
       py::gil_scoped_release release;
@@ -183,7 +183,7 @@ void python::bindExecutable(py::module_ &m) {
   m.def(
       "check_cpu",
       [](const std::string &cpu, bool here) {
-        auto target = take(mlir::moe::TargetCPU::get(cpu));
+        auto target = take(mlir::moe::NativeCPU::get(cpu));
         if (here)
           check(target.checkRunsHere());
         return std::make_pair(target.name, target.features);

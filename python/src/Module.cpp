@@ -227,7 +227,7 @@ static mlir::moe::NativeModule translate(ModuleOp module, std::mutex &mutex,
                                          const std::string &cpu,
                                          unsigned optimize, bool callers) {
   DiagnosticCollector diagnostics(module.getContext());
-  auto target = take(mlir::moe::TargetCPU::get(cpu));
+  auto target = take(mlir::moe::NativeCPU::get(cpu));
   auto native = [&] {
     py::gil_scoped_release release;
     std::lock_guard<std::mutex> lock(mutex);

@@ -3,7 +3,7 @@
 #ifndef MOE_RUNTIME_LOADEDCODE_H
 #define MOE_RUNTIME_LOADEDCODE_H
 
-#include "moe/Runtime/TargetCPU.h"
+#include "moe/Runtime/NativeCPU.h"
 
 namespace llvm::orc {
 class LLJIT;
@@ -25,7 +25,7 @@ public:
   /// first instruction if this machine lacks an instruction set of `cpu`, or if
   /// the object needs a symbol that compiled code may not call.
   static llvm::Expected<std::unique_ptr<LoadedCode>>
-  load(llvm::ArrayRef<char> object, const TargetCPU &cpu);
+  load(llvm::ArrayRef<char> object, const NativeCPU &cpu);
   ~LoadedCode();
 
   /// The packed caller of a public function. Fails if there is none.

@@ -4,7 +4,7 @@
 #define MOE_RUNTIME_NATIVEMODULE_H
 
 #include "mlir/IR/BuiltinOps.h"
-#include "moe/Runtime/TargetCPU.h"
+#include "moe/Runtime/NativeCPU.h"
 
 namespace llvm {
 class LLVMContext;
@@ -23,7 +23,7 @@ public:
   /// Translates a module of the LLVM dialect. Fails on any other operation,
   /// naming it.
   static llvm::Expected<NativeModule> translate(ModuleOp module,
-                                                const TargetCPU &cpu);
+                                                const NativeCPU &cpu);
   NativeModule(NativeModule &&);
   NativeModule &operator=(NativeModule &&);
   ~NativeModule();

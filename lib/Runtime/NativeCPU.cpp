@@ -1,6 +1,6 @@
 // The CPU that code is generated for.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "moe/Runtime/TargetCPU.h"
+#include "moe/Runtime/NativeCPU.h"
 
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringMap.h"
@@ -49,21 +49,21 @@ std::string hostFeatures() {
 
 } // namespace
 
-llvm::Expected<TargetCPU> TargetCPU::get(StringRef name) {
+llvm::Expected<NativeCPU> NativeCPU::get(StringRef name) {
   llvm::Triple triple;
   if (auto target = lookupHostTarget(triple); !target)
     return target.takeError();
   if (name.empty() || name == "host")
-    return TargetCPU{llvm::sys::getHostCPUName().str(), hostFeatures()};
+    return NativeCPU{llvm::sys::getHostCPUName().str(), hostFeatures()};
   if (llvm::X86::parseArchX86(name, /*Only64Bit=*/true) == llvm::X86::CK_None)
     return llvm::createStringError(
         "unknown CPU '" + name +
         "'; use \"host\", \"x86-64\", \"x86-64-v2\", \"x86-64-v3\", "
         "\"x86-64-v4\" or an LLVM name of a 64-bit x86 CPU such as \"znver4\"");
-  return TargetCPU{name.str(), ""};
+  return NativeCPU{name.str(), ""};
 }
 
-llvm::Error TargetCPU::checkRunsHere() const {
+llvm::Error NativeCPU::checkRunsHere() const {
   if (!features.empty()) // "host"
     return llvm::Error::success();
   SmallVector<StringRef> needed;
@@ -82,7 +82,7 @@ llvm::Error TargetCPU::checkRunsHere() const {
 }
 
 llvm::Expected<std::unique_ptr<llvm::TargetMachine>>
-TargetCPU::createMachine() const {
+NativeCPU::createMachine() const {
   llvm::Triple triple;
   auto target = lookupHostTarget(triple);
   if (!target)

@@ -1,7 +1,7 @@
 // The CPU that code is generated for.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#ifndef MOE_RUNTIME_TARGETCPU_H
-#define MOE_RUNTIME_TARGETCPU_H
+#ifndef MOE_RUNTIME_NATIVECPU_H
+#define MOE_RUNTIME_NATIVECPU_H
 
 #include "mlir/Support/LLVM.h"
 #include "llvm/Support/Error.h"
@@ -17,13 +17,13 @@ namespace mlir::moe {
 
 /// An x86-64 CPU by its LLVM name, with the features that differ from the name
 /// ("+avx512f,-sgx,..."; the host's, because a virtual machine may hide some).
-struct TargetCPU {
+struct NativeCPU {
   std::string name;
   std::string features;
 
   /// `name` is "host", "x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v4" or an
   /// LLVM CPU name such as "znver4". Fails on another name.
-  static llvm::Expected<TargetCPU> get(llvm::StringRef name);
+  static llvm::Expected<NativeCPU> get(llvm::StringRef name);
 
   /// Fails, naming what is missing, unless this machine has every instruction
   /// set of the CPU. Called before code is loaded, because running it would end
@@ -37,4 +37,4 @@ struct TargetCPU {
 
 } // namespace mlir::moe
 
-#endif // MOE_RUNTIME_TARGETCPU_H
+#endif // MOE_RUNTIME_NATIVECPU_H
