@@ -179,11 +179,10 @@ def _residual(function: Callable[..., Any], *args: Any) -> str:
     import jax
     from jaxlib.mlir import ir
     from moe_mlir.importing.printing import print_generic
-    from moe_mlir.jax.lowering import lower
+    from moe_mlir.jax.lowering import lower, parse
 
     traced = jax.jit(function, keep_unused=True).trace(*args)
-    lowered = traced.lower(lowering_platforms=("cuda",))
-    module = lowered.compiler_ir("stablehlo")
+    module = parse(traced.lower(lowering_platforms=("cuda",)).as_text())
     lower(module)
     return print_generic(ir, module)
 

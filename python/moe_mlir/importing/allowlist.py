@@ -14,7 +14,7 @@ from collections.abc import Collection
 from typing import Any
 
 from moe_mlir.importing.imported import ImportRefused
-from moe_mlir.importing.walk import attribute_names, nested_operations
+from moe_mlir.importing.walk import attribute_names, nested_operations, where
 
 _FAST = ("fastmath",)
 _WRAP = ("overflowFlags",)
@@ -157,15 +157,15 @@ def check_module(
             raise ImportRefused(
                 f"operation '{name}' carries the attribute {extra[0]!r}, which the "
                 f"compiler's MLIR does not know and would drop silently "
-                f"(at {operation.location}); the producer is newer than what was "
-                f"tested: install the tested versions"
+                f"(at {where(operation.location)}); the producer is newer than what "
+                "was tested: install the tested versions"
             )
     if refused:
         name, operations = next(iter(refused.items()))
         others = ", ".join(sorted(set(refused) - {name}))
         raise ImportRefused(
             f"cannot import operation '{name}' ({len(operations)} of it, the first "
-            f"at {operations[0].location})"
+            f"at {where(operations[0].location)})"
             + (f"; also not supported: {others}" if others else "")
             + ": rewrite this part of the model with other operations, or import "
             "the MoE layer alone"

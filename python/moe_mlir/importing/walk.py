@@ -6,6 +6,7 @@ classes; functions of this package therefore take the ``ir`` module as an argume
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import Any
 
@@ -49,3 +50,22 @@ def dialect_histogram(module: Any) -> dict[str, int]:
         for operation in nested_operations(module.operation)
     )
     return dict(counts.most_common())
+
+
+_FILE_POSITION = re.compile(r'"(?P<file>[^"]+)":(?P<line>\d+)(?::\d+)?')
+
+
+def where(location: Any) -> str:
+    """The innermost source position of an MLIR location, "model.py:12"; or "?".
+
+    Producers attach the whole call stack, down to the interpreter's entry.
+    """
+    position = _FILE_POSITION.search(str(location))
+    return f"{position['file']}:{position['line']}" if position else "?"
+
+
+def pass_failure(error: Exception) -> str:
+    """What failed, of an exception that a pass manager or parser raised."""
+    for diagnostic in getattr(error, "error_diagnostics", ()):
+        return f"{diagnostic.message[:300]} (at {where(diagnostic.location)})"
+    return str(error)[:300]

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
+import numpy as np
 from jaxlib.mlir import ir
-from jaxlib.mlir.dialects import stablehlo
 
 from moe_mlir.importing.imported import Imported, ImportRefused
 from moe_mlir.importing.printing import print_generic
 from moe_mlir.importing.report import make_report
 from moe_mlir.importing.walk import functions
-from moe_mlir.jax.lowering import lower, new_context
+from moe_mlir.jax.lowering import lower, parse
 
 _PACKAGES = ("jax", "jaxlib")
 
-#: Larger arrays that a function closes over are taken for forgotten weights.
-_CONSTANT_ELEMENTS = 16
+#: Larger arrays that a function closes over are taken for forgotten weights, or would
+#: swell the program. Tables of integers and masks may be larger than floats.
+_FLOAT_CONSTANTS, _OTHER_CONSTANTS = 16, 4096
 
 
 def import_jax(
@@ -34,7 +36,7 @@ def import_jax(
     Args:
         function: A function of arrays and pytrees that calls
             ``moe_mlir.jax.route`` and ``experts``.
-        args: Its arguments; arrays or ``jax.ShapeDtypeStruct``.
+        args: Its arguments; inputs may be ``jax.ShapeDtypeStruct``.
         params: Positions of arguments that are weights. None takes every argument that
             is a container (a dict, say) and not an array.
         name: Name of the model; the function's by default.
@@ -49,7 +51,9 @@ def import_jax(
     # The platform only selects how jax lowers: "cuda" keeps operations whole that "cpu"
     # expands. No GPU is needed.
     lowered = traced.lower(lowering_platforms=("cuda",))
-    module = lowered.compiler_ir("stablehlo")
+    # A copy: jax hands out the module that its own cache holds.
+    original = lowered.compiler_ir("stablehlo").operation
+    module = parse(original.get_asm(print_generic_op_form=True, enable_debug_info=True))
     leaves = _named_leaves(function, args, positions)
     main = functions(module)["main"]
     types = main.attributes["function_type"].value.inputs
@@ -82,7 +86,7 @@ def import_stablehlo(
     Raises:
         ImportRefused: The program cannot be read or lowered, or has no MoE layer.
     """
-    module = _parse(program)
+    module = parse(program)
     main = functions(module).get("main")
     if main is None:
         raise ImportRefused(
@@ -100,17 +104,6 @@ def import_stablehlo(
     inputs = [f"arg{i}" for i in range(count) if i not in given]
     arrays = {label: value for label, value in given.values()}
     return _finish(module, "stablehlo", name, marked, inputs, arrays)
-
-
-def _parse(program: str | bytes) -> Any:
-    context = new_context()
-    try:
-        if isinstance(program, bytes) and program.startswith(b"ML\xefR"):
-            return stablehlo.deserialize_portable_artifact(context, program)
-        text = program.decode() if isinstance(program, bytes) else program
-        return ir.Module.parse(text, context=context)
-    except (ir.MLIRError, ValueError) as error:
-        raise ImportRefused(f"not a StableHLO program: {error}") from error
 
 
 def _finish(
@@ -205,11 +198,11 @@ def _weight_positions(
 
 def _refuse_closures(traced: Any) -> None:
     for constant in traced.jaxpr.consts:
-        size = getattr(constant, "size", 1)
-        if size > _CONSTANT_ELEMENTS:
+        shape, dtype = np.shape(constant), np.dtype(constant.dtype)
+        limit = _OTHER_CONSTANTS if dtype.kind in "biu" else _FLOAT_CONSTANTS
+        if math.prod(shape) > limit:
             raise ImportRefused(
-                f"the function closes over an array {constant.dtype}"
-                f"{list(constant.shape)}; weights must not become constants of the "
+                f"the function closes over an array {dtype}{list(shape)}; weights must not become constants of the "
                 "program: pass it as an argument, inside a dict of parameters"
             )
 

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from jax.interpreters.mlir import make_ir_context
 from jaxlib.mlir import ir, passmanager
-from jaxlib.mlir.dialects import chlo, stablehlo
+from jaxlib.mlir.dialects import stablehlo
 
 from moe_mlir.importing.allowlist import STABLEHLO_RESIDUAL, check_module
 from moe_mlir.importing.imported import ImportRefused
 from moe_mlir.importing.markers import MARKER_OPERANDS, MARKER_VERSION, MarkerCalls
-from moe_mlir.importing.walk import attribute_names, functions, nested_operations
+from moe_mlir.importing.walk import (
+    attribute_names,
+    functions,
+    nested_operations,
+    pass_failure,
+    where,
+)
 
 stablehlo.register_stablehlo_passes()
 
@@ -36,12 +43,22 @@ _ADVICE = {
 }
 
 
-def new_context() -> Any:
-    """A context that reads StableHLO and CHLO."""
-    context = ir.Context()
-    stablehlo.register_dialect(context)
-    chlo.register_dialect(context)
-    return context
+def parse(program: str | bytes) -> Any:
+    """A module of its own context, from text or a portable artifact.
+
+    Raises:
+        ImportRefused: It is neither.
+    """
+    context = make_ir_context()
+    try:
+        if isinstance(program, bytes) and program.startswith(b"ML\xefR"):
+            return stablehlo.deserialize_portable_artifact(context, program)
+        text = program.decode() if isinstance(program, bytes) else program
+        return ir.Module.parse(text, context=context)
+    except (ir.MLIRError, ValueError) as error:
+        raise ImportRefused(
+            f"not a StableHLO program: {pass_failure(error)}"
+        ) from error
 
 
 def lower(module: Any) -> tuple[dict[str, int], dict[str, int], list[str]]:
@@ -69,13 +86,8 @@ def _run(module: Any, passes: tuple[str, ...]) -> None:
             passmanager.PassManager.parse(pipeline).run(module.operation)
         except ir.MLIRError as error:
             raise ImportRefused(
-                f"StableHLO cannot be lowered: {_first_line(error)}"
+                f"StableHLO cannot be lowered: {pass_failure(error)}"
             ) from error
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line for line in str(error).splitlines() if "error:" in line]
-    return (lines[0].split("error:", 1)[1] if lines else str(error)).strip()[:300]
 
 
 def _raise_composites(module: Any) -> tuple[dict[str, int], list[str]]:
@@ -96,7 +108,7 @@ def _raise_composite(
 ) -> None:
     if kind not in MARKER_OPERANDS:
         raise ImportRefused(
-            f"unknown composite 'moe.{kind}' at {operation.location}; known: "
+            f"unknown composite 'moe.{kind}' at {where(operation.location)}; known: "
             f"{', '.join(f'moe.{known}' for known in MARKER_OPERANDS)}"
         )
     version = operation.attributes["version"].value
@@ -110,8 +122,8 @@ def _raise_composite(
     }
     if "operands" not in attributes:
         raise ImportRefused(
-            f"composite 'moe.{kind}' at {operation.location} lacks the attribute "
-            "'operands': build it with moe_mlir.jax"
+            f"composite 'moe.{kind}' at {where(operation.location)} lacks the "
+            "attribute 'operands': build it with moe_mlir.jax"
         )
     names = [entry.value for entry in attributes.pop("operands")]
     if kind == "route":
@@ -141,8 +153,8 @@ def _refuse_early(module: Any) -> None:
     for operation in nested_operations(module.operation):
         if operation.name in _ADVICE:
             raise ImportRefused(
-                f"cannot import operation '{operation.name}' at {operation.location}: "
-                f"{_ADVICE[operation.name]}"
+                f"cannot import operation '{operation.name}' (at "
+                f"{where(operation.location)}): {_ADVICE[operation.name]}"
             )
 
 

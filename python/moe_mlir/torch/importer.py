@@ -214,7 +214,8 @@ def _dynamic_dims(
                 {
                     "input": node.name,
                     "dim": dim,
-                    "requested": getattr(wanted, "__name__", str(wanted)),
+                    # Equal requests are one size; each automatic one is its own.
+                    "requested": getattr(wanted, "__name__", f"auto {size}"),
                     "obtained": "dynamic" if isinstance(size, torch.SymInt) else size,
                 }
             )

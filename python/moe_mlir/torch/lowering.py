@@ -15,7 +15,13 @@ from torch_mlir.passmanager import PassManager
 
 from moe_mlir.importing.imported import ImportRefused
 from moe_mlir.importing.markers import MarkerCalls, integer
-from moe_mlir.importing.walk import attribute_names, functions, nested_operations
+from moe_mlir.importing.walk import (
+    attribute_names,
+    functions,
+    nested_operations,
+    pass_failure,
+    where,
+)
 
 _TORCH_PASSES = (
     "func.func(torch-match-quantized-custom-ops)",
@@ -72,7 +78,7 @@ def lower(
         _run(module, _LINALG_PASSES)
     except Exception as error:  # bindings raise MLIRError, a plain Exception
         raise ImportRefused(
-            f"torch-mlir cannot lower the module: {_first_error(error)}"
+            f"torch-mlir cannot lower the module: {pass_failure(error)}"
         ) from error
     refuse_shape_claims(module)
     _reshape_to_expand(module)
@@ -99,8 +105,8 @@ def refuse_shape_claims(module: Any) -> None:
         if any(claims):
             raise ImportRefused(
                 f"torch-mlir claims a size that it does not know ({old} to {new}, at "
-                f"{operation.location}); the compiled code would be wrong: write the "
-                "reshape as torch.flatten, or make this dimension static"
+                f"{where(operation.location)}); the compiled code would be wrong: "
+                "write the reshape as torch.flatten, or make this dimension static"
             )
 
 
@@ -174,11 +180,6 @@ def _run(module: Any, passes: Sequence[str]) -> None:
         PassManager.parse(f"builtin.module({','.join(passes)})").run(module.operation)
 
 
-def _first_error(error: Exception) -> str:
-    lines = [line for line in str(error).splitlines() if "error:" in line]
-    return (lines[0].split("error:", 1)[1] if lines else str(error)).strip()[:300]
-
-
 def _raise_markers(module: Any) -> dict[str, int]:
     """``torch.operator "torch.moe.*"`` becomes a marker call on builtin tensors."""
     calls = MarkerCalls(ir, module)
@@ -189,7 +190,7 @@ def _raise_markers(module: Any) -> dict[str, int]:
         if not name.startswith("torch.moe."):
             raise ImportRefused(
                 f"cannot import operator '{name.removeprefix('torch.')}' (at "
-                f"{operation.location}): torch-mlir does not know it"
+                f"{where(operation.location)}): torch-mlir does not know it"
             )
         _raise_marker(calls, operation, name.split(".")[2])
     return dict(calls.counts)
