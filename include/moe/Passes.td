@@ -106,6 +106,40 @@ def ExpandPlan : Pass<"moe-expand-plan", "ModuleOp"> {
                            "::mlir::tensor::TensorDialect"];
 }
 
+def PackWeights : Pass<"moe-pack-weights", "ModuleOp"> {
+  let summary = "Pack the weights of grouped matmuls, once";
+  let description = [{
+    A grouped matmul streams its weights through panels that fit its register
+    tile (see `moe.idx.pack`). This pass packs the weights of every
+    `moe.idx.grouped_matmul`; matmuls that read the same weights by the same
+    schedule share the panels.
+
+    Weights that are computed by pure ops from `moe.param` arguments of a public
+    function that nobody calls do not change from run to run. Their packing
+    becomes a public function `@<entry>.pack.<i>`, which a loader runs once, and
+    the entry takes the packed weight in place of the parameters, as an argument
+    with
+
+        moe.packed = {function = "<entry>.pack.<i>", params = ["<name>", ...]}
+
+    after its other arguments. Parameters that are left without a use are
+    removed. So a run neither packs nor keeps the unpacked weights. All other
+    weights are packed where they are known, in each run.
+
+    Before: `moe.idx` ops on tensors with schedules. After: the same, each
+    grouped matmul `packed`.
+
+    Example: test/Transforms/moe-pack-weights.mlir
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::func::FuncDialect",
+                           "::mlir::tensor::TensorDialect"];
+  let statistics = [
+    Statistic<"numPacked", "packed", "Weights packed">,
+    Statistic<"numFunctions", "functions", "Functions made that pack weights">,
+  ];
+}
+
 def VerifyStage : Pass<"moe-verify-stage"> {
   let summary = "Check what is left after a stage of a pipeline";
   let description = [{

@@ -4,7 +4,7 @@
 #include "mlir/IR/TypeUtilities.h"
 #include "moe/IR/MoE.h"
 #include "moe/Passes.h"
-#include "moe/Transforms/TargetCPU.h"
+#include "moe/Transforms/CPUFeatures.h"
 
 namespace mlir::moe {
 #define GEN_PASS_DEF_CHOOSESCHEDULE
@@ -26,7 +26,7 @@ static constexpr Tile kAVX512{16, 6, 4}, kAVX2{8, 6, 2}, kBaseline{4, 4, 2};
 /// multiple of every tile's rows.
 static constexpr int64_t kRowBlock = 120;
 
-static ScheduleAttr chooseSchedule(MLIRContext *context, const TargetCPU &cpu,
+static ScheduleAttr chooseSchedule(MLIRContext *context, const CPUFeatures &cpu,
                                    bool bf16) {
   Tile tile = cpu.hasAVX512() ? kAVX512 : cpu.hasAVX2() ? kAVX2 : kBaseline;
   Product product = cpu.hasFMA() ? Product::Fma : Product::MulAdd;
@@ -48,7 +48,7 @@ struct ChooseSchedule : moe::impl::ChooseScheduleBase<ChooseSchedule> {
   using ChooseScheduleBase::ChooseScheduleBase;
 
   void runOnOperation() override {
-    llvm::Expected<TargetCPU> target = TargetCPU::get(cpu);
+    llvm::Expected<CPUFeatures> target = CPUFeatures::get(cpu);
     if (!target) {
       getOperation().emitError("moe-choose-schedule: ")
           << llvm::toString(target.takeError());

@@ -1,6 +1,6 @@
 // CPU names and features, from LLVM's tables.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "moe/Transforms/TargetCPU.h"
+#include "moe/Transforms/CPUFeatures.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/TargetParser/Host.h"
@@ -9,8 +9,8 @@
 using namespace mlir::moe;
 using llvm::StringRef;
 
-llvm::Expected<TargetCPU> TargetCPU::get(StringRef spec) {
-  TargetCPU cpu;
+llvm::Expected<CPUFeatures> CPUFeatures::get(StringRef spec) {
+  CPUFeatures cpu;
   if (spec == "host") {
     cpu.name = llvm::sys::getHostCPUName().str();
     // What the machine reports, not what its model has: a hypervisor may hide
@@ -41,7 +41,7 @@ llvm::Expected<TargetCPU> TargetCPU::get(StringRef spec) {
   return cpu;
 }
 
-bool TargetCPU::hasAVX512() const {
+bool CPUFeatures::hasAVX512() const {
   return llvm::all_of(
       llvm::ArrayRef<StringRef>{"avx512f", "avx512bw", "avx512dq", "avx512vl"},
       [&](StringRef feature) { return has(feature); });
