@@ -28,8 +28,9 @@ public:
 
 private:
   void forEachToken(function_ref<void(Value, Value)> body) {
-    b.loop(seqs,
-           [&](Value seq) { b.loop(tokens, [&](Value t) { body(seq, t); }); });
+    b.forEach(seqs, [&](Value seq) {
+      b.forEach(tokens, [&](Value t) { body(seq, t); });
+    });
   }
   Value idAt(Value seq, Value t, Value j) {
     return b.load(op.getIds(), {seq, t, j});
@@ -38,7 +39,7 @@ private:
   Value isExpert(Value id) {
     Value experts = b.make<arith::ConstantOp>(
         b.getIntegerAttr(id.getType(), op.getExperts()));
-    return b.compare(arith::CmpIPredicate::ult, id, experts);
+    return b.less(id, experts);
   }
   void countPairs();
   void placePairs(Value seq, Value t);
@@ -59,8 +60,8 @@ void ChoiceLowering::countPairs() {
       b.storeIndex(begin, offsets, {seq, t});
       return b.fold(zero, perToken, begin, [&](Value j, Value pair) {
         Value id = idAt(seq, t, j), real = isExpert(id);
-        b.ifTrue(real, [&] { views.countPair(b.toIndex(id)); });
-        return b.add(pair, b.count(real));
+        b.when(real, [&] { views.countPair(b.toIndex(id)); });
+        return b.add(pair, b.asCount(real));
       });
     });
     b.storeIndex(end, offsets, {seq, tokens});
@@ -73,18 +74,18 @@ void ChoiceLowering::countPairs() {
 Value ChoiceLowering::placeOf(Value seq, Value t, Value j, Value id) {
   return b.fold(b.index(0), perToken, b.index(0), [&](Value i, Value place) {
     Value other = idAt(seq, t, i);
-    Value before =
-        b.either(b.less(other, id), b.both(b.equal(other, id), b.less(i, j)));
-    return b.add(place, b.count(b.both(isExpert(other), before)));
+    Value before = b.either(b.isBelow(other, id),
+                            b.both(b.equal(other, id), b.isBelow(i, j)));
+    return b.add(place, b.asCount(b.both(isExpert(other), before)));
   });
 }
 
 void ChoiceLowering::placePairs(Value seq, Value t) {
   Value number = b.add(b.mul(seq, tokens), t);
   Value begin = b.loadIndex(op.getField(Field::TokenOffsets), {seq, t});
-  b.loop(perToken, [&](Value j) {
+  b.forEach(perToken, [&](Value j) {
     Value id = idAt(seq, t, j);
-    b.ifTrue(isExpert(id), [&] {
+    b.when(isExpert(id), [&] {
       Value row = views.takeRow(b.toIndex(id), number);
       Value pair = b.add(begin, placeOf(seq, t, j, id));
       b.storeIndex(row, op.getField(Field::TokenRow), pair);

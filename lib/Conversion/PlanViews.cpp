@@ -7,8 +7,8 @@ using namespace mlir;
 using namespace mlir::moe;
 
 void PlanViews::clearCounts() {
-  b.loop(b.index(experts + 1),
-         [&](Value e) { b.store(b.word(0), offsets, e); });
+  b.forEach(b.index(experts + 1),
+            [&](Value e) { b.store(b.word(0), offsets, e); });
 }
 
 void PlanViews::countPair(Value expert) {
@@ -37,7 +37,7 @@ void PlanViews::clearTail() {
   Value none = b.word(-1),
         zero = b.make<arith::ConstantOp>(b.getZeroAttr(type));
   Value live = b.loadIndex(offsets, b.index(experts));
-  b.loop(live, b.dim(rowToken, 0), [&](Value row) {
+  b.forEach(live, b.dim(rowToken, 0), 1, [&](Value row) {
     b.store(none, rowToken, row);
     b.store(none, tokenRow, row);
     b.store(zero, gates, row);

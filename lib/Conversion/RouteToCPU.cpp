@@ -33,7 +33,7 @@ RouteLowering::RouteLowering(IdxRouteOp op, OpBuilder &builder)
   bool hasSeqs = cast<MemRefType>(logits.getType()).getRank() == 3;
   seqs = hasSeqs ? b.dim(logits, 0) : b.index(1);
   tokens = b.dim(logits, hasSeqs ? 1 : 0);
-  allTokens = b.createOrFold<arith::MulIOp>(seqs, tokens);
+  allTokens = b.mul(seqs, tokens);
   keysBase = b.mul(allTokens, stride);
   biasBase = b.mul(keysBase, 2);
   groupsBase = b.add(biasBase, stride);
@@ -44,7 +44,7 @@ void RouteLowering::run() {
   prepareBias();
   forEachToken([&](const Token &at) { routeToken(at); });
   if (op.getScope() == Scope::Sequence)
-    b.parallel(seqs, [&](Value seq) { chooseInSequence(seq); });
+    b.forEachParallel(seqs, [&](ValueRange seq) { chooseInSequence(seq[0]); });
   writePlan();
   forEachToken([&](const Token &at) { writeGates(at); });
 }
@@ -80,12 +80,12 @@ void RouteLowering::startTokens() {
 /// body for all tokens; blocks of tokens may run at once.
 void RouteLowering::forEachToken(function_ref<void(const Token &)> body) {
   constexpr int64_t size = IdxRouteOp::kTokensPerBlock;
-  Value blocks = b.make<arith::CeilDivUIOp>(allTokens, b.index(size));
-  b.parallel(blocks, [&](Value block) {
-    Value first = b.mul(block, size);
-    Value end = b.make<arith::MinUIOp>(b.add(first, size), allTokens);
-    Value groups = b.add(groupsBase, b.mul(block, stride));
-    b.loop(first, end, [&](Value number) {
+  Value blocks = b.ceilDiv(allTokens, size);
+  b.forEachParallel(blocks, [&](ValueRange block) {
+    Value first = b.mul(block[0], size);
+    Value end = b.min(b.add(first, size), allTokens);
+    Value groups = b.add(groupsBase, b.mul(block[0], stride));
+    b.forEach(first, end, 1, [&](Value number) {
       Value scores = b.mul(number, stride);
       body({b.make<arith::DivUIOp>(number, tokens),
             b.make<arith::RemUIOp>(number, tokens), scores,
@@ -119,9 +119,9 @@ void RouteLowering::chooseForToken(const Token &at) {
     return;
   }
   if (op.getEffectiveCap() != op.getCandidatesPerToken())
-    dropBeyond(at, op.getEffectiveCap());
+    boundToken(at, op.getEffectiveCap(), /*isFloor=*/false);
   if (op.getFloor() != 0)
-    makeCertain(at, op.getFloor());
+    boundToken(at, op.getFloor(), /*isFloor=*/true);
 }
 
 //===----------------------------------------------------------------------===//
@@ -132,12 +132,13 @@ void RouteLowering::chooseForToken(const Token &at) {
 /// order.
 void RouteLowering::forEachPair(function_ref<void(Value, Value, Value)> body) {
   Value offsets = op.getField(Field::TokenOffsets);
-  b.loop(seqs, [&](Value seq) {
-    b.loop(tokens, [&](Value t) {
+  b.forEach(seqs, [&](Value seq) {
+    b.forEach(tokens, [&](Value t) {
       Value number = b.add(b.mul(seq, tokens), t);
       Value keys = b.add(keysBase, b.mul(number, stride));
       Value begin = b.loadIndex(offsets, {seq, t});
-      b.loop(begin, b.loadIndex(offsets, {seq, b.add(t, 1)}), [&](Value pair) {
+      Value end = b.loadIndex(offsets, {seq, b.add(t, 1)});
+      b.forEach(begin, end, 1, [&](Value pair) {
         Value expert = wordAt(b.add(keys, b.sub(pair, begin)));
         body(number, b.toIndex(expert), pair);
       });

@@ -91,8 +91,7 @@ private:
                                   ArrayRef<Value> keys);
   Values forEachLane(Value mask, ValueRange init,
                      function_ref<Values(Value, ValueRange)> body);
-  void makeCertain(const Token &at, int64_t count);
-  void dropBeyond(const Token &at, int64_t count);
+  void boundToken(const Token &at, int64_t count, bool isFloor);
   Values listChosen(Value keys, Threshold threshold);
   void chooseInSequence(Value seq);
 

@@ -1,6 +1,7 @@
 // moe.idx.route to loops: the gates of the chosen pairs.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "RouteToCPU.h"
+#include "StorageConversion.h"
 #include "mlir/IR/TypeUtilities.h"
 
 using namespace mlir;
@@ -89,10 +90,11 @@ void RouteLowering::writeGates(const Token &at) {
   Value scale =
       b.make<arith::ConstantOp>(b.getF32FloatAttr(tinyToZero(op.getScale())));
   Type element = getElementTypeOrSelf(gates.getType());
-  b.loop(count, [&](Value place) {
+  b.forEach(count, [&](Value place) {
     Value expert = b.toIndex(wordAt(b.add(at.keys, place)));
     Value row = b.loadIndex(op.getField(Field::TokenRow), b.add(begin, place));
     Value scaled = b.make<arith::MulFOp>(gate(expert), scale);
-    b.store(fixed.narrow(fixed.canon(scaled), element), gates, row);
+    b.store(roundFromF32(b, fixed.canon(scaled), element, /*hasF16=*/false),
+            gates, row);
   });
 }

@@ -26,9 +26,9 @@ Value RouteLowering::groupKey(Value first) {
 void RouteLowering::writeGroupKeys(const Token &at) {
   int64_t groups = op.getNGroup(), size = experts / groups;
   Value absent = splat(kAbsent);
-  b.loop(b.index(0), b.index(groups), lanes,
-         [&](Value g) { storeWords(absent, b.add(at.groups, g)); });
-  b.loop(b.index(groups), [&](Value g) {
+  b.forEach(b.index(0), b.index(groups), lanes,
+            [&](Value g) { storeWords(absent, b.add(at.groups, g)); });
+  b.forEach(b.index(groups), [&](Value g) {
     Value key = groupKey(b.add(at.keys, b.mul(g, size)));
     storeWord(key, b.add(at.groups, g));
   });
@@ -41,15 +41,15 @@ void RouteLowering::dropGroups(const Token &at, Threshold threshold) {
   b.fold(b.index(0), b.index(op.getNGroup()), threshold.ties,
          [&](Value g, Value ties) {
            Value key = wordAt(b.add(at.groups, g));
-           Value above = b.less(threshold.key, key);
+           Value above = b.isBelow(threshold.key, key);
            Value tie =
-               b.both(b.equal(key, threshold.key), b.less(b.word(0), ties));
+               b.both(b.equal(key, threshold.key), b.isBelow(b.word(0), ties));
            Value kept = b.either(above, tie);
            Value first = b.add(at.keys, b.mul(g, size));
            Value dropped = b.select(kept, b.index(0), b.index(size));
-           b.loop(first, b.add(first, dropped),
-                  [&](Value word) { storeWord(b.word(kAbsent), word); });
-           return b.sub(ties, b.make<arith::ExtUIOp>(b.getI32Type(), tie));
+           b.forEach(first, b.add(first, dropped), 1,
+                     [&](Value word) { storeWord(b.word(kAbsent), word); });
+           return b.sub(ties, b.asWord(tie));
          });
 }
 

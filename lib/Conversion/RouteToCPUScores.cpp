@@ -1,6 +1,7 @@
 // moe.idx.route to loops and vectors: from logits to scores and keys.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "RouteToCPU.h"
+#include "StorageConversion.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -19,6 +20,11 @@ bool RouteLowering::readsLogitsInPlace() {
                                   .areTrailingDimsContiguous(1);
 }
 
+/// Without an instruction of the target: those of small ones are calls.
+static Value widen(RoutingBuilder &b, Value logits) {
+  return widenToF32(b, logits, /*hasF16=*/false);
+}
+
 /// The indices of a logit.
 static SmallVector<Value> indicesOf(Value logits, Value seq, Value token,
                                     Value expert) {
@@ -29,8 +35,7 @@ static SmallVector<Value> indicesOf(Value logits, Value seq, Value token,
 
 Value RouteLowering::logitAt(const Token &at, Value expert) {
   Value logits = op.getLogits();
-  return fixed.widen(
-      b.load(logits, indicesOf(logits, at.seq, at.token, expert)));
+  return widen(b, b.load(logits, indicesOf(logits, at.seq, at.token, expert)));
 }
 
 /// Copies a token's logits to its row of scores, widened, -inf behind them.
@@ -40,16 +45,16 @@ void RouteLowering::copyLogits(const Token &at) {
   int64_t whole =
       type.areTrailingDimsContiguous(1) ? experts / lanes * lanes : 0;
   Value padding = splat(static_cast<int32_t>(kMinusInf));
-  b.loop(b.index(experts / lanes * lanes), b.index(stride), lanes,
-         [&](Value c) { storeWords(padding, b.add(at.scores, c)); });
+  b.forEach(b.index(experts / lanes * lanes), b.index(stride), lanes,
+            [&](Value c) { storeWords(padding, b.add(at.scores, c)); });
   if (whole != 0)
-    b.loop(b.index(0), b.index(whole), lanes, [&](Value c) {
+    b.forEach(b.index(0), b.index(whole), lanes, [&](Value c) {
       Value x = b.make<vector::LoadOp>(
           VectorType::get(lanes, type.getElementType()), logits,
           indicesOf(logits, at.seq, at.token, c));
-      storeWords(fixed.bits(fixed.widen(x)), b.add(at.scores, c));
+      storeWords(fixed.bits(widen(b, x)), b.add(at.scores, c));
     });
-  b.loop(b.index(whole), b.index(experts), [&](Value e) {
+  b.forEach(b.index(whole), b.index(experts), 1, [&](Value e) {
     storeWord(fixed.bits(logitAt(at, e)), b.add(at.scores, e));
   });
 }
@@ -60,9 +65,9 @@ Value RouteLowering::logitsAt(const Token &at, Value column) {
     return floatsAt(b.add(at.scores, column));
   Value logits = op.getLogits();
   auto type = cast<MemRefType>(logits.getType());
-  return fixed.widen(b.make<vector::LoadOp>(
-      VectorType::get(lanes, type.getElementType()), logits,
-      indicesOf(logits, at.seq, at.token, column)));
+  return widen(b, b.make<vector::LoadOp>(
+                      VectorType::get(lanes, type.getElementType()), logits,
+                      indicesOf(logits, at.seq, at.token, column)));
 }
 
 //===----------------------------------------------------------------------===//
@@ -72,12 +77,12 @@ Value RouteLowering::logitsAt(const Token &at, Value column) {
 void RouteLowering::prepareBias() {
   if (!op.getChoiceBias())
     return;
-  b.loop(b.index(experts), [&](Value e) {
+  b.forEach(b.index(experts), [&](Value e) {
     Value bias = fixed.canon(b.load(op.getChoiceBias(), e));
     storeWord(fixed.bits(bias), b.add(biasBase, e));
   });
-  b.loop(b.index(experts), b.index(stride),
-         [&](Value e) { storeWord(b.word(0), b.add(biasBase, e)); });
+  b.forEach(b.index(experts), b.index(stride), 1,
+            [&](Value e) { storeWord(b.word(0), b.add(biasBase, e)); });
 }
 
 void RouteLowering::scoreToken(const Token &at) {
@@ -85,8 +90,8 @@ void RouteLowering::scoreToken(const Token &at) {
     copyLogits(at);
   if (op.getScore() == Score::Softmax)
     return scoreBySoftmax(at);
-  b.loop(b.index(0), b.index(stride), lanes,
-         [&](Value c) { finishScores(at, c, scoreOf(logitsAt(at, c))); });
+  b.forEach(b.index(0), b.index(stride), lanes,
+            [&](Value c) { finishScores(at, c, scoreOf(logitsAt(at, c))); });
 }
 
 Value RouteLowering::scoreOf(Value logit) {
@@ -105,12 +110,12 @@ Value RouteLowering::scoreOf(Value logit) {
 void RouteLowering::scoreBySoftmax(const Token &at) {
   Value zero = b.index(0), end = b.index(stride);
   Value largest = largestLogit(at);
-  b.loop(zero, end, lanes, [&](Value c) {
+  b.forEach(zero, end, lanes, [&](Value c) {
     Value x = b.make<arith::SubFOp>(logitsAt(at, c), largest);
     storeWords(fixed.bits(fixed.exp(x)), b.add(at.scores, c));
   });
   Value sum = sumOfRow(at.scores);
-  b.loop(zero, end, lanes, [&](Value c) {
+  b.forEach(zero, end, lanes, [&](Value c) {
     Value e = floatsAt(b.add(at.scores, c));
     finishScores(at, c, fixed.canon(b.make<arith::DivFOp>(e, sum)));
   });
@@ -168,7 +173,7 @@ void RouteLowering::finishScores(const Token &at, Value column, Value scores) {
     Value step = b.make<arith::ConstantOp>(
         DenseElementsAttr::get(wordVector, ArrayRef<int32_t>(steps)));
     Value expert = b.add(splat(b.toWord(column)), step);
-    Value real = b.less(expert, splat(static_cast<int32_t>(experts)));
+    Value real = b.isBelow(expert, splat(static_cast<int32_t>(experts)));
     key = b.select(real, key, splat(kAbsent));
   }
   storeWords(key, b.add(at.keys, column));
@@ -177,6 +182,6 @@ void RouteLowering::finishScores(const Token &at, Value column, Value scores) {
 /// A token that is not valid has no candidate.
 void RouteLowering::clearKeys(const Token &at) {
   Value absent = splat(kAbsent);
-  b.loop(b.index(0), b.index(stride), lanes,
-         [&](Value c) { storeWords(absent, b.add(at.keys, c)); });
+  b.forEach(b.index(0), b.index(stride), lanes,
+            [&](Value c) { storeWords(absent, b.add(at.keys, c)); });
 }

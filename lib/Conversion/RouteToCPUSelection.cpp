@@ -34,7 +34,7 @@ SmallVector<Value> RouteLowering::countAtLeast(Value first, Value size,
         Value words = wordsAt(i);
         Values next;
         for (auto [limit, count] : llvm::zip(limits, counts)) {
-          Value reached = b.compare(arith::CmpIPredicate::sge, words, limit);
+          Value reached = b.isAtLeast(words, limit);
           next.push_back(
               b.add(count, b.make<arith::ExtUIOp>(wordVector, reached)));
         }
@@ -61,8 +61,8 @@ RouteLowering::Threshold RouteLowering::findThreshold(Value first, Value size,
   Values found = b.repeatWhile(
       {zero, b.word(32 - kBitsPerPass), none, zero},
       [&](ValueRange state) {
-        Value more = b.compare(arith::CmpIPredicate::sge, state[1], zero);
-        Value inexact = b.compare(arith::CmpIPredicate::ne, state[2], want);
+        Value more = b.isAtLeast(state[1], zero);
+        Value inexact = b.isNot(state[2], want);
         return b.both(more, inexact);
       },
       [&](ValueRange state) {
@@ -71,23 +71,23 @@ RouteLowering::Threshold RouteLowering::findThreshold(Value first, Value size,
         for (int64_t i = 1; i <= kTried; ++i) {
           Value bits = b.make<arith::ShLIOp>(b.word(i), state[1]);
           tried.push_back(b.either(prefix, bits));
-          keys.push_back(b.make<arith::XOrIOp>(tried.back(), b.word(kSign)));
+          keys.push_back(b.flip(tried.back(), b.word(kSign)));
         }
         SmallVector<Value> counts = countAtLeast(first, size, keys);
         Value next = prefix;
         for (auto [threshold, count] : llvm::zip(tried, counts)) {
-          Value enough = b.compare(arith::CmpIPredicate::sge, count, want);
+          Value enough = b.isAtLeast(count, want);
           next = b.select(enough, threshold, next);
           reach = b.select(enough, count, reach);
         }
         for (Value count : llvm::reverse(counts)) {
-          Value tooFew = b.less(count, want);
+          Value tooFew = b.isBelow(count, want);
           above = b.select(tooFew, count, above);
         }
         Value place = b.sub(state[1], b.word(kBitsPerPass));
         return Values{next, place, reach, above};
       });
-  Value key = b.make<arith::XOrIOp>(found[0], b.word(kSign));
+  Value key = b.flip(found[0], b.word(kSign));
   Value exact = b.equal(found[2], want);
   return {b.select(exact, b.sub(key, b.word(1)), key),
           b.select(exact, zero, b.sub(want, found[3]))};
@@ -104,14 +104,11 @@ RouteLowering::forEachLane(Value mask, ValueRange init,
   Type bitsType = b.getIntegerType(lanes);
   Value bits = b.make<vector::BitCastOp>(VectorType::get(1, bitsType), mask);
   bits = b.make<vector::ExtractOp>(bits, 0);
-  bits = b.make<arith::ExtUIOp>(b.getI32Type(), bits);
+  bits = b.asWord(bits);
   Values state{bits};
   llvm::append_range(state, init);
   Values end = b.repeatWhile(
-      state,
-      [&](ValueRange s) {
-        return b.compare(arith::CmpIPredicate::ne, s[0], b.word(0));
-      },
+      state, [&](ValueRange s) { return b.isNot(s[0], b.word(0)); },
       [&](ValueRange s) {
         Value lane = b.toIndex(b.make<math::CountTrailingZerosOp>(s[0]));
         Values next{b.both(s[0], b.sub(s[0], b.word(1)))};
@@ -125,43 +122,27 @@ RouteLowering::forEachLane(Value mask, ValueRange init,
 // Floor and cap of one token
 //===----------------------------------------------------------------------===//
 
-/// The `count` best of a token become certain.
-void RouteLowering::makeCertain(const Token &at, int64_t count) {
+/// Of a token's keys, marks the `count` best: those become certain (a floor),
+/// or all others no candidates (a cap).
+void RouteLowering::boundToken(const Token &at, int64_t count, bool isFloor) {
   Threshold best = findThreshold(at.keys, b.index(stride), b.index(count));
-  Value limit = splat(best.key), certain = splat(kCertain);
+  Value limit = splat(best.key), zero = b.word(0);
+  Value in = isFloor ? b.word(kCertain) : best.key;
+  Value out = isFloor ? best.key : b.word(kAbsent);
   b.fold(b.index(0), b.index(stride), lanes, best.ties,
          [&](Value c, ValueRange ties) {
            Value first = b.add(at.keys, c), keys = wordsAt(first);
-           Value above = b.less(limit, keys);
-           storeWords(b.select(above, certain, keys), first);
-           return forEachLane(
-               b.equal(keys, limit), ties, [&](Value lane, ValueRange left) {
-                 Value in = b.less(b.word(0), left[0]);
-                 Value key = b.select(in, b.word(kCertain), best.key);
-                 storeWord(key, b.add(first, lane));
-                 return Values{b.sub(
-                     left[0], b.make<arith::ExtUIOp>(b.getI32Type(), in))};
-               });
-         });
-}
-
-/// All but the `count` best of a token are no candidates any more.
-void RouteLowering::dropBeyond(const Token &at, int64_t count) {
-  Threshold best = findThreshold(at.keys, b.index(stride), b.index(count));
-  Value limit = splat(best.key), absent = splat(kAbsent);
-  b.fold(b.index(0), b.index(stride), lanes, best.ties,
-         [&](Value c, ValueRange ties) {
-           Value first = b.add(at.keys, c), keys = wordsAt(first);
-           Value below = b.less(keys, limit);
-           storeWords(b.select(below, absent, keys), first);
-           return forEachLane(
-               b.equal(keys, limit), ties, [&](Value lane, ValueRange left) {
-                 Value in = b.less(b.word(0), left[0]);
-                 Value key = b.select(in, best.key, b.word(kAbsent));
-                 storeWord(key, b.add(first, lane));
-                 return Values{b.sub(
-                     left[0], b.make<arith::ExtUIOp>(b.getI32Type(), in))};
-               });
+           Value marked =
+               isFloor ? b.isBelow(limit, keys) : b.isBelow(keys, limit);
+           Value mark = splat(isFloor ? kCertain : kAbsent);
+           storeWords(b.select(marked, mark, keys), first);
+           // Keys equal to the threshold, the lower expert first.
+           auto takeTie = [&](Value lane, ValueRange left) {
+             Value isIn = b.isBelow(zero, left[0]);
+             storeWord(b.select(isIn, in, out), b.add(first, lane));
+             return Values{b.sub(left[0], b.asWord(isIn))};
+           };
+           return forEachLane(b.equal(keys, limit), ties, takeTie);
          });
 }
 
@@ -179,20 +160,17 @@ RouteLowering::Values RouteLowering::listChosen(Value keys,
       [&](Value c, ValueRange state) {
         Value first = b.add(keys, c);
         // While there are ties left, keys equal to the threshold count too.
-        Value open =
-            b.make<arith::ExtUIOp>(b.getI32Type(), b.less(b.word(0), state[1]));
+        Value open = b.asWord(b.isBelow(b.word(0), state[1]));
         Value limit = splat(b.sub(threshold.key, open));
-        Value mask = b.less(limit, wordsAt(first));
+        Value mask = b.isBelow(limit, wordsAt(first));
         return forEachLane(mask, state, [&](Value lane, ValueRange s) {
           Value tie = b.equal(wordAt(b.add(first, lane)), threshold.key);
-          Value late = b.compare(arith::CmpIPredicate::sle, s[1], b.word(0));
+          Value late = b.isAtLeast(b.word(0), s[1]);
           Value out = b.both(tie, late);
           storeWord(b.toWord(b.add(c, lane)), b.add(keys, s[0]));
-          Value taken = b.make<arith::XOrIOp>(
-              out, b.make<arith::ConstantIntOp>(b.getI1Type(), 1));
-          return Values{b.add(s[0], b.count(taken)),
-                        b.sub(s[1], b.make<arith::ExtUIOp>(
-                                        b.getI32Type(), b.both(tie, taken)))};
+          Value taken = b.flip(out, b.truth());
+          Value tieTaken = b.asWord(b.both(tie, taken));
+          return Values{b.add(s[0], b.asCount(taken)), b.sub(s[1], tieTaken)};
         });
       });
 }

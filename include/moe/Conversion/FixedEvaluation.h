@@ -67,12 +67,6 @@ public:
   Value bits(Value x);
   Value fromBits(Value pattern);
 
-  /// Widens bf16 or f16 to f32 exactly, by integer operations: the conversion
-  /// instructions of small targets are calls to a library.
-  Value widen(Value x);
-  /// Rounds f32 to the float type `element`, to nearest even.
-  Value narrow(Value x, Type element);
-
 private:
   Value constant(Value like, uint32_t bits) {
     return constant(like.getType(), bits);
@@ -82,9 +76,6 @@ private:
   }
   Value logOf(Value u, Value exact);
   Value horner(Value r, ArrayRef<uint32_t> coefficients);
-  Value widenF16(Value half, Value like);
-  Value dropBits(Value pattern, Value shift);
-  Value narrowToF16(Value pattern);
   Value isNaN(Value x);
   Value isTiny(Value x);
 
