@@ -21,35 +21,16 @@ import moe_mlir as moe
 import numpy as np
 import torch
 from bars import Bars
+from olmoe import HIDDEN, INNER, K, make_block
 from peak import Peak, peak_bf16, peak_f32
 from timing import Times, interleaved, median_interval, ratio
-from transformers import OlmoeConfig
 from transformers.models.olmoe.modeling_olmoe import OlmoeSparseMoeBlock
 
-EXPERTS, K, HIDDEN, INNER = 64, 8, 1024, 512
 #: Least part of the peak, by tokens.
 PEAK_BARS = {1024: 0.65, 128: 0.45}
 PEERS = ("eager", "grouped_mm")
 ROUTE_PAIRS = 200
 ROUTE_BAR = 0.01
-
-
-def make_block(dtype: torch.dtype) -> OlmoeSparseMoeBlock:
-    """The block with weights of the usual size."""
-    torch.manual_seed(0)
-    config = OlmoeConfig(
-        hidden_size=HIDDEN,
-        intermediate_size=INNER,
-        num_experts=EXPERTS,
-        num_experts_per_tok=K,
-        num_hidden_layers=1,
-        num_attention_heads=8,
-    )
-    block = OlmoeSparseMoeBlock(config).to(dtype).eval()
-    with torch.no_grad():
-        for parameter in block.parameters():
-            parameter.normal_(0, parameter.shape[-1] ** -0.5)
-    return block
 
 
 class Peer:

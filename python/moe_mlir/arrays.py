@@ -62,8 +62,11 @@ def kind_of(value: object) -> Kind:
     return "numpy"
 
 
-def to_numpy(value: object, where: str) -> Array:
+def to_numpy(value: object, where: str, *, constant: bool = False) -> Array:
     """A NumPy view of an array, without a copy where its memory is on the CPU.
+
+    Args:
+        constant: The array's gradient is not wanted, as it is a weight.
 
     Raises:
         MoEError: The array is on another device, carries gradients, or is being
@@ -71,7 +74,7 @@ def to_numpy(value: object, where: str) -> Array:
     """
     kind = kind_of(value)
     if kind == "torch":
-        return _torch_view(value, where)
+        return _torch_view(value, where, constant)
     if kind == "jax":
         return _jax_view(value, where)
     if hasattr(value, "__dlpack__") and not isinstance(value, np.ndarray):
@@ -97,10 +100,10 @@ def to_numpy(value: object, where: str) -> Array:
     return array
 
 
-def _torch_view(value: Any, where: str) -> Array:
+def _torch_view(value: Any, where: str, constant: bool) -> Array:
     import torch
 
-    if value.requires_grad and torch.is_grad_enabled():
+    if value.requires_grad and torch.is_grad_enabled() and not constant:
         raise MoEError(
             f"{where}: this tensor requires a gradient, and compiled code has none; "
             "call it under torch.no_grad(), or train with moe_mlir.torch.route and "

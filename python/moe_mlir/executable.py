@@ -129,7 +129,7 @@ def weight_of(weights: Mapping[str, Any], spec: TensorSpec) -> Array:
             f"{_some(sorted(weights))}",
             where=str(name),
         )
-    return spec.check(to_numpy(weights[name], spec.name), spec.name)
+    return spec.check(to_numpy(weights[name], spec.name, constant=True), spec.name)
 
 
 def _some(names: list[str]) -> str:

@@ -146,7 +146,9 @@ def save_weights(
     shards: list[dict[str, Array]] = [{}]
     size = 0
     for name in sorted(weights):
-        array = np.ascontiguousarray(to_numpy(weights[name], f"weight '{name}'"))
+        array = np.ascontiguousarray(
+            to_numpy(weights[name], f"weight '{name}'", constant=True)
+        )
         if dtype_name(array.dtype) not in _FORMAT.values():
             raise MoEError(
                 f"weight '{name}': elements of type {array.dtype} cannot be stored; "

@@ -219,7 +219,7 @@ def test_damaged_folders(tmp_path: pathlib.Path) -> None:
         moe.load(folder)
     weights.write_bytes(whole)
     (folder / "model.mlir").write_text("func.func @main(")
-    with pytest.raises(moe.MoEError, match=r"model.mlir:1:17: "):
+    with pytest.raises(moe.MoEError, match=r"model.mlir:1:16: "):
         moe.load(folder)
     (folder / "model.mlir").unlink()
     with pytest.raises(moe.MoEError, match=r"model.mlir: this file is missing"):
@@ -270,3 +270,15 @@ def test_interrupted_save_leaves_what_was_there(
             model.with_scope("sequence").save(tmp_path / place)
     assert [path.name for path in tmp_path.iterdir()] == ["m"]
     assert moe.load(tmp_path / "m").layers[0]["scope"] == "token"
+
+
+def test_torch_weights_are_not_copied() -> None:
+    torch = pytest.importorskip("torch")
+    weights = {
+        name: torch.nn.Parameter(torch.from_numpy(array))
+        for name, array in layer_weights(8, 32, 16).items()
+    }
+    model = moe.Model.from_text(layer_text(8, 2, 32, 16), weights)
+    assert model.weights["down"] is weights["down"]
+    want = layer_reference(X, layer_weights(8, 32, 16), 2)
+    np.testing.assert_allclose(model.compile()(X), want, rtol=1e-4, atol=1e-5)
