@@ -18,12 +18,14 @@ from moe_mlir.model import Model
 from moe_mlir.plan import Plan, plot_plans
 from moe_mlir.routing import route
 from moe_mlir.storage import load
+from moe_mlir.summary import format_report
 
 __all__ = [
     "CompiledModel",
     "MoEError",
     "Model",
     "Plan",
+    "format_report",
     "from_jax",
     "from_stablehlo",
     "from_torch",

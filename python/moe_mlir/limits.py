@@ -45,6 +45,8 @@ class Limits:
                 experts = max(experts, int(plan.split("x")[2]))
         groups: dict[str, list[tuple[str, int]]] = {}
         for entry in dynamic_dims:
+            if entry.get("obtained", "dynamic") != "dynamic":
+                continue
             place = (str(entry["input"]), int(entry["dim"]))
             groups.setdefault(str(entry["requested"]), []).append(place)
         return cls(experts, tuple(tuple(g) for g in groups.values() if len(g) > 1))

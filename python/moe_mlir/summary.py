@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,30 +14,44 @@ from moe_mlir.model import Model
 from moe_mlir.signature import TensorSpec, elements
 
 
-def summary(model: Model, folder: str | os.PathLike[str]) -> str:
-    """Inputs, results, weights and layers, one line each."""
-    signature = model.signature
-    report = model.report
-    lines = [f"{os.fspath(folder)}: {report.get('name', 'model')}"]
+def format_report(report: Mapping[str, Any]) -> str:
+    """An import report in words: what was found, raised, left plain, and why.
+
+    Args:
+        report: ``Model.report``.
+    """
+    lines = [f"imported {report.get('name', 'model')}"]
     if producers := report.get("producers"):
         made = ", ".join(f"{name} {version}" for name, version in producers.items())
-        lines.append(f"  made with {made}")
+        lines[0] += f" with {made}"
+    for layer in report.get("layers", ()):
+        name, why = layer.get("name") or "(unnamed)", layer.get("why", "")
+        what = f"{layer.get('block', '')} {layer.get('router', '')}".strip()
+        raised = layer.get("status") == "raised"
+        lines.append(
+            f"  {'raised' if raised else 'plain '}  {name}"
+            + (f" ({what})" if what else "")
+            + (f": {why}" if why else "")
+        )
+    for dim in report.get("dynamic_dims", ()):
+        obtained = dim.get("obtained", "dynamic")
+        lines.append(
+            f"  {'dynamic' if obtained == 'dynamic' else 'fixed  '} {dim['input']}, "
+            f"dimension {dim['dim']} ({dim['requested']})"
+            + ("" if obtained == "dynamic" else f": {obtained}")
+        )
+    return "\n".join(lines)
+
+
+def summary(model: Model, folder: str | os.PathLike[str]) -> str:
+    """Import report, inputs, results, weights and layers, one line each."""
+    signature = model.signature
+    lines = [f"{os.fspath(folder)}: {format_report(model.report)}"]
     lines += [f"  input   {spec.name}: {spec}" for spec in signature.inputs]
     lines += [f"  result  {spec}" for spec in signature.results]
     size = sum(weight_bytes(spec) for spec in signature.params)
     lines.append(f"  weights {len(signature.params)}, {size / 1e6:.1f} MB")
     lines += [f"  layer   {describe_layer(layer)}" for layer in model.layers]
-    for layer in report.get("layers", ()):
-        if layer.get("status") != "raised":
-            lines.append(
-                f"  plain   {layer.get('name')}: stays as it is: {layer.get('why')}"
-            )
-    for dim in report.get("dynamic_dims", ()):
-        if not dim.get("obtained", True):
-            lines.append(
-                f"  fixed   {dim['input']}, dimension {dim['dim']}: was asked to be "
-                f"dynamic ({dim['requested']})"
-            )
     return "\n".join(lines)
 
 
