@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from moe_mlir import _moe
-from moe_mlir.cpu import OPTIMIZE, lower
+from moe_mlir.cpu import OPTIMIZE_MODEL, lower
 from moe_mlir.errors import MoEError
 from moe_mlir.files import written_file
 from moe_mlir.header import c_header
@@ -40,9 +40,9 @@ def emit(model: Model, kind: str, output: Path, *, cpu: str = "host") -> list[Pa
         if kind == "mlir":
             content = lowered.module.print().encode()
         elif kind == "llvm":
-            content = lowered.module.llvm_ir(cpu, OPTIMIZE).encode()
+            content = lowered.module.llvm_ir(cpu, OPTIMIZE_MODEL).encode()
         else:
-            content = lowered.module.object(cpu, OPTIMIZE, callers=False)
+            content = lowered.module.object(cpu, OPTIMIZE_MODEL, callers=False)
             _moe.check_symbols(content)
             if kind == "shared":
                 content = _link(content)
