@@ -14,7 +14,7 @@ build = pathlib.Path(config.moe_build_root)
 config.name = "MoE"
 config.test_format = lit.formats.ShTest(execute_external=False)
 config.suffixes = [".mlir", ".test"]
-config.excludes = ["Inputs", "unit", "python", "mutations", "install"]
+config.excludes = ["Inputs", "fixtures", "unit", "python", "mutations", "install"]
 config.test_source_root = str(source / "test")
 config.test_exec_root = str(build / "test")
 

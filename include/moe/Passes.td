@@ -9,6 +9,45 @@ include "mlir/Pass/PassBase.td"
 // Import: into moe
 //===----------------------------------------------------------------------===//
 
+def ImportResidual : Pass<"moe-import-residual", "::mlir::ModuleOp"> {
+  let summary = "Lower the StableHLO and tm_tensor ops that a front end left";
+  let description = [{
+    JAX's and Torch-MLIR's own conversions to linalg leave a few ops behind:
+    sort, scatter, scan, control flow, sizes at run time. They arrive in generic
+    form, as ops of dialects that are not registered here
+    (`--allow-unregistered-dialect`), and become loops and branches of `scf` on
+    tensors:
+
+    ```mlir
+    %1:2 = "stablehlo.sort"(%keys, %ids)
+        <{dimension = 0 : i64, is_stable = true}> ({
+    ^bb0(%a: tensor<f32>, %b: tensor<f32>, %i: tensor<i32>, %j: tensor<i32>):
+      ...
+      "stablehlo.return"(%less) : (tensor<i1>) -> ()
+    }) : (tensor<8xf32>, tensor<8xi32>) -> (tensor<8xf32>, tensor<8xi32>)
+    ```
+
+    A sort is a stable merge sort of positions, n log n comparisons whatever
+    the number of operands. A scatter applies its updates in their order and
+    skips those that fall outside. Comparators and update functions, which
+    compute on tensors of rank 0, become scalar code: no memory is touched for
+    an intermediate value.
+
+    Must run first: other passes misread or even fail on unregistered ops with
+    regions. Afterwards no unregistered op is left: any other is refused with
+    its name, its number and its first place, as are unknown attributes and
+    types.
+
+    Example: test/Import/moe-import-residual.mlir
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::bufferization::BufferizationDialect",
+                           "::mlir::linalg::LinalgDialect",
+                           "::mlir::scf::SCFDialect",
+                           "::mlir::tensor::TensorDialect"];
+  let statistics = [Statistic<"numLowered", "lowered", "Ops that were lowered">];
+}
+
 def ImportMarkers : Pass<"moe-import-markers", "::mlir::ModuleOp"> {
   let summary = "Turn the marker calls of the front ends into moe ops";
   let description = [{
