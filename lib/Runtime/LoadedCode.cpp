@@ -1,6 +1,7 @@
 // Machine code in this process.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "moe/Runtime/LoadedCode.h"
+#include "moe/Runtime/CallMemory.h"
 #include "moe/Runtime/NativeModule.h"
 #include "moe/Runtime/OpenMP.h"
 
@@ -9,7 +10,6 @@
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/TargetParser/Host.h"
 
-#include <cstdlib>
 #include <cstring>
 
 using namespace mlir;
@@ -21,9 +21,9 @@ LoadedCode::~LoadedCode() = default;
 /// The address of what an object may call, or null.
 static void *resolve(StringRef name, const OpenMP *openMP) {
   static const llvm::StringMap<void *> memory{
-      {"malloc", reinterpret_cast<void *>(&std::malloc)},
-      {"free", reinterpret_cast<void *>(&std::free)},
-      {"aligned_alloc", reinterpret_cast<void *>(&std::aligned_alloc)},
+      {"malloc", reinterpret_cast<void *>(&allocateForCall)},
+      {"aligned_alloc", reinterpret_cast<void *>(&allocateAlignedForCall)},
+      {"free", reinterpret_cast<void *>(&freeForCall)},
       {"memcpy", reinterpret_cast<void *>(&std::memcpy)},
       {"memmove", reinterpret_cast<void *>(&std::memmove)},
       {"memset", reinterpret_cast<void *>(&std::memset)}};
@@ -93,4 +93,11 @@ LoadedCode::lookup(StringRef function) {
       "no compiled function '" + function +
       "' that takes and returns tensors only; a function that is called from "
       "outside is public and has a C interface (llvm.emit_c_interface)");
+}
+
+llvm::Error LoadedCode::call(PackedFunction function, void **arguments,
+                             int threads) {
+  if (openMP)
+    openMP->setThreads(threads);
+  return runWithMemory([&] { function(arguments); });
 }

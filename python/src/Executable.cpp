@@ -142,12 +142,10 @@ Executable::call(const std::string &function, const py::sequence &arguments,
     pointers.push_back(words.data());
   for (size_t start : starts)
     pointers.push_back(words.data() + start);
-  {
+  check([&] {
     py::gil_scoped_release release;
-    if (const mlir::moe::OpenMP *openMP = code->getOpenMP())
-      openMP->setThreads(threads);
-    address(pointers.data());
-  }
+    return code->call(address, pointers.data(), threads);
+  }());
   py::list values;
   ResultReader reader(arrays);
   const uint64_t *next = words.data();

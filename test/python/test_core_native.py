@@ -217,3 +217,40 @@ def test_module_that_is_not_lowered() -> None:
     module = _moe.Module.parse("func.func @f() { return }", "a.mlir")
     with pytest.raises(MoEError, match=r"a.mlir:1:1: .*func.func"):
         module.object()
+
+
+HUNGRY = """
+func.func @f(%n: memref<1xindex>) -> (memref<?xi8>, memref<?xi8>)
+    attributes {llvm.emit_c_interface} {
+  %c0 = arith.constant 0 : index
+  %c = arith.constant 50000000 : index
+  %one = arith.constant 1 : i8
+  %size = memref.load %n[%c0] : memref<1xindex>
+  %temporary = memref.alloc(%c) : memref<?xi8>
+  linalg.fill ins(%one : i8) outs(%temporary : memref<?xi8>)
+  memref.dealloc %temporary : memref<?xi8>
+  %a = memref.alloc(%c) : memref<?xi8>
+  linalg.fill ins(%one : i8) outs(%a : memref<?xi8>)
+  %b = memref.alloc(%size) : memref<?xi8>
+  return %a, %b : memref<?xi8>, memref<?xi8>
+}
+"""
+
+
+def test_out_of_memory_is_an_error_and_leaks_nothing() -> None:
+    module = _moe.Module.parse(HUNGRY)
+    module.run("convert-linalg-to-loops," + LOWER)
+    code = _moe.Executable(module.object())
+    bytes_type = np.dtype(np.int8)
+
+    def call(size: int) -> list[np.ndarray]:
+        results = [(bytes_type, 1), (bytes_type, 1)]
+        return code.call("f", [np.array([size])], results)
+
+    assert [len(result) for result in call(7)] == [50_000_000, 7]
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for _ in range(10):
+        with pytest.raises(MoEError, match=r"out of memory.*pass fewer tokens"):
+            call(2**60)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 110 * 1024
+    assert len(call(0)[1]) == 0

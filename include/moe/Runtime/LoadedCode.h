@@ -31,8 +31,8 @@ public:
   /// The packed caller of a public function. Fails if there is none.
   llvm::Expected<PackedFunction> lookup(llvm::StringRef function);
 
-  /// The run time that the code needs; null for code without parallel loops.
-  const OpenMP *getOpenMP() const { return openMP; }
+  /// Calls a function with so many threads at most. Fails if memory runs out.
+  llvm::Error call(PackedFunction function, void **arguments, int threads);
 
 private:
   LoadedCode();
