@@ -260,6 +260,9 @@ class RandomCase:
     variant: Variant
     seed: int
 
+    def __str__(self) -> str:
+        return f"seed {self.seed}, {self.variant}"
+
     def build(self) -> tuple[Array, Settings]:
         """Logits and keyword arguments."""
         rng = np.random.default_rng(self.seed)
