@@ -76,6 +76,11 @@ def test_layer() -> None:
     assert report["producers"]["jax"] == jax.__version__
 
 
+def test_the_router_is_a_matrix_product() -> None:
+    text = import_jax(layer, params(), x()).text
+    assert text.count('"linalg.matmul"') == 1 and '"linalg.generic"' not in text
+
+
 def test_weights_are_named_by_their_key_paths_and_not_copied() -> None:
     given = params()
     imported = import_jax(layer, given, x())
@@ -200,3 +205,11 @@ def test_foreign_operations_are_refused_by_name() -> None:
 
     with pytest.raises(ImportRefused, match=r"not supported: .*stablehlo\.fft"):
         import_jax(foreign, params(), x())
+
+
+def test_a_training_graph_is_refused_by_name() -> None:
+    def loss(p: dict[str, Any], x: Any) -> Any:
+        return jnp.square(layer(p, x)).mean()
+
+    with pytest.raises(ImportRefused, match=r"_backward'.*training graphs are not"):
+        import_jax(jax.grad(loss), params(), x())

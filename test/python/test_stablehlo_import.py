@@ -81,7 +81,7 @@ def composite(name: str, version: int, attributes: str) -> str:
             "no function '@main'; it has other",
         ),
         ("func.func public @main() { return }", "has no MoE layer"),
-        (composite("moe.gate", 1, ""), r"unknown composite 'moe\.gate'"),
+        (composite("moe.gate", 1, ""), r"unknown operation 'moe\.gate'"),
         (composite("moe.route", 2, ""), r"'moe\.route' has version 2"),
         (
             composite("moe.route", 1, "composite_attributes = {k = 2 : i64},"),

@@ -12,6 +12,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from moe_mlir.importing.imported import ImportRefused
+
 MARKER_VERSION = 1
 
 #: Operand names of each marker, in call order; a trailing "?" marks optional ones.
@@ -35,6 +37,22 @@ MARKER_OPERANDS: dict[str, tuple[str, ...]] = {
         "down_bias?",
     ),
 }
+
+
+def check_kind(kind: str, position: str) -> None:
+    """Raises ImportRefused unless ``kind`` is a marker that the compiler reads."""
+    if kind in MARKER_OPERANDS:
+        return
+    if kind.endswith("_backward"):
+        raise ImportRefused(
+            f"the model contains 'moe.{kind}' (at {position}): training graphs are not "
+            "supported; train in the framework itself, whose gradients these layers "
+            "have, and import the forward function"
+        )
+    raise ImportRefused(
+        f"unknown operation 'moe.{kind}' (at {position}); known: "
+        f"{', '.join(f'moe.{known}' for known in MARKER_OPERANDS)}"
+    )
 
 
 class MarkerCalls:

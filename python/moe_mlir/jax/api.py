@@ -7,7 +7,6 @@ import functools
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from jax import lax
 
 from moe_mlir.importing.options import (
@@ -16,7 +15,7 @@ from moe_mlir.importing.options import (
     check_route_shapes,
 )
 from moe_mlir.jax import layers, rule
-from moe_mlir.jax.plan import RoutePlan, dense_of_plan, row_experts
+from moe_mlir.jax.plan import RoutePlan
 
 _PLAN_FIELDS = RoutePlan._fields
 
@@ -120,20 +119,12 @@ def _route_forward(options: RouteOptions, logits: Any, choice_bias: Any, valid: 
 
 
 def _route_backward(options: RouteOptions, saved: Any, cotangent: RoutePlan):  # type: ignore[no-untyped-def]
-    logits, expert_offsets, row_token = saved
-    count, experts = logits.size // logits.shape[-1], logits.shape[-1]
-    live = row_token >= 0
-    chosen = dense_of_plan(expert_offsets, row_token, live, (count, experts))
-    token = jnp.where(live, row_token, 0)
-    expert = jnp.where(live, row_experts(expert_offsets, row_token.shape[0]), 0)
+    def decomposition(*values: jax.Array) -> jax.Array:
+        return rule.gates_vjp(options, *values)
 
-    def gates_of(values: jax.Array) -> jax.Array:
-        flat = values.astype(jnp.float32).reshape(count, experts)
-        dense = rule.dense_gates(flat, chosen, options)
-        return jnp.where(live, dense[token, expert], 0.0)
-
-    (gradient,) = jax.vjp(gates_of, logits)[1](cotangent.gates)
-    return gradient, None, None
+    # Marked as well, so that an import can say what it is.
+    marked = lax.composite(decomposition, name="moe.route_backward", version=1)
+    return marked(*saved, cotangent.gates), None, None
 
 
 _route.defvjp(_route_forward, _route_backward)
@@ -238,18 +229,19 @@ def _experts_forward(options, names, x, plan, weights):  # type: ignore[no-untyp
 def _experts_backward(options, names, saved, cotangent):  # type: ignore[no-untyped-def]
     x, plan, weights = saved
 
-    def forward(x, gates, weights):  # type: ignore[no-untyped-def]
-        return layers.evaluate(
-            options,
-            x,
-            plan._replace(gates=gates),
-            dict(zip(names, weights, strict=True)),
-        )
+    def decomposition(cotangent, x, *values):  # type: ignore[no-untyped-def]
+        plan, weights = RoutePlan(*values[:5]), values[5:]
 
-    _, pull_back = jax.vjp(forward, x, plan.gates, weights)
-    x_gradient, gates_gradient, weight_gradients = pull_back(cotangent)
+        def forward(x, gates, *weights):  # type: ignore[no-untyped-def]
+            given = dict(zip(names, weights, strict=True))
+            return layers.evaluate(options, x, plan._replace(gates=gates), given)
+
+        return jax.vjp(forward, x, plan.gates, *weights)[1](cotangent)
+
+    marked = lax.composite(decomposition, name="moe.experts_backward", version=1)
+    x_gradient, gates_gradient, *gradients = marked(cotangent, x, *plan, *weights)
     plan_gradient = RoutePlan(None, None, None, None, gates_gradient)  # type: ignore[arg-type]
-    return x_gradient, plan_gradient, weight_gradients
+    return x_gradient, plan_gradient, tuple(gradients)
 
 
 _experts.defvjp(_experts_forward, _experts_backward)

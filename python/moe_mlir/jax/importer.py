@@ -202,8 +202,9 @@ def _refuse_closures(traced: Any) -> None:
         limit = _OTHER_CONSTANTS if dtype.kind in "biu" else _FLOAT_CONSTANTS
         if math.prod(shape) > limit:
             raise ImportRefused(
-                f"the function closes over an array {dtype}{list(shape)}; weights must not become constants of the "
-                "program: pass it as an argument, inside a dict of parameters"
+                f"the function closes over an array {dtype}{list(shape)}; weights "
+                "must not become constants of the program: pass it as an argument, "
+                "inside a dict of parameters"
             )
 
 

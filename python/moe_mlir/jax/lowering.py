@@ -10,7 +10,7 @@ from jaxlib.mlir.dialects import stablehlo
 
 from moe_mlir.importing.allowlist import STABLEHLO_RESIDUAL, check_module
 from moe_mlir.importing.imported import ImportRefused
-from moe_mlir.importing.markers import MARKER_OPERANDS, MARKER_VERSION, MarkerCalls
+from moe_mlir.importing.markers import MARKER_VERSION, MarkerCalls, check_kind
 from moe_mlir.importing.walk import (
     attribute_names,
     functions,
@@ -18,6 +18,7 @@ from moe_mlir.importing.walk import (
     pass_failure,
     where,
 )
+from moe_mlir.jax.products import flatten_products
 
 stablehlo.register_stablehlo_passes()
 
@@ -74,6 +75,7 @@ def lower(module: Any) -> tuple[dict[str, int], dict[str, int], list[str]]:
     # The decompositions go before anything inside them could be taken for the model's.
     _run(module, ("symbol-dce",))
     _refuse_early(module)
+    flatten_products(module)
     _run(module, _PASSES)
     _plain_signatures(module)
     return check_module(module, residual=STABLEHLO_RESIDUAL), markers, layers
@@ -106,11 +108,7 @@ def _raise_composites(module: Any) -> tuple[dict[str, int], list[str]]:
 def _raise_composite(
     calls: MarkerCalls, operation: Any, kind: str, layers: list[str]
 ) -> None:
-    if kind not in MARKER_OPERANDS:
-        raise ImportRefused(
-            f"unknown composite 'moe.{kind}' at {where(operation.location)}; known: "
-            f"{', '.join(f'moe.{known}' for known in MARKER_OPERANDS)}"
-        )
+    check_kind(kind, where(operation.location))
     version = operation.attributes["version"].value
     if version != MARKER_VERSION:
         raise ImportRefused(

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from moe_mlir.importing.options import NO_CAP, RouteOptions
-from moe_mlir.jax.plan import RoutePlan, plan_of_choice
+from moe_mlir.jax.plan import RoutePlan, dense_of_plan, plan_of_choice, row_experts
 
 _TINY = 2.0**-125
 
@@ -62,6 +62,29 @@ def dense_gates(z: jax.Array, chosen: jax.Array, options: RouteOptions) -> jax.A
             empty = divisor == 0
             gates = jnp.where(empty, 0.0, gates / jnp.where(empty, 1.0, divisor))
     return gates * options.scale
+
+
+def gates_vjp(
+    options: RouteOptions,
+    logits: jax.Array,
+    expert_offsets: jax.Array,
+    row_token: jax.Array,
+    cotangent: jax.Array,
+) -> jax.Array:
+    """Gradient of the gates ``[R]`` by the logits, the plan held fixed."""
+    count, experts = logits.size // logits.shape[-1], logits.shape[-1]
+    live = row_token >= 0
+    chosen = dense_of_plan(expert_offsets, row_token, live, (count, experts))
+    token = jnp.where(live, row_token, 0)
+    expert = jnp.where(live, row_experts(expert_offsets, row_token.shape[0]), 0)
+
+    def gates_of(values: jax.Array) -> jax.Array:
+        flat = values.astype(jnp.float32).reshape(count, experts)
+        dense = dense_gates(flat, chosen, options)
+        return jnp.where(live, dense[token, expert], 0.0)
+
+    gradient: jax.Array = jax.vjp(gates_of, logits)[1](cotangent)[0]
+    return gradient
 
 
 def _choose(

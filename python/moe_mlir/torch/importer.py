@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -45,6 +46,12 @@ def import_torch(
         ImportRefused: The module has no MoE layer, or something in it is not
             understood.
     """
+    if not isinstance(module, nn.Module):
+        raise ImportRefused(
+            f"expected a torch.nn.Module, got {type(module).__name__}"
+            f"{' ' + module.__name__ if hasattr(module, '__name__') else ''}; a "
+            "generation loop cannot be imported: import the module's forward pass"
+        )
     inputs = tuple(example_inputs)
     if dynamic_shapes is None:
         inputs, dynamic_shapes = _default_dynamic_shapes(inputs)
@@ -110,6 +117,9 @@ def _export(
     except ImportRefused:
         raise
     except Exception as error:  # torch.export has no common base class
+        # A cache class that nothing has registered as a container of tensors.
+        if cache := re.search(r"\w*Cache(?='> in (out|in)put)", str(error)):
+            raise _cache_refusal(module, cache[0]) from error
         raise ImportRefused(
             f"torch.export fails on {type(module).__name__}: {error}"
         ) from error
@@ -127,12 +137,14 @@ def _lower(
 
     from moe_mlir.torch.lowering import lower
 
+    _refuse_caches(module, program)
     layers = graph.name_layers(program)
     if not layers and not graph.marker_nodes(program, "plan_from_choice"):
+        seen = sorted({type(child).__name__ for child in module.modules()})
         raise ImportRefused(
-            f"{type(module).__name__} has no MoE layer: found no "
-            f"moe_mlir.torch.route, and no block with a router among "
-            f"{', '.join(KNOWN_ROUTERS)}"
+            f"{type(module).__name__} has no MoE layer: it never calls "
+            f"moe_mlir.torch.route, and among its modules ({', '.join(seen[:40])}) is "
+            f"no block with one of the routers {', '.join(KNOWN_ROUTERS)}"
         )
     dims = _dynamic_dims(program, dynamic_shapes)
     signature = _signature(program)
@@ -153,6 +165,32 @@ def _lower(
         markers=markers,
     )
     return Imported(print_generic(ir, lowered), weights, report)
+
+
+def _refuse_caches(module: nn.Module, program: ExportedProgram) -> None:
+    """Refuses key/value caches among inputs and results."""
+    spec = program.call_spec
+    for tree in (spec.in_spec, spec.out_spec):
+        for node in _tree_nodes(tree):
+            kind = getattr(node.type, "__name__", "")
+            if "Cache" in kind:
+                raise _cache_refusal(module, kind)
+
+
+def _cache_refusal(module: nn.Module, kind: str) -> ImportRefused:
+    return ImportRefused(
+        f"{type(module).__name__} takes or returns a key/value cache ({kind}); "
+        "decoding with caches is not supported: import a forward pass with "
+        "use_cache=False that returns tensors only"
+    )
+
+
+def _tree_nodes(tree: Any) -> Iterator[Any]:
+    if tree is None:
+        return
+    yield tree
+    for child in tree.children():
+        yield from _tree_nodes(child)
 
 
 def _layer(name: str, known: tuple[MoEBlock, RouterSpec] | None) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from torch_mlir.extras.fx_importer import FxImporter
 from torch_mlir.passmanager import PassManager
 
 from moe_mlir.importing.imported import ImportRefused
-from moe_mlir.importing.markers import MarkerCalls, integer
+from moe_mlir.importing.markers import MarkerCalls, check_kind, integer
 from moe_mlir.importing.walk import (
     attribute_names,
     functions,
@@ -192,7 +192,9 @@ def _raise_markers(module: Any) -> dict[str, int]:
                 f"cannot import operator '{name.removeprefix('torch.')}' (at "
                 f"{where(operation.location)}): torch-mlir does not know it"
             )
-        _raise_marker(calls, operation, name.split(".")[2])
+        kind = name.split(".")[2]
+        check_kind(kind, where(operation.location))
+        _raise_marker(calls, operation, kind)
     return dict(calls.counts)
 
 
