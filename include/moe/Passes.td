@@ -98,6 +98,30 @@ def ImportMarkers : Pass<"moe-import-markers", "::mlir::ModuleOp"> {
 // Transforms: moe to moe
 //===----------------------------------------------------------------------===//
 
+def RaiseMatmul : Pass<"moe-raise-matmul"> {
+  let summary = "Turn dense matmuls into grouped matmuls";
+  let description = [{
+    A dense matmul is a grouped matmul of one expert that has all rows, and a
+    batched one has an expert for each element of the batch, with offsets 0, M,
+    2·M, .... So the router and the dense layers of an imported model run on the
+    same generated kernels as the experts, with weights that can be packed once.
+
+    Before: `linalg.matmul`, `batch_matmul`, `matvec`, `vecmat`, or a
+    `linalg.generic` that contracts one dimension, on tensors of f32, bf16 or
+    f16 of equal type. After: `moe.idx.grouped_matmul`, whose sums are f32,
+    rounded once. A transpose of the weight, by its own op or by indexing maps,
+    becomes the layout `nk`: nothing is moved. Several dimensions of rows become
+    one. An accumulator that does not start at zero is added as an extra.
+    Contractions of other forms stay as they are.
+
+    Example: test/Transforms/moe-raise-matmul.mlir
+  }];
+  let dependentDialects = ["::mlir::moe::MoEDialect",
+                           "::mlir::arith::ArithDialect",
+                           "::mlir::tensor::TensorDialect"];
+  let statistics = [Statistic<"numRaised", "raised",
+                              "Number of matmuls raised">];
+
 def ChooseSchedule : Pass<"moe-choose-schedule", "ModuleOp"> {
   let summary = "Write the default schedule of a CPU on ops without one";
   let description = [{
