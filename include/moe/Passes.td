@@ -121,6 +121,7 @@ def RaiseMatmul : Pass<"moe-raise-matmul"> {
                            "::mlir::tensor::TensorDialect"];
   let statistics = [Statistic<"numRaised", "raised",
                               "Number of matmuls raised">];
+}
 
 def ChooseSchedule : Pass<"moe-choose-schedule", "ModuleOp"> {
   let summary = "Write the default schedule of a CPU on ops without one";

@@ -5,35 +5,37 @@
 using namespace mlir;
 using namespace mlir::moe;
 
-Value LoopBuilder::lastDimView(Value memref, ValueRange indices, Value size) {
+/// memref[indices..., :, ..., :], whose last dimensions are all of memref's.
+/// Written out, because inference drops any dimension of size one.
+static Value lastDimsView(LoopBuilder &b, Value memref, ValueRange indices,
+                          ArrayRef<OpFoldResult> sizes) {
   auto type = cast<MemRefType>(memref.getType());
   SmallVector<OpFoldResult> offsets = getAsOpFoldResult(indices);
-  offsets.push_back(getIndexAttr(0));
-  SmallVector<OpFoldResult> sizes(indices.size(), getIndexAttr(1));
-  sizes.push_back(getAsOpFoldResult(size));
-  SmallVector<OpFoldResult> strides(type.getRank(), getIndexAttr(1));
-  auto extent = getConstantIntValue(sizes.back());
-  MemRefType view = memref::SubViewOp::inferRankReducedResultType(
-      {extent.value_or(ShapedType::kDynamic)}, type, offsets, sizes, strides);
-  return memref::SubViewOp::create(*this, view, memref, offsets, sizes,
-                                   strides);
+  offsets.resize(type.getRank(), b.getIndexAttr(0));
+  SmallVector<OpFoldResult> extents(indices.size(), b.getIndexAttr(1));
+  llvm::append_range(extents, sizes);
+  SmallVector<OpFoldResult> ones(type.getRank(), b.getIndexAttr(1));
+  MemRefType whole =
+      memref::SubViewOp::inferResultType(type, offsets, extents, ones);
+  auto [strides, offset] = whole.getStridesAndOffset();
+  auto view = MemRefType::get(
+      whole.getShape().take_back(sizes.size()), type.getElementType(),
+      StridedLayoutAttr::get(b.getContext(), offset,
+                             ArrayRef(strides).take_back(sizes.size())),
+      type.getMemorySpace());
+  return memref::SubViewOp::create(b, view, memref, offsets, extents, ones);
+}
+
+Value LoopBuilder::lastDimView(Value memref, ValueRange indices, Value size) {
+  return lastDimsView(*this, memref, indices, getAsOpFoldResult(size));
 }
 
 Value LoopBuilder::panelView(Value packed, Value expert, Value panel,
                              MemRefType type) {
-  auto source = cast<MemRefType>(packed.getType());
-  SmallVector<OpFoldResult> offsets{expert, panel, getIndexAttr(0),
-                                    getIndexAttr(0)};
-  SmallVector<OpFoldResult> sizes{getIndexAttr(1), getIndexAttr(1),
-                                  getAsOpFoldResult(dim(packed, 2)),
-                                  getAsOpFoldResult(dim(packed, 3))};
-  SmallVector<OpFoldResult> strides(4, getIndexAttr(1));
-  MemRefType view = memref::SubViewOp::inferRankReducedResultType(
-      {source.getDimSize(2), source.getDimSize(3)}, source, offsets, sizes,
-      strides);
-  Value panelMemRef =
-      memref::SubViewOp::create(*this, view, packed, offsets, sizes, strides);
-  return memref::CastOp::create(*this, type, panelMemRef);
+  Value view = lastDimsView(
+      *this, packed, {expert, panel},
+      {getAsOpFoldResult(dim(packed, 2)), getAsOpFoldResult(dim(packed, 3))});
+  return memref::CastOp::create(*this, type, view);
 }
 
 bool mlir::moe::hasUnitLastStride(Value memref) {
