@@ -5,24 +5,22 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Math/Transforms/Passes.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
-#include "llvm/ADT/StringSet.h"
+#include "moe/Conversion/FixedEvaluation.h"
 
 using namespace mlir;
 using namespace mlir::moe;
 
 /// Functions that upstream has as expressions of other functions, and as
-/// polynomials.
-static const llvm::StringSet<> kExpanded = {
-    "sinh", "cosh", "tan",   "asinh", "acosh",    "atanh",
-    "powf", "exp2", "rsqrt", "ceil",  "roundeven"};
-static const llvm::StringSet<> kApproximated = {
-    "exp",  "log",   "log2", "log1p", "expm1", "tanh", "erf", "erfc",
-    "atan", "atan2", "sin",  "cos",   "asin",  "acos", "cbrt"};
+/// polynomials. Only those that keep a relative error below 5 · 2^-24: the
+/// others (sin, sinh, atan, powf, ...) are refused.
+static constexpr StringLiteral kExpanded[] = {"rsqrt", "ceil"};
+static constexpr StringLiteral kApproximated[] = {"log2", "log1p", "expm1",
+                                                  "tanh", "erf",   "erfc"};
 /// Functions for which every target has instructions, and those that come
 /// with fused multiply-add.
-static const llvm::StringSet<> kNative = {"absf", "copysign", "sqrt"};
-static const llvm::StringSet<> kNativeWithFma = {"fma", "floor", "ceil",
-                                                 "roundeven", "trunc"};
+static constexpr StringLiteral kNative[] = {"absf", "copysign", "sqrt"};
+static constexpr StringLiteral kNativeWithFma[] = {"fma", "floor", "ceil",
+                                                   "roundeven", "trunc"};
 
 static StringRef mnemonic(Operation *op) {
   return op->getName().stripDialect();
@@ -30,8 +28,10 @@ static StringRef mnemonic(Operation *op) {
 
 bool mlir::moe::isExpandableMath(Operation *op) {
   StringRef name = mnemonic(op);
-  return kExpanded.contains(name) || kApproximated.contains(name) ||
-         kNative.contains(name) || name == "fma" || name == "floor";
+  return isa<math::ExpOp, math::LogOp, math::FmaOp, math::FloorOp>(op) ||
+         llvm::is_contained(kExpanded, name) ||
+         llvm::is_contained(kApproximated, name) ||
+         llvm::is_contained(kNative, name);
 }
 
 namespace {
@@ -44,6 +44,21 @@ struct SplitFma : OpRewritePattern<math::FmaOp> {
     Value product =
         arith::MulFOp::create(rewriter, op.getLoc(), op.getA(), op.getB());
     rewriter.replaceOpWithNewOp<arith::AddFOp>(op, product, op.getC());
+    return success();
+  }
+};
+
+/// Exponential and logarithm are those of the fixed evaluation, so that an
+/// activation has the same bits on every target.
+template <typename OpT, Value (FixedEvaluation::*evaluate)(Value)>
+struct EvaluateFixed : OpRewritePattern<OpT> {
+  using OpRewritePattern<OpT>::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(OpT op,
+                                PatternRewriter &rewriter) const override {
+    ImplicitLocOpBuilder b(op.getLoc(), rewriter);
+    FixedEvaluation fixed(b);
+    rewriter.replaceOp(op, (fixed.*evaluate)(op.getOperand()));
     return success();
   }
 };
@@ -73,13 +88,16 @@ void mlir::moe::expandVectorMath(Operation *root, bool hasFma) {
     return;
   RewritePatternSet patterns(root->getContext());
   SmallVector<StringRef> expanded;
-  for (StringRef name : kExpanded.keys())
-    if (!hasFma || !kNativeWithFma.contains(name))
+  for (StringRef name : kExpanded)
+    if (!hasFma || !llvm::is_contained(kNativeWithFma, name))
       expanded.push_back(name);
   math::populateExpansionPatterns(patterns, expanded);
   populateMathPolynomialApproximationPatterns(patterns, [](StringRef name) {
-    return kApproximated.contains(name.split('.').second);
+    return llvm::is_contained(kApproximated, name.split('.').second);
   });
+  patterns.add<EvaluateFixed<math::ExpOp, &FixedEvaluation::exp>,
+               EvaluateFixed<math::LogOp, &FixedEvaluation::log>>(
+      root->getContext());
   if (!hasFma)
     patterns.add<SplitFma, FloorByCeil>(root->getContext());
   // What an expansion makes is expanded in turn; nothing else is touched.

@@ -205,19 +205,26 @@ private:
     Value rows = b.createOrFold<tensor::DimOp>(input, index(0));
     Value experts = b.createOrFold<tensor::DimOp>(weight, index(0));
     Type i32 = b.getI32Type();
-    if (auto count = getConstantIntValue(experts); count && *count == 1) {
+    auto count = getConstantIntValue(experts), size = getConstantIntValue(rows);
+    if (count && size) {
+      SmallVector<int32_t> offsets;
+      for (int64_t expert = 0; expert <= *count; ++expert)
+        offsets.push_back(expert * (*size / std::max<int64_t>(*count, 1)));
+      return arith::ConstantOp::create(b, b.getI32TensorAttr(offsets));
+    }
+    if (count && *count == 1) {
       SmallVector<Value> ends{arith::ConstantIntOp::create(b, i32, 0),
                               b.createOrFold<arith::IndexCastOp>(i32, rows)};
       return tensor::FromElementsOp::create(b, ends);
     }
     Value each = b.createOrFold<arith::DivUIOp>(
         rows, b.createOrFold<arith::MaxUIOp>(experts, index(1)));
-    Value size = b.createOrFold<arith::AddIOp>(experts, index(1));
-    auto known = getConstantIntValue(size);
+    Value ends = b.createOrFold<arith::AddIOp>(experts, index(1));
+    auto known = getConstantIntValue(ends);
     auto type =
         RankedTensorType::get({known.value_or(ShapedType::kDynamic)}, i32);
     return tensor::GenerateOp::create(
-        b, type, known ? ValueRange() : ValueRange(size),
+        b, type, known ? ValueRange() : ValueRange(ends),
         [&](OpBuilder &nested, Location loc, ValueRange at) {
           Value offset = arith::MulIOp::create(nested, loc, at[0], each);
           Value entry = arith::IndexCastOp::create(nested, loc, i32, offset);
