@@ -11,7 +11,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "RouteToCPU.h"
 #include "PlanViews.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/SCF/Utils/Utils.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/IRMapping.h"
 #include "mlir/IR/PatternMatch.h"
 #include "moe/Conversion/MoEToCPU.h"
 #include "llvm/Support/MathExtras.h"
@@ -23,8 +26,13 @@ using namespace mlir::moe;
 /// registers are smaller.
 static constexpr int64_t kDefaultLanes = 16;
 
-RouteLowering::RouteLowering(IdxRouteOp op, OpBuilder &builder)
-    : op(op), b(op.getLoc(), builder), fixed(b), experts(op.getNumExperts()),
+/// Scores from which on threads are worth waking: one core takes some 3 ns for
+/// each, and a parallel loop up to 0.1 ms before it begins.
+static constexpr int64_t kLargeScores = 1 << 17;
+
+RouteLowering::RouteLowering(IdxRouteOp op, RewriterBase &rewriter)
+    : op(op), rewriter(rewriter), b(op.getLoc(), rewriter), fixed(b),
+      experts(op.getNumExperts()),
       lanes(op.getSchedule() ? op.getSchedule()->getVector() : kDefaultLanes),
       stride(IdxRouteOp::getWorkspaceRow(experts)),
       wordVector(VectorType::get(lanes, b.getI32Type())),
@@ -37,16 +45,18 @@ RouteLowering::RouteLowering(IdxRouteOp op, OpBuilder &builder)
   keysBase = b.mul(allTokens, stride);
   biasBase = b.mul(keysBase, 2);
   groupsBase = b.add(biasBase, stride);
+  isLarge = b.less(b.index(kLargeScores), keysBase);
 }
 
 void RouteLowering::run() {
   startTokens();
   prepareBias();
-  forEachToken([&](const Token &at) { routeToken(at); });
+  forEachToken("tokens", [&](const Token &at) { routeToken(at); });
   if (op.getScope() == Scope::Sequence)
-    b.forEachParallel(seqs, [&](ValueRange seq) { chooseInSequence(seq[0]); });
+    distribute("sequence", seqs, b.both(isLarge, b.less(b.index(1), seqs)),
+               [&](Value seq) { chooseInSequence(seq); });
   writePlan();
-  forEachToken([&](const Token &at) { writeGates(at); });
+  forEachToken("gates", [&](const Token &at) { writeGates(at); });
 }
 
 //===----------------------------------------------------------------------===//
@@ -77,14 +87,51 @@ void RouteLowering::startTokens() {
   });
 }
 
-/// body for all tokens; blocks of tokens may run at once.
-void RouteLowering::forEachToken(function_ref<void(const Token &)> body) {
+/// A name for a part of a function that no symbol of the module has.
+static std::string nameOfPart(Operation *op, StringRef part) {
+  auto function = op->getParentOfType<func::FuncOp>();
+  std::string stem = (function.getName() + "_" + part).str(), name = stem;
+  for (int i = 0; SymbolTable::lookupNearestSymbolFrom(
+           function, StringAttr::get(op->getContext(), name));
+       ++i)
+    name = stem + "_" + std::to_string(i);
+  return name;
+}
+
+/// body(i) for all i < count: at once if `inParallel`, else one after another.
+/// The body is a function of its own, called from both loops.
+void RouteLowering::distribute(StringRef step, Value count, Value inParallel,
+                               function_ref<void(Value)> body) {
+  auto branch = scf::IfOp::create(b, inParallel, /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(branch.thenBlock());
+  Value zero = b.index(0), one = b.index(1);
+  auto loop = scf::ParallelOp::create(b, ValueRange(zero), ValueRange(count),
+                                      ValueRange(one));
+  b.setInsertionPointToStart(loop.getBody());
+  body(loop.getInductionVars().front());
+  func::CallOp call;
+  // It fails for a region of several blocks only.
+  FailureOr<func::FuncOp> function = outlineSingleBlockRegion(
+      rewriter, op.getLoc(), loop.getRegion(), nameOfPart(op, step), &call);
+  function->setPrivate();
+  b.setInsertionPointToStart(branch.elseBlock());
+  b.forEach(count, [&](Value i) {
+    IRMapping mapping;
+    mapping.map(loop.getInductionVars().front(), i);
+    b.clone(*call, mapping);
+  });
+}
+
+/// body for all tokens, by blocks of tokens.
+void RouteLowering::forEachToken(StringRef step,
+                                 function_ref<void(const Token &)> body) {
   constexpr int64_t size = IdxRouteOp::kTokensPerBlock;
   Value blocks = b.ceilDiv(allTokens, size);
-  b.forEachParallel(blocks, [&](ValueRange block) {
-    Value first = b.mul(block[0], size);
+  distribute(step, blocks, isLarge, [&](Value block) {
+    Value first = b.mul(block, size);
     Value end = b.min(b.add(first, size), allTokens);
-    Value groups = b.add(groupsBase, b.mul(block[0], stride));
+    Value groups = b.add(groupsBase, b.mul(block, stride));
     b.forEach(first, end, 1, [&](Value number) {
       Value scores = b.mul(number, stride);
       body({b.make<arith::DivUIOp>(number, tokens),

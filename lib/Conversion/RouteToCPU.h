@@ -4,6 +4,7 @@
 #define MOE_LIB_CONVERSION_ROUTETOCPU_H
 
 #include "RoutingBuilder.h"
+#include "mlir/IR/PatternMatch.h"
 #include "moe/Conversion/FixedEvaluation.h"
 #include "moe/IR/MoE.h"
 #include <limits>
@@ -25,7 +26,7 @@ namespace mlir::moe {
 /// what is certainly chosen need no arrays of their own.
 class RouteLowering {
 public:
-  RouteLowering(IdxRouteOp op, OpBuilder &builder);
+  RouteLowering(IdxRouteOp op, RewriterBase &rewriter);
 
   /// Emits everything at the builder's insertion point; the caller erases the
   /// op.
@@ -53,7 +54,9 @@ private:
   void routeToken(const Token &at);
   void chooseForToken(const Token &at);
   void writePlan();
-  void forEachToken(function_ref<void(const Token &)> body);
+  void forEachToken(StringRef step, function_ref<void(const Token &)> body);
+  void distribute(StringRef step, Value count, Value inParallel,
+                  function_ref<void(Value)> body);
   void forEachPair(function_ref<void(Value, Value, Value)> body);
   Value isValid(Value seq, Value token);
   Value wordAt(Value at) { return b.load(op.getWorkspace(), at); }
@@ -105,11 +108,12 @@ private:
   Gate gateBySoftmax(const Token &at, Value count);
 
   IdxRouteOp op;
+  RewriterBase &rewriter;
   RoutingBuilder b;
   FixedEvaluation fixed;
   int64_t experts, lanes, stride;
   VectorType wordVector, floatVector;
-  Value seqs, tokens, allTokens;
+  Value seqs, tokens, allTokens, isLarge;
   Value keysBase, biasBase, groupsBase;
 };
 
