@@ -105,7 +105,12 @@ LogicalResult ImportResidual::refuseUnknownOps() {
 
 /// Attributes and types that a lowering would otherwise overlook.
 static LogicalResult checkUnderstood(Operation *op, const ResidualKind &kind) {
-  for (NamedAttribute attribute : op->getAttrs())
+  // {...}, and <{...}, which an unregistered op keeps as one dictionary.
+  SmallVector<NamedAttribute> attributes(op->getAttrs());
+  if (auto inherent =
+          dyn_cast_or_null<DictionaryAttr>(op->getPropertiesAsAttribute()))
+    llvm::append_range(attributes, inherent);
+  for (NamedAttribute attribute : attributes)
     if (!llvm::is_contained(kind.attributes, attribute.getName().strref())) {
       InFlightDiagnostic diag = op->emitOpError();
       diag << "has an unknown attribute '" << attribute.getName().strref()

@@ -120,6 +120,9 @@ void mlir::moe::buildCPUPipeline(OpPassManager &pm,
 }
 
 void mlir::moe::registerPipelines() {
+  PassPipelineRegistration<>("moe-import-pipeline",
+                             "Import a front end's module into moe on tensors",
+                             buildImportPipeline);
   PassPipelineRegistration<CPUPipelineOptions>(
       "moe-cpu-pipeline",
       "Compile moe on tensors to the LLVM dialect for a CPU", buildCPUPipeline);
