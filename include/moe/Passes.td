@@ -226,6 +226,22 @@ def VerifyStage : Pass<"moe-verify-stage"> {
                         "the stage: index, buffers, loops or llvm">];
 }
 
+def KeepArguments : Pass<"moe-keep-arguments", "ModuleOp"> {
+  let summary = "Keep public functions from writing to their arguments";
+  let description = [{
+    Marks each tensor argument of a public function as not writable, unless it
+    says something else. Bufferization would otherwise update an argument in
+    place where it can, as a scatter into an input can; but the arguments are
+    the caller's arrays and weights, which it reads again.
+
+    Before: any stage on tensors. After: the same; arguments are marked with
+    `bufferization.writable = false`, which bufferization reads and removes.
+
+    Example: test/Transforms/moe-keep-arguments.mlir
+  }];
+  let dependentDialects = ["::mlir::bufferization::BufferizationDialect"];
+}
+
 def EmitCInterface : Pass<"moe-emit-c-interface", "ModuleOp"> {
   let summary = "Ask for a C interface of every public function";
   let description = [{

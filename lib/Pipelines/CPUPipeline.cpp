@@ -52,6 +52,7 @@ void mlir::moe::buildCPUTensorPipeline(OpPassManager &pm,
 //===----------------------------------------------------------------------===//
 
 static void addBufferization(OpPassManager &pm) {
+  pm.addPass(createKeepArguments());
   pm.addPass(bufferization::createEmptyTensorEliminationPass());
   addCleanUp(pm);
   bufferization::OneShotBufferizePassOptions options;
