@@ -37,6 +37,7 @@ void mlir::moe::buildCPUTensorPipeline(OpPassManager &pm,
   pm.addPass(createSymbolDCEPass());
   addCleanUp(pm);
 
+  pm.addPass(createRaiseMatmul());
   pm.addPass(createChooseSchedule({options.cpu}));
 
   pm.addPass(createExpandPlan());
