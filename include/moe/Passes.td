@@ -273,6 +273,24 @@ def CopyToLinalg : Pass<"moe-copy-to-linalg"> {
   let statistics = [Statistic<"numCopies", "copies", "Copies replaced">];
 }
 
+def LowerExpandShape : Pass<"moe-lower-expand-shape"> {
+  let summary = "Make a cast of expand_shape with several dynamic sizes";
+  let description = [{
+    A `memref.expand_shape` that splits a dimension into several of unknown size
+    (tokens back into sequences, say) states those sizes. `expand-strided-metadata`
+    knows one such size per dimension only, and has undefined behaviour for more.
+    This pass writes the address arithmetic itself.
+
+    Before: memrefs. After: the same, each `memref.expand_shape` with at most one
+    dynamic size per source dimension.
+
+    Example: test/Transforms/moe-lower-expand-shape.mlir
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::memref::MemRefDialect"];
+  let statistics = [Statistic<"numShapes", "shapes", "Shapes replaced">];
+}
+
 def LowerAllocaScope : Pass<"moe-lower-alloca-scope"> {
   let summary = "Save and restore the stack pointer for memref.alloca_scope";
   let description = [{

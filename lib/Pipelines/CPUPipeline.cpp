@@ -100,6 +100,7 @@ static void addLoops(OpPassManager &pm, const CPUPipelineOptions &options) {
 static void addLLVM(OpPassManager &pm, const CPUPipelineOptions &options) {
   pm.addPass(createEmitCInterface());
   pm.addPass(arith::createArithExpandOpsPass());
+  pm.addPass(createLowerExpandShape());
   pm.addPass(memref::createExpandStridedMetadataPass());
   pm.addPass(createLowerAffinePass());
   if (options.openmp)
