@@ -19,12 +19,17 @@ def ImportResidual : Pass<"moe-import-residual", "::mlir::ModuleOp"> {
     tensors:
 
     ```mlir
-    %1:2 = "stablehlo.sort"(%keys, %ids)
-        <{dimension = 0 : i64, is_stable = true}> ({
-    ^bb0(%a: tensor<f32>, %b: tensor<f32>, %i: tensor<i32>, %j: tensor<i32>):
-      ...
-      "stablehlo.return"(%less) : (tensor<i1>) -> ()
-    }) : (tensor<8xf32>, tensor<8xi32>) -> (tensor<8xf32>, tensor<8xi32>)
+    // RUN: moe-opt %s --allow-unregistered-dialect --moe-import-residual
+    func.func @sort(%keys: tensor<8xf32>, %ids: tensor<8xi32>)
+        -> (tensor<8xf32>, tensor<8xi32>) {
+      %0:2 = "stablehlo.sort"(%keys, %ids)
+          <{dimension = 0 : i64, is_stable = true}> ({
+      ^bb0(%a: tensor<f32>, %b: tensor<f32>, %i: tensor<i32>, %j: tensor<i32>):
+        %less = arith.cmpf olt, %a, %b : tensor<f32>
+        "stablehlo.return"(%less) : (tensor<i1>) -> ()
+      }) : (tensor<8xf32>, tensor<8xi32>) -> (tensor<8xf32>, tensor<8xi32>)
+      return %0#0, %0#1 : tensor<8xf32>, tensor<8xi32>
+    }
     ```
 
     A sort is a stable merge sort of positions, n log n comparisons whatever

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from moe_mlir.importing import Imported
 
 #: From what a front end hands over to moe and linalg on tensors.
-IMPORT_PIPELINE = "moe-import-residual,moe-import-markers,canonicalize,cse"
+IMPORT_PIPELINE = "moe-import-pipeline"
 
 
 class Model:
