@@ -154,11 +154,28 @@ LogicalResult GroupedMatmulOp::verifyRegions() {
   return verifyEpilogue(*this, getNumOutputs(), getType());
 }
 
+/// Whether `field` can be expert_offsets or row_token.
+static bool isIndexField(Value field) {
+  ShapedType type = shapedType(field);
+  return type.getRank() == 1 && type.getElementType().isInteger(32);
+}
+
 LogicalResult IdxGroupedMatmulOp::verify() {
   bool tokens = shapedType(getInput()).getRank() == 3;
+  Type element = shapedType(getInput()).getElementType();
+  if ((!tokens && shapedType(getInput()).getRank() != 2) ||
+      !(element.isF32() || element.isBF16() || element.isF16()))
+    return emitOpError("IDX-GMM-1: input must be rows [R, K] or tokens "
+                       "[S, T, K] of f32, bf16 or f16, got ")
+           << getInput().getType();
   if (tokens != static_cast<bool>(getRowToken()))
     return emitOpError("IDX-GMM-1: row_token belongs to an input of tokens, "
                        "and only to it");
+  if (!isIndexField(getExpertOffsets()) ||
+      (tokens && !isIndexField(getRowToken())))
+    return emitOpError("IDX-GMM-1: expert_offsets and row_token must be i32 of "
+                       "one dimension");
+  // IDX-GMM-3: shapes here, the region below.
   if (failed(verifyWeightCount(*this, "GMM-1")))
     return failure();
   ArrayRef<int64_t> out = shapedType(getOuts()).getShape();

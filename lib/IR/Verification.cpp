@@ -110,6 +110,12 @@ static bool isFloat(Value v) {
 static int64_t rankOf(Value v) {
   return cast<ShapedType>(v.getType()).getRank();
 }
+static bool isVectorField(Value v) { return isField(v) && rankOf(v) == 1; }
+/// Whether `outs` can be expert_offsets, row_token, token_offsets, token_row.
+static bool arePlanFields(OperandRange outs) {
+  return isVectorField(outs[0]) && isVectorField(outs[1]) && isField(outs[2]) &&
+         rankOf(outs[2]) == 2 && isVectorField(outs[3]);
+}
 /// [*, ..., H] of the same element type and compatible last dimension.
 static bool sameRows(Value a, Value b) {
   auto x = cast<ShapedType>(a.getType()), y = cast<ShapedType>(b.getType());
@@ -120,10 +126,8 @@ static bool sameRows(Value a, Value b) {
 
 LogicalResult IdxRouteOp::verify() {
   OperandRange outs = getOuts();
-  if (outs.size() != 6 || !llvm::all_of(outs.take_front(4), isField) ||
-      !isFloat(outs[4]) || !isField(outs[5]) || rankOf(outs[0]) != 1 ||
-      rankOf(outs[1]) != 1 || rankOf(outs[2]) != 2 || rankOf(outs[3]) != 1 ||
-      rankOf(outs[4]) != 1 || rankOf(outs[5]) != 1)
+  if (outs.size() != 6 || !arePlanFields(outs.take_front(4)) ||
+      !isFloat(outs[4]) || rankOf(outs[4]) != 1 || !isVectorField(outs[5]))
     return emitOpError("IDX-ROUTE-1: outs must be four i32 fields [E+1], [R], "
                        "[S, T+1], [R], the gates [R] and an i32 workspace");
   if (!isFloat(getLogits()) ||
@@ -144,17 +148,22 @@ LogicalResult IdxRouteOp::verify() {
 
 LogicalResult IdxPlanFromChoiceOp::verify() {
   OperandRange outs = getOuts();
-  if (outs.size() != 5 || !llvm::all_of(outs.take_front(4), isField) ||
-      !isFloat(outs[4]))
-    return emitOpError("IDX-CHOICE-1: outs must be four i32 fields and the "
-                       "gates");
+  if (outs.size() != 5 || !arePlanFields(outs.take_front(4)) ||
+      !isFloat(outs[4]) || rankOf(outs[4]) != 1)
+    return emitOpError("IDX-CHOICE-1: outs must be four i32 fields [E+1], [R], "
+                       "[S, T+1], [R] and the gates [R]");
+  Type id = getElementTypeOrSelf(getIds().getType());
   if (rankOf(getIds()) != 3 || rankOf(getWeights()) != 3 ||
-      !isFloat(getWeights()))
-    return emitOpError("IDX-CHOICE-2: ids and weights must be [S, T, K]");
+      !isFloat(getWeights()) || !(id.isInteger(32) || id.isInteger(64)))
+    return emitOpError("IDX-CHOICE-2: ids and weights must be [S, T, K], ids "
+                       "of i32 or i64");
   return success();
 }
 
 LogicalResult IdxDispatchOp::verify() {
+  if (!isVectorField(getExpertOffsets()) || !isVectorField(getRowToken()))
+    return emitOpError("IDX-DISPATCH-1: expert_offsets and row_token must be "
+                       "i32 of one dimension");
   if (rankOf(getX()) != 3 || rankOf(getOuts()) != 2 ||
       !sameRows(getX(), getOuts()))
     return emitOpError("IDX-DISPATCH-1: x must be [S, T, H] and outs [R, H] of "
@@ -164,6 +173,12 @@ LogicalResult IdxDispatchOp::verify() {
 }
 
 LogicalResult IdxCombineOp::verify() {
+  if (!isField(getTokenOffsets()) || rankOf(getTokenOffsets()) != 2 ||
+      !isVectorField(getTokenRow()))
+    return emitOpError("IDX-COMBINE-1: token_offsets must be i32 [S, T+1] and "
+                       "token_row i32 [R]");
+  if (getGates() && (!isFloat(getGates()) || rankOf(getGates()) != 1))
+    return emitOpError("IDX-COMBINE-1: gates must be [R] of f32, bf16 or f16");
   if (rankOf(getRows()) != 2 || rankOf(getOuts()) != 3 ||
       !sameRows(getRows(), getOuts()))
     return emitOpError("IDX-COMBINE-1: rows must be [R, H] and outs [S, T, H] "
