@@ -74,9 +74,13 @@ class Model:
         Raises:
             MoEError: The program has an operation that is not understood.
         """
-        model = cls.from_text(
-            imported.text, imported.weights, dict(imported.report), name="imported.mlir"
-        )
+        name, text = "imported.mlir", imported.text
+        if imported.report.get("residual"):
+            # In a module of its own, so that afterwards nothing unknown can be read.
+            module = _moe.Module.parse(text, name, allow_unregistered=True)
+            module.run(IMPORT_PIPELINE)
+            text = module.print()
+        model = cls.from_text(text, imported.weights, dict(imported.report), name=name)
         return model.run_passes(IMPORT_PIPELINE)
 
     @property

@@ -52,10 +52,12 @@ Module::Module(std::shared_ptr<State> state, OwningOpRef<ModuleOp> module)
 Module::~Module() { module = nullptr; } // before its context
 
 std::unique_ptr<Module> Module::parse(const std::string &text,
-                                      const std::string &name) {
+                                      const std::string &name,
+                                      bool allowUnregistered) {
   if (std::string problem = nestingProblem(text); !problem.empty())
     raise(name + ":" + problem, name);
   auto state = std::make_shared<State>();
+  state->context.allowUnregisteredDialects(allowUnregistered);
   DiagnosticCollector diagnostics(&state->context);
   OwningOpRef<ModuleOp> module;
   {
@@ -262,7 +264,8 @@ py::bytes Module::object(const std::string &cpu, unsigned optimize,
 void python::bindModule(py::module_ &m) {
   py::class_<Module>(m, "Module", "An MLIR module.")
       .def_static("parse", &Module::parse, py::arg("text"),
-                  py::arg("name") = "<string>")
+                  py::arg("name") = "<string>",
+                  py::arg("allow_unregistered") = false)
       .def("clone", &Module::clone)
       .def("run", &Module::run, py::arg("pipeline"))
       .def("print", &Module::print, py::arg("generic") = false,

@@ -17,8 +17,12 @@ namespace mlir::moe::python {
 /// code generation run without the GIL, one at a time for each context.
 class Module {
 public:
+  /// With `allowUnregistered`, operations of dialects that are not known here
+  /// are read too, in their generic form: what a front end leaves to
+  /// moe-import-residual.
   static std::unique_ptr<Module> parse(const std::string &text,
-                                       const std::string &name);
+                                       const std::string &name,
+                                       bool allowUnregistered);
   std::unique_ptr<Module> clone() const;
   ~Module();
 
