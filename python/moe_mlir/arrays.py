@@ -155,6 +155,11 @@ def from_numpy(array: Array, kind: Kind) -> Any:
     return array
 
 
+def dense(array: Array) -> Array:
+    """The array as compiled code takes it: row-major and aligned; a copy if need be."""
+    return np.require(array, requirements=["C", "A"])
+
+
 def describe(array: Array) -> str:
     """Type and shape in the words of the framework's users: float32 [2, 3]."""
     return f"{array.dtype} {list(array.shape)}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from moe_mlir import _moe
-from moe_mlir.arrays import Array, from_numpy, kind_of, to_numpy
+from moe_mlir.arrays import Array, dense, from_numpy, kind_of, to_numpy
 from moe_mlir.cpu import Lowered
 from moe_mlir.errors import MoEError
 from moe_mlir.limits import Limits
@@ -78,12 +78,12 @@ class CompiledModel:
             MoEError: An input is missing, or of the wrong type or shape.
         """
         given = self._order(inputs, named)
-        arrays = [
-            spec.check(to_numpy(value, f"input '{spec.name}'"), f"input '{spec.name}'")
-            for spec, value in zip(self.signature.inputs, given, strict=True)
-        ]
+        arrays = []
+        for spec, value in zip(self.signature.inputs, given, strict=True):
+            arrays.append(to_numpy(value, f"input '{spec.name}'"))
+            spec.check(arrays[-1], f"input '{spec.name}'")
         self._limits.check(self.signature.inputs, arrays)
-        remaining = iter(arrays)
+        remaining = map(dense, arrays)
         arguments = [
             next(remaining) if weight is None else weight for weight in self._weights
         ]
@@ -129,7 +129,9 @@ def weight_of(weights: Mapping[str, Any], spec: TensorSpec) -> Array:
             f"{_some(sorted(weights))}",
             where=str(name),
         )
-    return spec.check(to_numpy(weights[name], spec.name, constant=True), spec.name)
+    array = to_numpy(weights[name], spec.name, constant=True)
+    spec.check(array, spec.name)
+    return dense(array)
 
 
 def _some(names: list[str]) -> str:

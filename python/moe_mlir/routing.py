@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from moe_mlir import _moe
-from moe_mlir.arrays import DTYPES, Array, describe, dtype_name, to_numpy
+from moe_mlir.arrays import DTYPES, Array, dense, describe, dtype_name, to_numpy
 from moe_mlir.cpu import default_threads, lower_routing
 from moe_mlir.errors import MoEError
 from moe_mlir.plan import Plan
@@ -106,7 +106,7 @@ def route(
     )
     if problem:
         raise MoEError(f"route: {problem}", where="route")
-    array = _dense(array)
+    array = dense(array)
     bias = None if choice_bias is None else _bias(choice_bias, experts)
     mask = _mask(valid, lengths, sequences, tokens)
     if target == "reference":
@@ -210,10 +210,6 @@ def _logits(logits: Any, scope: str) -> tuple[Array, str]:
     return array, dtype
 
 
-def _dense(array: Array) -> Array:
-    return np.require(array, requirements=["C", "A"])
-
-
 def _bias(bias: Any, experts: int) -> Array:
     array = to_numpy(bias, "choice_bias")
     if dtype_name(array.dtype) not in _LOGITS:
@@ -228,7 +224,7 @@ def _bias(bias: Any, experts: int) -> Array:
             f"experts, so it must be [{experts}]",
             where="choice_bias",
         )
-    return _dense(array.astype(np.float32, copy=False))
+    return dense(array.astype(np.float32, copy=False))
 
 
 def _mask(valid: Any, lengths: Any, sequences: int, tokens: int) -> Array | None:
@@ -251,7 +247,7 @@ def _mask(valid: Any, lengths: Any, sequences: int, tokens: int) -> Array | None
             f"[{sequences}, {tokens}], False for padding",
             where="valid",
         )
-    return _dense(mask)
+    return dense(mask)
 
 
 def _mask_of_lengths(lengths: Array, sequences: int, tokens: int) -> Array:

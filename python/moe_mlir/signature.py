@@ -50,8 +50,8 @@ class TensorSpec:
         sizes = ", ".join("?" if size is None else str(size) for size in self.shape)
         return f"{numpy_dtype(self.dtype, self.name).name} [{sizes}]"
 
-    def check(self, array: Array, where: str) -> Array:
-        """The array, dense, if it is of this type.
+    def check(self, array: Array, where: str) -> None:
+        """Refuses an array that is not of this type.
 
         Raises:
             MoEError: Element type, rank or a size differs.
@@ -72,7 +72,6 @@ class TensorSpec:
                 + ("; ? is any size" if None in self.shape else ""),
                 where=where,
             )
-        return np.require(array, requirements=["C", "A"])
 
 
 @dataclasses.dataclass(frozen=True)
