@@ -11,7 +11,7 @@ import time
 import moe_mlir as moe
 import numpy as np
 import pytest
-from layer_model import layer_model, layer_text, layer_weights
+from layer_model import layer_model
 from moe_mlir.cli import main
 
 X = np.random.default_rng(2).standard_normal((2, 5, 32)).astype(np.float32)
@@ -186,12 +186,13 @@ def test_interrupt_leaves_nothing(folder: pathlib.Path) -> None:
     assert not list(folder.glob(".n.*"))
 
 
-def test_unknown_router_weights_and_markers(folder: pathlib.Path) -> None:
-    text = layer_text(8, 2, 32, 16)
-    unknown = text + (
+def test_unknown_marker() -> None:
+    model = moe.Model.from_text(
         "func.func private @moe.mix.0(tensor<1xf32>) -> tensor<1xf32> attributes "
         '{moe.marker = {op = "mix", version = 1 : i64, operands = ["x"]}}\n'
+        "func.func @main(%x: tensor<1xf32>) -> tensor<1xf32> {\n"
+        "  %0 = call @moe.mix.0(%x) : (tensor<1xf32>) -> tensor<1xf32>\n"
+        "  return %0 : tensor<1xf32>\n}\n"
     )
-    model = moe.Model.from_text(unknown, layer_weights(8, 32, 16))
     with pytest.raises(moe.MoEError, match="mix"):
         model.run_passes("moe-import-markers")
