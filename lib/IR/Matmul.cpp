@@ -160,6 +160,8 @@ static bool isIndexField(Value field) {
   return type.getRank() == 1 && type.getElementType().isInteger(32);
 }
 
+// IDX-GMM-3: what both forms share is checked under the labels of the plan
+// form.
 LogicalResult IdxGroupedMatmulOp::verify() {
   bool tokens = shapedType(getInput()).getRank() == 3;
   Type element = shapedType(getInput()).getElementType();

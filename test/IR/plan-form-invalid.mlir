@@ -307,7 +307,7 @@ func.func @f(%ids: tensor<65536x32768x2xi32>, %w: tensor<65536x32768x2xf32>) {
 
 // FIELD-1: only a plan has fields
 func.func @f(%x: tensor<4xi32>) {
-  // expected-error@+1 {{must be}}
+  // expected-error@+1 {{operand #0 must be a !moe.plan (FIELD-1)}}
   %0 = "moe.plan_field"(%x) {field = #moe<field row_token>}
       : (tensor<4xi32>) -> tensor<4xi32>
   return

@@ -172,7 +172,7 @@ def MoE_PlanFieldOp : MoE_Op<"plan_field", [InferTypeOpAdaptor]> {
     Constraints:
     - FIELD-1: `plan` is a `!moe.plan`.
   }];
-  let arguments = (ins MoE_PlanType:$plan, MoE_FieldAttr:$field);
+  let arguments = (ins MoE_PlanOf<"FIELD-1">:$plan, MoE_FieldAttr:$field);
   let results = (outs RankedTensorOf<[I32]>:$tensor);
   let assemblyFormat = "$plan `` $field attr-dict `:` qualified(type($plan))";
   let hasFolder = 1;
@@ -201,7 +201,8 @@ def MoE_DispatchOp : MoE_Op<"dispatch", [InferTypeOpAdaptor]> {
     - DISPATCH-2: `plan` is a `!moe.plan`.
     - DISPATCH-3: `x` and `plan` agree on S and T.
   }];
-  let arguments = (ins 3DTensorOf<[MoE_Float]>:$x, MoE_PlanType:$plan,
+  let arguments = (ins 3DTensorOf<[MoE_Float]>:$x,
+                       MoE_PlanOf<"DISPATCH-2">:$plan,
                        OptionalAttr<MoE_ScheduleAttr>:$schedule);
   let results = (outs 2DTensorOf<[MoE_Float]>:$rows);
   let assemblyFormat = [{
@@ -327,7 +328,8 @@ def MoE_CombineOp : MoE_Op<"combine", [InferTypeOpAdaptor]> {
     - COMBINE-3: `rows` and `plan` agree on R.
     - COMBINE-4: `gates` is [R].
   }];
-  let arguments = (ins 2DTensorOf<[MoE_Float]>:$rows, MoE_PlanType:$plan,
+  let arguments = (ins 2DTensorOf<[MoE_Float]>:$rows,
+                       MoE_PlanOf<"COMBINE-2">:$plan,
                        Optional<1DTensorOf<[MoE_Float]>>:$gates,
                        OptionalAttr<MoE_ScheduleAttr>:$schedule);
   let results = (outs 3DTensorOf<[MoE_Float]>:$y);
@@ -342,8 +344,22 @@ def MoE_YieldOp : MoE_Op<"yield", [Terminator,
     ParentOneOf<["GroupedMatmulOp", "IdxGroupedMatmulOp"]>]> {
   let summary = "Yield the result element of a grouped matmul";
   let description = [{
-    Ends the region of `moe.grouped_matmul` and `moe.idx.grouped_matmul`; see
-    there for an example.
+    Ends the region of `moe.grouped_matmul` and `moe.idx.grouped_matmul`.
+
+    Example:
+
+    ```mlir
+    func.func @f(%x: tensor<2x3x8xf32>, %plan: !moe.plan<2x3x4, rows = 6>,
+                 %w: tensor<4x16x8xf32>) -> tensor<6x16xf32> {
+      %h = moe.grouped_matmul %x by %plan weights(%w : tensor<4x16x8xf32>)
+          layout = nk : tensor<2x3x8xf32>, !moe.plan<2x3x4, rows = 6>
+          -> tensor<6x16xf32> {
+      ^bb0(%sum: f32):
+        moe.yield %sum : f32
+      }
+      return %h : tensor<6x16xf32>
+    }
+    ```
   }];
   let arguments = (ins MoE_Float:$value);
   let assemblyFormat = "$value attr-dict `:` type($value)";

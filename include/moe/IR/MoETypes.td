@@ -46,4 +46,10 @@ def MoE_PlanType : TypeDef<MoE_Dialect, "Plan"> {
   }];
 }
 
+// A plan as an operand: of a message about another type, it is the part that
+// says what was expected, and by which rule.
+class MoE_PlanOf<string label>
+    : Type<MoE_PlanType.predicate, "a !moe.plan (" # label # ")",
+           "::mlir::moe::PlanType">;
+
 #endif // MOE_IR_MOETYPES
