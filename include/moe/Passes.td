@@ -103,6 +103,39 @@ def ImportMarkers : Pass<"moe-import-markers", "::mlir::ModuleOp"> {
 // Transforms: moe to moe
 //===----------------------------------------------------------------------===//
 
+def SetScope : Pass<"moe-set-scope", "ModuleOp"> {
+  let summary = "Set over what layers spend their budget of experts";
+  let description = [{
+    Changes the attribute `scope` of `moe.route`, and nothing else: from
+    `token`, where each token gets its k best experts, to `sequence`, where the
+    tokens of a sequence compete for the same number of pairs, or back. This is
+    all that a pretrained model needs to use sequence-level TopK.
+
+    `layers` are patterns (`*`, `?`, `[a-c]`) of the `layer` names of the routes
+    to change; without it all are changed. `floor` and `cap` bound the experts
+    of one token in sequence scope. Either all chosen routes are changed, or,
+    where one would lose its meaning, none, and the error says what to do:
+    logits without a sequence dimension, raw logits as scores, a floor above or
+    a cap below k, a pattern that matches no layer.
+
+    Before: moe ops on tensors. After: the same.
+
+    Example: test/Transforms/moe-set-scope.mlir
+  }];
+  let options = [
+    Option<"scope", "scope", "std::string", /*default=*/"\"sequence\"",
+           "token or sequence">,
+    Option<"floor", "floor", "int64_t", /*default=*/"-1",
+           "the least number of experts of a token; -1 leaves it as it is">,
+    Option<"cap", "cap", "int64_t", /*default=*/"-1",
+           "the largest number of experts of a token; -1 leaves it as it is">,
+    ListOption<"layers", "layers", "std::string",
+               "patterns of the names of the layers to change">,
+  ];
+  let statistics = [Statistic<"numChanged", "changed",
+                              "Routes whose scope changed">];
+}
+
 def RaiseMatmul : Pass<"moe-raise-matmul"> {
   let summary = "Turn dense matmuls into grouped matmuls";
   let description = [{
@@ -153,6 +186,41 @@ def ChooseSchedule : Pass<"moe-choose-schedule", "ModuleOp"> {
                         "as x86-64-v3 or znver4">];
   let statistics = [Statistic<"numScheduled", "scheduled",
                               "Ops that got a schedule">];
+}
+
+def Fuse : Pass<"moe-fuse"> {
+  let summary = "Fuse what surrounds a grouped matmul into it";
+  let description = [{
+    Moves work to where its data already is:
+
+    - a `moe.dispatch` into the load of the `moe.grouped_matmul` that reads it:
+      rows are gathered while they are packed, one write and one read of
+      R·H elements less;
+    - an elementwise linalg op on the result of a grouped matmul into its
+      region: inputs by element, by row, by column or scalar become extras or
+      captured scalars; one write and one read of R·N elements less for each;
+    - two grouped matmuls of the same rows that meet in such an op, as the gate
+      and up projections of a GLU do, into one with two weights: the rows are
+      packed once;
+    - a product of rows and gates in f32 into the `moe.combine` that adds them.
+
+    A result with other readers is left alone: it is needed anyway. No rounding
+    is added, removed or moved.
+
+    Before: moe ops and linalg on tensors. After: the same, fewer.
+
+    Example: test/Transforms/moe-fuse.mlir
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"];
+  let statistics = [
+    Statistic<"numDispatches", "dispatches", "Dispatches fused into a load">,
+    Statistic<"numElementwise", "elementwise",
+              "Elementwise ops fused into an epilogue">,
+    Statistic<"numPaired", "paired", "Pairs of matmuls made one">,
+    Statistic<"numGates", "gates", "Products with gates fused into combine">,
+  ];
 }
 
 def ExpandPlan : Pass<"moe-expand-plan", "ModuleOp"> {
@@ -341,6 +409,35 @@ def ConvertMoEToCPU : Pass<"convert-moe-to-cpu", "ModuleOp"> {
     "::mlir::x86vector::X86VectorDialect"];
   let statistics = [Statistic<"numFunctions", "functions",
                               "Functions made, one for each distinct op">];
+}
+
+def ExpandMath : Pass<"moe-expand-math", "ModuleOp"> {
+  let summary = "Replace what would be calls to libraries by arithmetic";
+  let description = [{
+    Replaces math functions on f32, and conversions from and to bf16 and f16, by
+    arithmetic of the same shape. LLVM would make a call of libm or of the
+    compiler's runtime library of each, lane by lane for a vector: slow, and an
+    undefined symbol of emitted objects. `convert-moe-to-cpu` does so for its
+    own code; this pass is for what is left of a model around its layers.
+
+    `fma` and `f16c` say which instructions the target has. Functions without an
+    expansion are left for moe-verify-stage to refuse. Arithmetic on bf16 and
+    f16 is that of `arith-emulate-unsupported-floats`, before this pass.
+
+    Before: arith and math on scalars or vectors. After: the same; math that
+    every target has as instructions.
+
+    Example: test/Conversion/moe-expand-math.mlir
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::math::MathDialect",
+                           "::mlir::vector::VectorDialect"];
+  let options = [
+    Option<"fma", "fma", "bool", /*default=*/"false",
+           "the target has fused multiply-add and rounding to integers">,
+    Option<"f16c", "f16c", "bool", /*default=*/"false",
+           "the target converts between f16 and f32">,
+  ];
 }
 
 //===----------------------------------------------------------------------===//

@@ -4,6 +4,7 @@
 #include "LoopBuilder.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Math/Transforms/Passes.h"
+#include "mlir/IR/TypeUtilities.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "moe/Conversion/FixedEvaluation.h"
 
@@ -81,7 +82,8 @@ struct FloorByCeil : OpRewritePattern<math::FloorOp> {
 void mlir::moe::expandVectorMath(Operation *root, bool hasFma) {
   SmallVector<Operation *> ops;
   root->walk([&](Operation *op) {
-    if (isa<math::MathDialect>(op->getDialect()))
+    if (isa<math::MathDialect>(op->getDialect()) &&
+        getElementTypeOrSelf(op->getResult(0)).isF32())
       ops.push_back(op);
   });
   if (ops.empty())

@@ -7,10 +7,12 @@
 #include "mlir/Dialect/Bufferization/Transforms/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/Passes.h"
+#include "mlir/Dialect/Math/Transforms/Passes.h"
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
 #include "mlir/Transforms/Passes.h"
 #include "moe/Passes.h"
 #include "moe/Pipelines/Pipelines.h"
+#include "moe/Transforms/CPUFeatures.h"
 
 using namespace mlir;
 using namespace mlir::moe;
@@ -37,7 +39,9 @@ void mlir::moe::buildCPUTensorPipeline(OpPassManager &pm,
   pm.addPass(createSymbolDCEPass());
   addCleanUp(pm);
 
+  // Dense matmuls run on the kernels of the experts.
   pm.addPass(createRaiseMatmul());
+  pm.addPass(createFuse());
   pm.addPass(createChooseSchedule({options.cpu}));
 
   pm.addPass(createExpandPlan());
@@ -80,6 +84,22 @@ static void addBufferization(OpPassManager &pm) {
 // Loops
 //===----------------------------------------------------------------------===//
 
+/// Math and small floats of what is left of the model, as arithmetic.
+static void addExpandedMath(OpPassManager &pm, StringRef cpu) {
+  pm.addPass(math::createMathExtendToSupportedTypes());
+  pm.addPass(arith::createArithEmulateUnsupportedFloats(
+      {.sourceTypeStrs = {"bf16", "f16"}, .targetTypeStr = "f32"}));
+  ExpandMathOptions options;
+  // An unknown name is an error of moe-choose-schedule, which runs earlier.
+  if (llvm::Expected<CPUFeatures> features = CPUFeatures::get(cpu)) {
+    options.fma = features->hasFMA();
+    options.f16c = features->has("f16c");
+  } else {
+    llvm::consumeError(features.takeError());
+  }
+  pm.addPass(createExpandMath(options));
+}
+
 static void addLoops(OpPassManager &pm, const CPUPipelineOptions &options) {
   pm.addPass(createConvertMoEToCPU());
   pm.addPass(createCopyToLinalg());
@@ -89,6 +109,7 @@ static void addLoops(OpPassManager &pm, const CPUPipelineOptions &options) {
     pm.addNestedPass<func::FuncOp>(
         affine::createAffineParallelize({.maxNested = 1}));
   pm.addPass(createLowerAffinePass());
+  addExpandedMath(pm, options.cpu);
   addCleanUp(pm);
   addVerification(pm, "loops");
 }
@@ -114,23 +135,15 @@ static void addLLVM(OpPassManager &pm, const CPUPipelineOptions &options) {
   addVerification(pm, "llvm");
 }
 
-void mlir::moe::buildCPUPipeline(OpPassManager &pm,
-                                 const CPUPipelineOptions &options) {
-  buildCPUTensorPipeline(pm, options);
+void mlir::moe::buildCPULoweringPipeline(OpPassManager &pm,
+                                         const CPUPipelineOptions &options) {
   addBufferization(pm);
   addLoops(pm, options);
   addLLVM(pm, options);
 }
 
-void mlir::moe::registerPipelines() {
-  PassPipelineRegistration<>("moe-import-pipeline",
-                             "Import a front end's module into moe on tensors",
-                             buildImportPipeline);
-  PassPipelineRegistration<CPUPipelineOptions>(
-      "moe-cpu-pipeline",
-      "Compile moe on tensors to the LLVM dialect for a CPU", buildCPUPipeline);
-  PassPipelineRegistration<CPUPipelineOptions>(
-      "moe-cpu-tensor-pipeline",
-      "The part of moe-cpu-pipeline before bufferization",
-      buildCPUTensorPipeline);
+void mlir::moe::buildCPUPipeline(OpPassManager &pm,
+                                 const CPUPipelineOptions &options) {
+  buildCPUTensorPipeline(pm, options);
+  buildCPULoweringPipeline(pm, options);
 }

@@ -8,6 +8,23 @@
 
 using namespace mlir;
 
+void moe::registerPipelines() {
+  PassPipelineRegistration<>("moe-import-pipeline",
+                             "Import a front end's module into moe on tensors",
+                             buildImportPipeline);
+  PassPipelineRegistration<CPUPipelineOptions>(
+      "moe-cpu-pipeline",
+      "Compile moe on tensors to the LLVM dialect for a CPU", buildCPUPipeline);
+  PassPipelineRegistration<CPUPipelineOptions>(
+      "moe-cpu-tensor-pipeline",
+      "The part of moe-cpu-pipeline before bufferization",
+      buildCPUTensorPipeline);
+  PassPipelineRegistration<CPUPipelineOptions>(
+      "moe-cpu-lowering-pipeline",
+      "The part of moe-cpu-pipeline from bufferization on",
+      buildCPULoweringPipeline);
+}
+
 void moe::registerAllMoEPasses() {
   registerMoEPasses();
   registerPipelines();

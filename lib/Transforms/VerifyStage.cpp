@@ -44,11 +44,13 @@ static bool hasTensor(Operation *op) {
 // Operations
 //===----------------------------------------------------------------------===//
 
-/// Math that every target has as instructions; the rest is a call to a library.
+/// Math that becomes instructions; the rest would be a call to a library.
+/// moe-expand-math leaves roundings and fma to targets that have them.
 static bool isInlineMath(Operation *op) {
-  return isa<math::AbsFOp, math::AbsIOp, math::CopySignOp,
+  return isa<math::AbsFOp, math::AbsIOp, math::CeilOp, math::CopySignOp,
              math::CountLeadingZerosOp, math::CountTrailingZerosOp,
-             math::CtPopOp, math::FmaOp, math::SqrtOp>(op);
+             math::CtPopOp, math::FloorOp, math::FmaOp, math::RoundEvenOp,
+             math::SqrtOp, math::TruncOp>(op);
 }
 
 static LogicalResult verifyIndex(Operation *op) {

@@ -30,11 +30,16 @@ void buildImportPipeline(OpPassManager &pm);
 void buildCPUTensorPipeline(OpPassManager &pm,
                             const CPUPipelineOptions &options);
 
-/// moe and linalg on tensors -> the LLVM dialect, with a C interface for every
-/// public function. The first part is buildCPUTensorPipeline.
+/// What buildCPUTensorPipeline makes -> the LLVM dialect, with a C interface
+/// for every public function.
+void buildCPULoweringPipeline(OpPassManager &pm,
+                              const CPUPipelineOptions &options);
+
+/// Both: moe and linalg on tensors -> the LLVM dialect.
 void buildCPUPipeline(OpPassManager &pm, const CPUPipelineOptions &options);
 
-/// Registers --moe-cpu-pipeline and the other pipelines by name.
+/// Registers --moe-import-pipeline, --moe-cpu-pipeline and its two parts,
+/// --moe-cpu-tensor-pipeline and --moe-cpu-lowering-pipeline.
 void registerPipelines();
 
 } // namespace mlir::moe

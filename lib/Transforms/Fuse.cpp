@@ -1,0 +1,361 @@
+// moe-fuse, on the plan form: dispatch into the load of grouped_matmul,
+// elementwise linalg into its epilogue, gates into combine.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/IRMapping.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+#include "moe/IR/MoE.h"
+#include "moe/Passes.h"
+#include "moe/Transforms/ResolveDims.h"
+
+namespace mlir::moe {
+#define GEN_PASS_DEF_FUSE
+#include "moe/Passes.h.inc"
+} // namespace mlir::moe
+
+using namespace mlir;
+using namespace mlir::moe;
+
+//===----------------------------------------------------------------------===//
+// Elementwise maps of a matrix
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// How an input of an elementwise map of rows [R, N] is indexed.
+enum class Access {
+  Element, // [R, N]
+  Row,     // [R]
+  Columns, // [N], the same for all experts
+  Scalar,  // a scalar, or a tensor of rank 0
+};
+} // namespace
+
+static std::optional<Access> accessOf(AffineMap map) {
+  MLIRContext *context = map.getContext();
+  if (map.isIdentity())
+    return Access::Element;
+  if (map.getNumResults() == 0)
+    return Access::Scalar;
+  if (map.getNumResults() != 1)
+    return std::nullopt;
+  if (map.getResult(0) == getAffineDimExpr(0, context))
+    return Access::Row;
+  if (map.getResult(0) == getAffineDimExpr(1, context))
+    return Access::Columns;
+  return std::nullopt;
+}
+
+/// What may be an extra of a grouped matmul.
+static bool isExtraElement(Type type) {
+  return type.isF32() || type.isBF16() || type.isF16() || type.isInteger(1) ||
+         type.isInteger(32) || type.isInteger(64);
+}
+
+/// What may stand in an epilogue (GMM-8).
+static bool isScalarOp(Operation &op) {
+  return isMemoryEffectFree(&op) && op.getNumRegions() == 0 &&
+         llvm::all_of(op.getResultTypes(),
+                      [](Type type) { return type.isIntOrIndexOrFloat(); });
+}
+
+/// Whether `op` computes each element of a matrix from the elements, rows,
+/// columns and scalars of its inputs alone.
+static bool isElementwiseMap(linalg::LinalgOp op) {
+  if (!op.hasPureTensorSemantics() || op.getNumLoops() != 2 ||
+      op.getNumParallelLoops() != 2 || op->getNumResults() != 1 ||
+      op.hasIndexSemantics())
+    return false;
+  OpOperand *init = op.getDpsInitOperand(0);
+  if (op.payloadUsesValueFromOperand(init) ||
+      !op.getMatchingIndexingMap(init).isIdentity())
+    return false;
+  Type element = getElementTypeOrSelf(op->getResult(0));
+  if (!element.isF32() && !element.isBF16() && !element.isF16())
+    return false;
+  for (OpOperand *input : op.getDpsInputOperands()) {
+    std::optional<Access> access = accessOf(op.getMatchingIndexingMap(input));
+    if (!access || (*access != Access::Scalar &&
+                    !isExtraElement(getElementTypeOrSelf(input->get()))))
+      return false;
+  }
+  return llvm::all_of(op.getBlock()->without_terminator(), isScalarOp);
+}
+
+//===----------------------------------------------------------------------===//
+// Grouped matmuls that an elementwise map consumes
+//===----------------------------------------------------------------------===//
+
+/// The grouped matmul that makes `value`, if `consumer` alone reads it, in the
+/// same block: else it would be computed more than once.
+static GroupedMatmulOp getFusable(Value value, Operation *consumer) {
+  auto matmul = value.getDefiningOp<GroupedMatmulOp>();
+  if (!matmul || matmul->getBlock() != consumer->getBlock() ||
+      !llvm::all_of(matmul->getUsers(),
+                    [&](Operation *user) { return user == consumer; }))
+    return nullptr;
+  return matmul;
+}
+
+/// Whether two matmuls can be one with two outputs: the gate and the up
+/// projection of a GLU.
+static bool canPair(GroupedMatmulOp gate, GroupedMatmulOp up) {
+  return gate.getInput() == up.getInput() && gate.getPlan() == up.getPlan() &&
+         gate.getWeights().size() == 1 && up.getWeights().size() == 1 &&
+         gate.getWeights().front().getType() ==
+             up.getWeights().front().getType() &&
+         gate.getLayout() == up.getLayout() && !gate.getArrangement() &&
+         !up.getArrangement() && gate.getSchedule() == up.getSchedule();
+}
+
+/// One matmul that `op` consumes, or two that can be one.
+static SmallVector<GroupedMatmulOp> findProducers(linalg::LinalgOp op) {
+  SmallVector<GroupedMatmulOp> producers;
+  for (OpOperand *input : op.getDpsInputOperands()) {
+    GroupedMatmulOp matmul = getFusable(input->get(), op);
+    if (!matmul || llvm::is_contained(producers, matmul) ||
+        accessOf(op.getMatchingIndexingMap(input)) != Access::Element)
+      continue;
+    if (producers.empty() ||
+        (producers.size() == 1 && canPair(producers.front(), matmul)))
+      producers.push_back(matmul);
+  }
+  // A matmul that is also read by row or column needs its result as a whole.
+  llvm::erase_if(producers, [&](GroupedMatmulOp matmul) {
+    return llvm::any_of(op.getDpsInputOperands(), [&](OpOperand *input) {
+      return input->get() == matmul.getResult() &&
+             accessOf(op.getMatchingIndexingMap(input)) != Access::Element;
+    });
+  });
+  return producers;
+}
+
+//===----------------------------------------------------------------------===//
+// The fused epilogue
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// Builds the operands and the region of a fused matmul.
+struct EpilogueBuilder {
+  PatternRewriter &rewriter;
+  Location loc;
+  SmallVector<Value> weights, extras;
+  SmallVector<Attribute> kinds;
+  Region region;
+  Block *body;
+  /// Outputs of the region so far.
+  unsigned numOutputs = 0;
+
+  EpilogueBuilder(PatternRewriter &rewriter, Location loc)
+      : rewriter(rewriter), loc(loc), body(&region.emplaceBlock()) {}
+
+  /// The argument of a new logical output; before any extra.
+  Value addOutput() {
+    return body->insertArgument(numOutputs++, rewriter.getF32Type(), loc);
+  }
+
+  Value addExtra(Value extra, Extra kind) {
+    extras.push_back(extra);
+    kinds.push_back(ExtraAttr::get(rewriter.getContext(), kind));
+    return body->addArgument(getElementTypeOrSelf(extra), extra.getLoc());
+  }
+
+  /// Appends the ops of `from`, and returns what its terminator hands on.
+  Value append(Block *from, IRMapping &map) {
+    OpBuilder::InsertionGuard guard(rewriter);
+    rewriter.setInsertionPointToEnd(body);
+    for (Operation &op : from->without_terminator())
+      rewriter.clone(op, map);
+    return map.lookupOrDefault(from->getTerminator()->getOperand(0));
+  }
+
+  /// Appends the epilogue of a matmul that becomes part of the fused one.
+  Value append(GroupedMatmulOp matmul) {
+    IRMapping map;
+    Block *from = &matmul.getEpilogue().front();
+    unsigned outputs = matmul.getNumOutputs();
+    for (unsigned i = 0; i < outputs; ++i)
+      map.map(from->getArgument(i), addOutput());
+    for (auto [i, extra, kind] :
+         llvm::enumerate(matmul.getExtras(),
+                         matmul.getExtraKinds().getAsRange<ExtraAttr>()))
+      map.map(from->getArgument(outputs + i), addExtra(extra, kind.getValue()));
+    llvm::append_range(weights, matmul.getWeights());
+    return append(from, map);
+  }
+
+  void yield(Value value) {
+    OpBuilder::InsertionGuard guard(rewriter);
+    rewriter.setInsertionPointToEnd(body);
+    YieldOp::create(rewriter, loc, value);
+  }
+};
+} // namespace
+
+/// [N] as the column extra [E, N]: the same for every
+/// expert. E·N elements, against the R·N that a result of its own would take.
+static Value broadcastToExperts(PatternRewriter &rewriter, Location loc,
+                                Value columns, int64_t experts) {
+  auto type = cast<RankedTensorType>(columns.getType());
+  SmallVector<Value> dynamic;
+  if (type.isDynamicDim(0))
+    dynamic.push_back(
+        rewriter.createOrFold<tensor::DimOp>(loc, columns, int64_t(0)));
+  Value out = tensor::EmptyOp::create(
+      rewriter, loc,
+      RankedTensorType::get({experts, type.getDimSize(0)},
+                            type.getElementType()),
+      dynamic);
+  return linalg::BroadcastOp::create(rewriter, loc, columns, out,
+                                     ArrayRef<int64_t>{0})
+      ->getResult(0);
+}
+
+/// The value of an input of an elementwise map inside the fused epilogue.
+static Value addInput(EpilogueBuilder &builder, Value input, Access access,
+                      int64_t experts) {
+  switch (access) {
+  case Access::Element:
+    return builder.addExtra(input, Extra::Element);
+  case Access::Row:
+    return builder.addExtra(input, Extra::Row);
+  case Access::Columns:
+    return builder.addExtra(
+        broadcastToExperts(builder.rewriter, builder.loc, input, experts),
+        Extra::Column);
+  case Access::Scalar:
+    if (!isa<TensorType>(input.getType()))
+      return input;
+    return tensor::ExtractOp::create(builder.rewriter, builder.loc, input,
+                                     ValueRange());
+  }
+  llvm_unreachable("unknown access");
+}
+
+namespace {
+/// An elementwise map of the result of a grouped matmul, or of two that share
+/// input and plan, becomes its epilogue.
+struct FuseElementwise : OpInterfaceRewritePattern<linalg::LinalgOp> {
+  FuseElementwise(MLIRContext *context, Pass::Statistic &numFused,
+                  Pass::Statistic &numPaired)
+      : OpInterfaceRewritePattern(context), numFused(numFused),
+        numPaired(numPaired) {}
+
+  LogicalResult matchAndRewrite(linalg::LinalgOp op,
+                                PatternRewriter &rewriter) const override {
+    if (!isElementwiseMap(op))
+      return rewriter.notifyMatchFailure(op, "no elementwise map of a matrix");
+    SmallVector<GroupedMatmulOp> producers = findProducers(op);
+    if (producers.empty())
+      return rewriter.notifyMatchFailure(op, "no grouped_matmul for it alone");
+
+    // The fused op stands where the map stood: all operands dominate that.
+    GroupedMatmulOp first = producers.front();
+    int64_t experts = first.getPlan().getType().getExperts();
+    EpilogueBuilder builder(rewriter, op.getLoc());
+    DenseMap<Value, Value> made;
+    for (GroupedMatmulOp matmul : producers)
+      made[matmul.getResult()] = builder.append(matmul);
+    IRMapping map;
+    for (OpOperand *input : op.getDpsInputOperands()) {
+      Value value = made.lookup(input->get());
+      if (!value)
+        value = addInput(builder, input->get(),
+                         *accessOf(op.getMatchingIndexingMap(input)), experts);
+      map.map(op.getMatchingBlockArgument(input), value);
+    }
+    builder.yield(builder.append(op.getBlock(), map));
+
+    auto fused = GroupedMatmulOp::create(
+        rewriter, op.getLoc(), op->getResult(0).getType(), first.getInput(),
+        first.getPlan(), builder.weights, builder.extras, first.getLayoutAttr(),
+        first.getArrangementAttr(), rewriter.getArrayAttr(builder.kinds),
+        first.getScheduleAttr());
+    fused.getEpilogue().takeBody(builder.region);
+    rewriter.replaceOp(op, fused.getResult());
+    for (GroupedMatmulOp matmul : producers)
+      rewriter.eraseOp(matmul);
+    ++numFused;
+    numPaired += producers.size() - 1;
+    return success();
+  }
+
+  Pass::Statistic &numFused, &numPaired;
+};
+
+/// Rows that are dispatched for a grouped matmul are gathered in its load.
+struct FuseDispatch : OpRewritePattern<GroupedMatmulOp> {
+  FuseDispatch(MLIRContext *context, Pass::Statistic &numDispatches)
+      : OpRewritePattern(context), numDispatches(numDispatches) {}
+
+  LogicalResult matchAndRewrite(GroupedMatmulOp op,
+                                PatternRewriter &rewriter) const override {
+    auto dispatch = op.getInput().getDefiningOp<DispatchOp>();
+    if (!dispatch || dispatch.getPlan() != op.getPlan())
+      return rewriter.notifyMatchFailure(op, "no dispatch by the same plan");
+    rewriter.modifyOpInPlace(
+        op, [&] { op.getInputMutable().assign(dispatch.getX()); });
+    ++numDispatches;
+    return success();
+  }
+
+  Pass::Statistic &numDispatches;
+};
+
+/// Rows times gates, added up: combine multiplies by the gates itself. Only in
+/// f32: there the product is rounded as combine rounds it.
+struct FuseGates : OpRewritePattern<CombineOp> {
+  FuseGates(MLIRContext *context, Pass::Statistic &numGates)
+      // Before the product becomes an epilogue.
+      : OpRewritePattern(context, /*benefit=*/2), numGates(numGates) {}
+
+  LogicalResult matchAndRewrite(CombineOp op,
+                                PatternRewriter &rewriter) const override {
+    auto product = op.getRows().getDefiningOp<linalg::LinalgOp>();
+    if (op.getGates() || !product || !isElementwiseMap(product) ||
+        product.getNumDpsInputs() != 2)
+      return rewriter.notifyMatchFailure(op, "no product of rows and gates");
+    Block *body = product.getBlock();
+    auto multiply = dyn_cast<arith::MulFOp>(body->front());
+    if (!multiply || !multiply.getType().isF32() ||
+        body->getTerminator()->getOperand(0) != multiply.getResult())
+      return rewriter.notifyMatchFailure(op, "not a product in f32");
+    Value rows, gates;
+    for (OpOperand *input : product.getDpsInputOperands()) {
+      auto access = accessOf(product.getMatchingIndexingMap(input));
+      bool multiplied = llvm::is_contained(
+          multiply->getOperands(), product.getMatchingBlockArgument(input));
+      if (multiplied && access == Access::Element)
+        rows = input->get();
+      if (multiplied && access == Access::Row)
+        gates = input->get();
+    }
+    if (!rows || !gates)
+      return rewriter.notifyMatchFailure(op, "not rows times gates");
+    rewriter.modifyOpInPlace(op, [&] {
+      op.getRowsMutable().assign(rows);
+      op.getGatesMutable().assign(gates);
+    });
+    ++numGates;
+    return success();
+  }
+
+  Pass::Statistic &numGates;
+};
+
+struct Fuse : moe::impl::FuseBase<Fuse> {
+  void runOnOperation() override {
+    // First whoever asks for a size, because that looks like a reader, and
+    // dispatches, because matmuls pair if they have the same input.
+    RewritePatternSet loads(&getContext()), epilogues(&getContext());
+    loads.add<FuseDispatch>(&getContext(), numDispatches);
+    populateResolveDimsPatterns(loads);
+    epilogues.add<FuseElementwise>(&getContext(), numElementwise, numPaired);
+    epilogues.add<FuseGates>(&getContext(), numGates);
+    if (failed(applyPatternsGreedily(getOperation(), std::move(loads))) ||
+        failed(applyPatternsGreedily(getOperation(), std::move(epilogues))))
+      signalPassFailure();
+  }
+};
+} // namespace
