@@ -1,7 +1,8 @@
 """Checks what every text file may hold.
 
 No path of one machine, no host of a package registry, no note of unfinished work,
-no space at the end of a line, no tab in code, one newline at the end of a file.
+no space at the end of a line, no tab in code, one newline at the end of a file. A link
+of a document to a file of the checkout leads somewhere.
 
 usage: python scripts/check_text.py [ROOT]
 """
@@ -25,6 +26,7 @@ FORBIDDEN = {
     ),
     "a path out of the checkout": re.compile(r"\.\./shar" r"ed\b"),
 }
+LINK = re.compile(r"\]\((?!\w+:|#)([^)#\s]+)")
 # Their format asks for trailing blanks or tabs.
 FREE_FORM = (".patch",)
 TABS = ("Makefile",)
@@ -48,6 +50,15 @@ def check_file(name: pathlib.PurePath, text: str) -> list[str]:
     return findings
 
 
+def broken_links(path: pathlib.Path, name: pathlib.PurePath, text: str) -> list[str]:
+    """The links of a Markdown document whose file does not exist."""
+    return [
+        f"{name}:{text.count(chr(10), 0, match.start()) + 1}: no file '{match[1]}'"
+        for match in LINK.finditer(text)
+        if not (path.parent / match[1]).exists()
+    ]
+
+
 def check(root: pathlib.Path) -> list[str]:
     """The findings of all text files; others (pictures, weights) are left out."""
     findings = []
@@ -56,7 +67,10 @@ def check(root: pathlib.Path) -> list[str]:
             text = path.read_text()
         except UnicodeDecodeError:
             continue
-        findings += check_file(path.relative_to(root), text)
+        name = path.relative_to(root)
+        findings += check_file(name, text)
+        if path.suffix == ".md":
+            findings += broken_links(path, name, text)
     return findings
 
 

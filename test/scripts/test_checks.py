@@ -175,6 +175,7 @@ BAD = [
     (check_text, {"docs/a.md": "word \n"}, "space at the end"),
     (check_text, {"lib/IR/A.cpp": "\tint a;\n"}, "a tab"),
     (check_text, {"docs/a.md": "word"}, "one newline"),
+    (check_text, {"docs/a.md": "see [b](b.md#c)\n"}, "no file 'b.md'"),
 ]
 
 
