@@ -20,8 +20,8 @@ struct CPUPipelineOptions : PassPipelineOptions<CPUPipelineOptions> {
                       llvm::cl::init(true)};
 };
 
-/// A front end's module -> moe and linalg on tensors. The module may hold ops of
-/// StableHLO and tm_tensor in generic form.
+/// A front end's module -> moe and linalg on tensors. The module may hold ops
+/// of StableHLO and tm_tensor in generic form.
 void buildImportPipeline(OpPassManager &pm);
 
 /// moe and linalg on tensors -> moe.idx and linalg on tensors: every choice of
