@@ -7,6 +7,7 @@ import dataclasses
 import importlib
 import pathlib
 import sys
+import time
 from argparse import Namespace
 from collections.abc import Callable
 from typing import Any
@@ -40,15 +41,25 @@ class Layer:
     imported: Callable[[], moe.Model]
     peers: dict[str, Callable[[Any], Any]]
 
-    def oracle(self, scope: str) -> tuple[Any, Array]:
-        """The plan of the logits, and the tokens ``[S, T]`` whose choice hangs on the
-        last bits of a logit: they are not comparable between two matmuls."""
-        plan = independent_route(self.logits, self.k, scope)
+    def oracle(self, scope: str) -> Any:
+        """The plan of the logits, by an independent program."""
+        return independent_route(self.logits, self.k, scope)
+
+    def near(self, scope: str) -> Array:
+        """The tokens ``[S, T]`` with a score within rounding of the last one chosen:
+        two matmuls may differ about them."""
         scores = np.exp(self.logits - self.logits.max(-1, keepdims=True))
         scores /= scores.sum(-1, keepdims=True)
-        flat = np.sort(scores.reshape(len(scores), -1))[:, ::-1]
-        last = flat[:, self.logits.shape[1] * self.k - 1, None, None]
-        return plan, (np.abs(scores / last - 1) < 1e-5).any(-1)
+        sequences, tokens, experts = scores.shape
+        rivals = tokens if scope == "sequence" else 1
+        rows = scores.reshape(-1, rivals * experts)
+        order = np.sort(rows)[:, ::-1]
+        budget = rivals * self.k
+        if budget == order.shape[1]:
+            return np.zeros((sequences, tokens), bool)
+        last, next_best = order[:, budget - 1, None], order[:, budget, None]
+        tie = (np.abs(rows / last - 1) < 1e-5) & (next_best / last > 1 - 1e-5)
+        return tie.reshape(scores.shape).any(-1)
 
 
 def independent_route(logits: Array, k: int, scope: str) -> Any:
@@ -74,6 +85,17 @@ def layer_by_plan(x: Any, weights: dict[str, Array], plan: Any) -> Array:
         hidden = gate / (1 + np.exp(-gate)) * up
         y[tokens] += plan.gates[own, None] * (hidden @ down.T.astype(np.float64))
     return y.reshape(np.shape(x))
+
+
+def times(runs: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
+    """Milliseconds of each run, interleaved, after one untimed round."""
+    taken: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(rounds + 1):
+        for name, run in runs.items():
+            start = time.perf_counter()
+            run()
+            taken[name].append(1e3 * (time.perf_counter() - start))
+    return {name: values[1:] for name, values in taken.items()}
 
 
 def random_weights(o: Namespace) -> tuple[dict[str, Array], Array]:
