@@ -162,7 +162,9 @@ def jax_layer(o: Namespace) -> Layer:
 
     def layer(x: Any, p: dict[str, Any]) -> Any:
         plan = moe_mlir.jax.route(x @ p["router"].T, o.k, layer="layer")
-        return moe_mlir.jax.experts(x, plan, gate_up=p["gate_up"], down=p["down"])
+        return moe_mlir.jax.experts(
+            x, plan, gate_up=p["gate_up"], down=p["down"], layout="nk"
+        )
 
     params, tokens = jax.tree.map(jax.numpy.asarray, (weights, x))
     compiled = jax.jit(layer)
