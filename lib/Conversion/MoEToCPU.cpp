@@ -3,6 +3,7 @@
 #include "moe/Conversion/MoEToCPU.h"
 #include "ExpandVectorMath.h"
 #include "OutlineOps.h"
+#include "RouteToCPU.h"
 #include "VectorizeEpilogue.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -39,6 +40,8 @@ static LogicalResult verifyForm(Operation *op) {
       !llvm::all_of(op->getOperandTypes(), llvm::IsaPred<MemRefType>))
     return op->emitOpError("must be bufferized before convert-moe-to-cpu; run "
                            "moe-expand-plan and one-shot-bufferize first");
+  if (auto route = dyn_cast<IdxRouteOp>(op))
+    return verifyWorkspace(route);
   if (auto matmul = dyn_cast<IdxGroupedMatmulOp>(op))
     return verifyEpilogueOps(matmul);
   return success();

@@ -209,6 +209,15 @@ void RouteLowering::writePlan() {
 // Workspace
 //===----------------------------------------------------------------------===//
 
+LogicalResult mlir::moe::verifyWorkspace(IdxRouteOp op) {
+  if (hasUnitLastStride(op.getWorkspace()))
+    return success();
+  return op.emitOpError("needs a workspace whose words lie next to each other, "
+                        "because it is read by whole vectors; got ")
+         << op.getWorkspace().getType()
+         << "; allocate it where it is used, without a strided layout";
+}
+
 Value RouteLowering::wordsAt(Value at) {
   return b.make<vector::LoadOp>(wordVector, op.getWorkspace(), at);
 }
@@ -233,9 +242,8 @@ struct RouteToCPU : OpRewritePattern<IdxRouteOp> {
                                 PatternRewriter &rewriter) const override {
     if (!op.hasPureBufferSemantics())
       return rewriter.notifyMatchFailure(op, "is not on memrefs");
-    if (!cast<MemRefType>(op.getWorkspace().getType())
-             .areTrailingDimsContiguous(1))
-      return rewriter.notifyMatchFailure(op, "workspace is not contiguous");
+    if (failed(verifyWorkspace(op)))
+      return failure();
     RouteLowering(op, rewriter).run();
     rewriter.eraseOp(op);
     return success();

@@ -11,7 +11,11 @@
 
 namespace mlir::moe {
 
-/// Emits one moe.idx.route on memrefs.
+/// Whole vectors of the workspace are read and written, so its words must lie
+/// next to each other.
+LogicalResult verifyWorkspace(IdxRouteOp op);
+
+/// Emits one moe.idx.route on memrefs, whose workspace is verified.
 ///
 /// The workspace holds rows of `stride` words (E rounded up, so that whole
 /// vectors are read and written):

@@ -16,8 +16,7 @@ static constexpr uint32_t kMinusInf = 0xFF800000, kOne = 0x3F800000;
 
 /// Whether whole vectors of logits can be read where they are.
 bool RouteLowering::readsLogitsInPlace() {
-  return experts == stride && cast<MemRefType>(op.getLogits().getType())
-                                  .areTrailingDimsContiguous(1);
+  return experts == stride && hasUnitLastStride(op.getLogits());
 }
 
 /// Without an instruction of the target: those of small ones are calls.
@@ -42,8 +41,7 @@ Value RouteLowering::logitAt(const Token &at, Value expert) {
 void RouteLowering::copyLogits(const Token &at) {
   Value logits = op.getLogits();
   auto type = cast<MemRefType>(logits.getType());
-  int64_t whole =
-      type.areTrailingDimsContiguous(1) ? experts / lanes * lanes : 0;
+  int64_t whole = hasUnitLastStride(logits) ? experts / lanes * lanes : 0;
   Value padding = splat(static_cast<int32_t>(kMinusInf));
   b.forEach(b.index(experts / lanes * lanes), b.index(stride), lanes,
             [&](Value c) { storeWords(padding, b.add(at.scores, c)); });

@@ -1,0 +1,14 @@
+// RUN: moe-opt %s -verify-diagnostics -convert-moe-to-cpu
+
+func.func @strided_workspace(%logits: memref<2x3x4xf32>, %eo: memref<5xi32>,
+                             %rt: memref<6xi32>, %to: memref<2x4xi32>,
+                             %tr: memref<6xi32>, %gates: memref<6xf32>,
+                             %work: memref<?xi32, strided<[2]>>) {
+  // expected-error @+1 {{needs a workspace whose words lie next to each other, because it is read by whole vectors; got 'memref<?xi32, strided<[2]>>'; allocate it where it is used, without a strided layout}}
+  moe.idx.route top 1 scope = token score = softmax normalize = none
+      ins(%logits : memref<2x3x4xf32>)
+      outs(%eo, %rt, %to, %tr, %gates, %work : memref<5xi32>, memref<6xi32>,
+           memref<2x4xi32>, memref<6xi32>, memref<6xf32>,
+           memref<?xi32, strided<[2]>>)
+  return
+}
