@@ -56,7 +56,8 @@
 
 // Threads for large routings alone.
 // CHECK-LABEL: func.func private @moe_idx_route(
-// CHECK:         scf.if
+// CHECK:         %[[LARGE:.*]] = arith.cmpi ugt, %{{.*}}, %c131072 : index
+// CHECK:         scf.if %[[LARGE]] {
 // CHECK-NEXT:      arith.constant
 // CHECK:           scf.parallel
 // CHECK-NEXT:        call @moe_idx_route_tokens
@@ -66,7 +67,7 @@
 // CHECK:         scf.if
 // CHECK:           scf.parallel
 // CHECK-NEXT:        call @moe_idx_route_sequence
-// CHECK:         scf.if
+// CHECK:         scf.if %[[LARGE]] {
 // CHECK:           scf.parallel
 // CHECK-NEXT:        call @moe_idx_route_gates
 func.func @sequence(%logits: memref<?x?x384xf32>, %eo: memref<385xi32>,

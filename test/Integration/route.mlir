@@ -20,7 +20,7 @@
 memref.global "private" constant @logits : memref<2x3x5xf32> = dense<[
     [[1.0, 3.0, 1.0, 0.0, 2.0], [3.0, 3.0, 0.0, -2.0, 1.0],
      [0x7FC00000, 5.0, 5.0, 5.0, 5.0]],
-    [[0.0, 1.0, 0.0, 1.0, 0.0], [2.0, 0xFF800000, 2.0, 4.0, -1.0],
+    [[0.0, 2.0, 0.0, 1.0, 0.0], [2.0, 0xFF800000, 2.0, 4.0, -1.0],
      [-1.0, 0.0, 1.0, 2.0, 3.0]]]>
 memref.global "private" constant @bias : memref<5xf32>
     = dense<[0.0, 0.25, 0.0, 0.0, -0.5]>
@@ -89,6 +89,13 @@ func.func @main() {
       {schedule = #s}
   call @show() : () -> ()
 
+  moe.idx.route top 2 scope = token score = softmax normalize = none
+      ins(%logits : memref<2x3x5xf32>)
+      outs(%eo, %rt, %to, %tr, %gates, %work : memref<6xi32>, memref<12xi32>,
+           memref<2x4xi32>, memref<12xi32>, memref<12xf32>, memref<224xi32>)
+      {schedule = #s}
+  call @show() : () -> ()
+
   moe.idx.route top 2 scope = sequence score = sigmoid normalize = sum
       ins(%logits : memref<2x3x5xf32>) bias(%bias : memref<5xf32>)
       valid(%valid : memref<2x3xi1>)
@@ -96,6 +103,13 @@ func.func @main() {
            memref<2x4xi32>, memref<12xi32>, memref<12xf32>, memref<224xi32>)
       {floor = 1, cap = 3, scale = 2.5 : f32, eps = 1.0e-20 : f32,
        schedule = #s}
+  call @show() : () -> ()
+
+  moe.idx.route top 2 scope = sequence score = identity normalize = none
+      ins(%logits : memref<2x3x5xf32>)
+      outs(%eo, %rt, %to, %tr, %gates, %work : memref<6xi32>, memref<12xi32>,
+           memref<2x4xi32>, memref<12xi32>, memref<12xf32>, memref<224xi32>)
+      {rank_logits, schedule = #s}
   call @show() : () -> ()
 
   moe.idx.plan_from_choice experts 5
@@ -112,7 +126,15 @@ func.func @main() {
 // CHECK: {{\[\[}}0, 2, 4, 6],
 // CHECK-NEXT: [6, 8, 10, 12]]
 // CHECK: [3, 10, 0, 4, 1, 5, 6, 7, 2, 8, 9, 11]
-// CHECK: [1056964608, 2143289344, 1039409321, 1060841128, 1056964608, 2143289344, 1056964608, 1056964608, 1063353322, 1049211569, 1049211569, 1060841128]
+// CHECK: [1056964608, 2143289344, 1039409321, 1060841128, 1056964608, 2143289344, 1060841128, 1049211569, 1063353322, 1049211569, 1049211569, 1060841128]
+
+// The scores themselves.
+// CHECK: [0, 3, 7, 7, 10, 12]
+// CHECK: [1, 2, 4, 0, 1, 2, 3, 3, 4, 5, 0, 5]
+// CHECK: {{\[\[}}0, 2, 4, 6],
+// CHECK-NEXT: [6, 8, 10, 12]]
+// CHECK: [3, 10, 0, 4, 1, 5, 6, 7, 2, 8, 9, 11]
+// CHECK: [1055496047, 2143289344, 1037629898, 1058513125, 1055496047, 2143289344, 1058033892, 1045716241, 1061709791, 1047510422, 1046421440, 1059253164]
 
 // Sequence scope: five valid tokens share ten pairs.
 // CHECK: [0, 1, 6, 7, 10, 10]
@@ -120,7 +142,15 @@ func.func @main() {
 // CHECK: {{\[\[}}0, 1, 3, 6],
 // CHECK-NEXT: [6, 8, 8, 10]]
 // CHECK: [1, 0, 2, 3, 6, 7, 4, 8, 5, 9, -1, -1]
-// CHECK: [1067450368, 1075838976, 1067450368, 1062557012, 1067450368, 1063763981, 1062557012, 1062557012, 1067450368, 1070342137, 0, 0]
+// CHECK: [1067450368, 1075838976, 1067450368, 1062557012, 1068424476, 1063763981, 1062557012, 1062557012, 1066476260, 1070342137, 0, 0]
+
+// Raw logits ranked across tokens: a threshold is the key of a pair itself.
+// CHECK: [0, 2, 5, 7, 10, 12]
+// CHECK: [1, 4, 0, 2, 3, 2, 4, 2, 4, 5, 2, 5]
+// CHECK: {{\[\[}}0, 1, 2, 6],
+// CHECK-NEXT: [6, 7, 10, 12]]
+// CHECK: [2, 0, 3, 5, 7, 10, 4, 1, 6, 8, 9, 11]
+// CHECK: [1077936128, 1073741824, 1077936128, 1084227584, 1073741824, 1084227584, 1073741824, 1084227584, 1082130432, 1073741824, 1084227584, 1077936128]
 
 // An id outside [0, 5) is no expert; equal ones keep their order.
 // CHECK: [0, 2, 3, 5, 6, 8]
