@@ -64,7 +64,10 @@ def show(name: str, layer: Layer, o: argparse.Namespace) -> None:
     pairs = zip(taken["ours, token"], taken["ours, sequence"], strict=True)
     overhead = statistics.median(100 * (b / a - 1) for a, b in pairs)
     print(f"  sequence scope costs {overhead:+.2f} % over token scope")
-    plans = {s: moe.route(layer.logits, o.k, scope=s) for s in ("token", "sequence")}
+    plans = {
+        f"{s} scope": moe.route(layer.logits, o.k, scope=s)
+        for s in ("token", "sequence")
+    }
     picture = o.picture.with_stem(f"{o.picture.stem}-{name}")
     moe.plot_plans(plans, picture)
     print(f"  experts per token under both scopes: {picture}")

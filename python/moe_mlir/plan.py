@@ -67,7 +67,7 @@ class Plan:
         return np.diff(self.token_offsets, axis=1)
 
     def plot(self, path: str | os.PathLike[str], *, title: str = "") -> None:
-        """Draws experts per token and rows per expert into a picture file.
+        """Draws how many experts tokens have, and rows per expert, into a picture file.
 
         Args:
             path: The file; its ending names the format (.png, .svg, .pdf).
@@ -98,22 +98,19 @@ def plot_plans(plans: dict[str, Plan], path: str | os.PathLike[str]) -> None:
             f"plot: {target} does not end in a picture format; use .png, .svg or .pdf",
             where=str(target),
         )
-    axes = figure.subplots(len(plans), 2, squeeze=False)
+    axes = figure.subplots(len(plans), 2, squeeze=False, sharex="col")
     for (title, plan), (tokens, experts) in zip(plans.items(), axes, strict=True):
-        per_token = plan.experts_per_token()
-        image = tokens.imshow(
-            np.atleast_2d(per_token) if per_token.size else np.zeros((1, 1)),
-            aspect="auto",
-            interpolation="nearest",
-            cmap="cividis",
-            vmin=0,
-        )
+        prefix = f"{title}: " if title else ""
+        having = np.bincount(plan.experts_per_token().ravel(), minlength=1)
+        tokens.bar(np.arange(having.size), having, color="#00429d")
+        tokens.xaxis.get_major_locator().set_params(integer=True)
         tokens.set(
-            xlabel="token", ylabel="sequence", title=f"{title} experts per token"
+            xlabel="experts of a token",
+            ylabel="tokens",
+            title=f"{prefix}experts per token",
         )
-        figure.colorbar(image, ax=tokens)
         counts = plan.counts()
         experts.bar(np.arange(counts.size), counts, color="#00429d", width=1.0)
-        experts.set(xlabel="expert", ylabel="rows", title=f"{title} rows per expert")
+        experts.set(xlabel="expert", ylabel="rows", title=f"{prefix}rows per expert")
     with written_file(target) as stream:
         figure.savefig(stream, format=target.suffix[1:], dpi=120)
