@@ -126,6 +126,12 @@ STABLEHLO_RESIDUAL = frozenset(
 )
 
 
+#: Operations of torch-mlir that ``moe-import-residual`` lowers.
+TORCH_RESIDUAL = frozenset(
+    f"tm_tensor.{name}" for name in ("scan", "scatter", "sort", "yield")
+)
+
+
 def check_module(
     module: Any, *, residual: Collection[str] = frozenset()
 ) -> dict[str, int]:

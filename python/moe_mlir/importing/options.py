@@ -55,7 +55,7 @@ def check_route_shapes(
         )
     if valid is None:
         return
-    if len(logits) != 3 or tuple(valid) != tuple(logits[:2]):
+    if tuple(valid) != tuple(logits[:-1]):
         raise MoEError(
             f"route: valid must be [S, T] of logits [S, T, E] = {list(logits)}, "
             f"got {list(valid)}"

@@ -23,7 +23,8 @@ def evaluate(
 ) -> RoutePlan:
     """``logits [S,T,E]`` or ``[T,E]`` to a plan with R = S*T*k rows."""
     z = logits.astype(jnp.float32)
-    z = z[None] if z.ndim == 2 else z
+    if z.ndim == 2:
+        z, valid = z[None], None if valid is None else valid[None]
     sequences, tokens, _ = z.shape
     chosen = _choose(z, choice_bias, valid, options)
     gates = dense_gates(z, chosen, options)

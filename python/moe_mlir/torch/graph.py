@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import torch
@@ -43,21 +44,30 @@ def name_layers(program: ExportedProgram) -> list[str]:
     """
     arguments = torch.ops.moe.route.default._schema.arguments
     position = next(i for i, a in enumerate(arguments) if a.name == "layer")
-    taken: set[str] = set()
-    names = []
+    names: list[str] = []
     for node in marker_nodes(program, "route"):
-        name = str(node.args[position])
-        if not name:
-            stack = list(node.meta.get("nn_module_stack", {}).values())
-            base = (stack[-1][0] if stack else "") or "moe"
-            name, count = base, 0
-            while name in taken:
-                count += 1
-                name = f"{base}.{count}"
-            node.update_arg(position, name)
-        taken.add(name)
+        name = str(node.args[position]) or _free_name(node, names)
+        node.update_arg(position, name)
         names.append(name)
     return names
+
+
+def choice_layers(program: ExportedProgram) -> list[str]:
+    """Names of the layers whose router stays plain code, by the same rule."""
+    names: list[str] = []
+    for node in marker_nodes(program, "plan_from_choice"):
+        names.append(_free_name(node, names))
+    return names
+
+
+def _free_name(node: Node, taken: Collection[str]) -> str:
+    stack = list(node.meta.get("nn_module_stack", {}).values())
+    base = (stack[-1][0] if stack else "") or "moe"
+    name, count = base, 0
+    while name in taken:
+        count += 1
+        name = f"{base}.{count}"
+    return name
 
 
 def _shape(node: Any) -> list[Any]:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from moe_mlir.importing.allowlist import check_module
+from moe_mlir.importing.allowlist import TORCH_RESIDUAL, check_module
 from moe_mlir.importing.imported import Imported, ImportRefused
 from moe_mlir.importing.printing import print_generic
 from moe_mlir.importing.report import make_report
@@ -22,6 +22,7 @@ from moe_mlir.torch.routers import KNOWN_ROUTERS, RouterSpec
 from moe_mlir.torch.selfcheck import choose_spec
 
 _PACKAGES = ("torch", "torch-mlir", "transformers")
+_PLAIN = "its router is ordinary code, which hands its choice to plan_from_choice"
 
 
 def import_torch(
@@ -139,7 +140,8 @@ def _lower(
 
     _refuse_caches(module, program)
     layers = graph.name_layers(program)
-    if not layers and not graph.marker_nodes(program, "plan_from_choice"):
+    plain = graph.choice_layers(program)
+    if not layers and not plain:
         seen = sorted({type(child).__name__ for child in module.modules()})
         raise ImportRefused(
             f"{type(module).__name__} has no MoE layer: it never calls "
@@ -150,14 +152,17 @@ def _lower(
     signature = _signature(program)
     weights = graph.prepare(program)
     lowered, markers = lower(program, list(weights))
-    residual = check_module(lowered)
+    residual = check_module(lowered, residual=TORCH_RESIDUAL)
     known = {b.name: (b, s) for b, s in zip(blocks, specs, strict=True)}
     report = make_report(
         frontend="torch",
         module=lowered,
         name=name or type(module).__name__,
         packages=_PACKAGES,
-        layers=[_layer(layer, known.get(layer)) for layer in layers],
+        layers=[
+            *(_layer(layer, known.get(layer)) for layer in layers),
+            *({"name": layer, "status": "plain", "why": _PLAIN} for layer in plain),
+        ],
         inputs=signature[0],
         outputs=signature[1],
         dynamic_dims=dims,
