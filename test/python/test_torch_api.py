@@ -111,6 +111,10 @@ def test_rank_two_logits_are_one_sequence_of_token_scope() -> None:
     logits = _logits()[:1]
     for flat, whole in zip(moe.route(logits[0], K), moe.route(logits, K), strict=True):
         torch.testing.assert_close(flat, whole, rtol=0, atol=0)
+    valid = torch.arange(T) < 4
+    flat = moe.route(logits[0], K, valid=valid)
+    for one, other in zip(flat, moe.route(logits, K, valid=valid[None]), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
     with pytest.raises(MoEError, match="sequences"):
         moe.route(logits[0], K, scope="sequence")
 

@@ -251,3 +251,27 @@ def test_a_choice_made_elsewhere() -> None:
     )
     f = moe_mlir.from_torch(layer, (x, ids, weights)).compile()
     close(f(x, ids, weights), layer(x, ids, weights))
+
+
+@torch.no_grad()
+def test_a_router_of_plain_code() -> None:
+    """Its top k is a sort that torch-mlir leaves to the compiler."""
+
+    class Layer(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.router = nn.Linear(H, E, bias=False)
+            self.up = nn.Parameter(torch.randn(E, INNER, H))
+            self.down = nn.Parameter(torch.randn(E, H, INNER))
+
+        def forward(self, x: Tensor) -> Tensor:
+            weights, ids = self.router(x).softmax(-1).topk(K, -1, sorted=False)
+            plan = moe_mlir.torch.plan_from_choice(ids, weights / 2, E)
+            return experts(x, plan, up=self.up, down=self.down, activation="gelu")
+
+    layer = random_weights(Layer())
+    model = moe_mlir.from_torch(layer, (x_of(S, T, H),))
+    (entry,) = model.report["layers"]
+    assert entry["status"] == "plain" and "plan_from_choice" in entry["why"]
+    x = x_of(3, 17, H)
+    close(model.compile()(x), layer(x))
