@@ -197,6 +197,10 @@ void GroupedMatmulEmitter::emitResult(Value expert, Value panel, Value row,
                                       Value count) {
   Value first = b.mul(panel, panelColumns);
   Value width = b.min(b.sub(columns, first), b.index(panelColumns));
+  // Whole panels only: no code for a rest of columns.
+  if (auto count = getConstantIntValue(columns);
+      count && *count % panelColumns == 0)
+    width = b.index(panelColumns);
   bool contiguous = hasUnitLastStride(op.getOuts());
   for (auto [extra, kind] :
        llvm::zip(op.getExtras(), op.getExtraKinds().getAsRange<ExtraAttr>()))
