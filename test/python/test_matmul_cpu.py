@@ -1,0 +1,105 @@
+"""Generated grouped matmuls against sums in float64, on every level of x86-64.
+
+Operands end before inaccessible pages, so that an access out of bounds faults.
+"""
+
+from __future__ import annotations
+
+import functools
+import pathlib
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from guarded import guarded
+from matmul_programs import (
+    DTYPES,
+    Operands,
+    Program,
+    expected,
+    operands_of,
+    random_program,
+)
+from moe_mlir import _moe
+
+LEVELS = {"x86-64": "sse2", "x86-64-v3": "avx2", "x86-64-v4": "avx512f", "host": ""}
+PROGRAMS = 15
+MANY_PROGRAMS = 200
+
+
+@functools.cache
+def host_flags() -> frozenset[str]:
+    text = pathlib.Path("/proc/cpuinfo").read_text()
+    lines = (line for line in text.splitlines() if line.startswith("flags"))
+    return frozenset(next(lines, "").split())
+
+
+@pytest.fixture(params=LEVELS)
+def level(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    if LEVELS[name] and LEVELS[name] not in host_flags():
+        pytest.skip(f"this CPU has no {LEVELS[name]}")
+    return name
+
+
+def compile_program(program: Program, cpu: str) -> bytes:
+    module = _moe.Module.parse(program.text(), "program.mlir")
+    module.run(f"moe-cpu-pipeline{{cpu={cpu}}}")
+    code = module.object(cpu)
+    _moe.check_symbols(code)
+    return code
+
+
+def execute(
+    program: Program, operands: Operands, code: bytes, cpu: str, threads: int = 1
+) -> npt.NDArray[Any]:
+    """The result in [R, N]."""
+    executable = _moe.Executable(code, cpu, threads)
+    arguments = [operands.x, operands.expert_offsets]
+    arguments += [operands.row_token] * program.gather
+    if program.packed:
+        # A packed weight comes after all other arguments.
+        results = [(DTYPES[program.dtype], 4)]
+        packed = executable.call("main.pack.0", operands.weights, results)
+        arguments += [*operands.extras, operands.init, guarded(packed[0])]
+    else:
+        arguments += [*operands.weights, *operands.extras, operands.init]
+    return executable.call("main", arguments, [(DTYPES[program.out], 2)])[0]
+
+
+def check(program: Program, cpu: str) -> None:
+    operands = operands_of(program)
+    got = execute(program, operands, compile_program(program, cpu), cpu)
+    live = program.sizes["L"]
+    values, errors = expected(program, operands)
+    if program.whole:
+        np.testing.assert_array_equal(
+            got[:live], values.astype(DTYPES[program.out]), str(program)
+        )
+    wrong = abs(got[:live].astype(np.float64) - values) > errors
+    assert not wrong.any(), f"{program} at {np.argwhere(wrong)[0]}"
+
+
+def test_random_programs(level: str) -> None:
+    for seed in range(PROGRAMS):
+        check(random_program(seed), level)
+
+
+@pytest.mark.long
+def test_many_random_programs(level: str) -> None:
+    for seed in range(MANY_PROGRAMS):
+        check(random_program(seed), level)
+
+
+def test_threads_do_not_change_a_bit() -> None:
+    for seed in range(4):
+        program = random_program(seed)
+        operands = operands_of(program)
+        code = compile_program(program, "host")
+        live = program.sizes["L"]
+        one, two = (
+            execute(program, operands, code, "host", threads)[:live].tobytes()
+            for threads in (1, 2)
+        )
+        assert one == two, program
