@@ -12,6 +12,7 @@ import numpy as np
 import moe_mlir as moe
 from moe_mlir.demo_layers import LAYERS, Layer, layer_by_plan, times
 
+SCOPES = ("token", "sequence")
 COST = """
 An untuned flip costs quality: 0.1-1.2 % of the loss in our measurements, worst at
 K = 1. A short fine-tune evens it out; training in sequence scope gains 1-2 %
