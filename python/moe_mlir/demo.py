@@ -14,9 +14,8 @@ from moe_mlir.demo_layers import LAYERS, Layer, layer_by_plan, times
 
 SCOPES = ("token", "sequence")
 COST = """
-An untuned flip costs quality: 0.1-1.2 % of the loss in our measurements, worst at
-K = 1. A short fine-tune evens it out; training in sequence scope gains 1-2 %
-(docs/quality.md)."""
+An untuned flip costs 0.1-1.2 % of the loss in our measurements, worst at K = 1. A short
+fine-tune evens it; training in sequence scope gains 1-2 % (docs/quality.md)."""
 
 
 def options(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -56,8 +55,8 @@ def show(name: str, layer: Layer, o: argparse.Namespace) -> None:
     expected = layer.peers[name](layer.x)
     check(f"token scope against {name}", token(layer.x), expected, layer.near("token"))
     expected = layer_by_plan(layer.x, layer.weights, layer.oracle("sequence"))
-    near = layer.near("sequence")
-    check("sequence scope against the oracle", sequence(layer.x), expected, near)
+    got, near = sequence(layer.x), layer.near("sequence")
+    check("sequence scope against the oracle", got, expected, near)
     runs = layer.peers | {"ours, token": token, "ours, sequence": sequence}
     taken = times({k: lambda f=f: f(layer.x) for k, f in runs.items()}, o.rounds)
     for run, values in taken.items():
@@ -76,7 +75,6 @@ def show(name: str, layer: Layer, o: argparse.Namespace) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs the demo."""
-    o = options(argv)
-    for name in o.layers:
+    for name in (o := options(argv)).layers:
         show(name, LAYERS[name](o), o)
     print(COST)
