@@ -26,6 +26,8 @@ FORBIDDEN = {
     ),
     "a path out of the checkout": re.compile(r"\.\./shar" r"ed\b"),
 }
+# Code may look like a link; blanked, it keeps the line numbers.
+CODE = re.compile(r"^( *)```.*?^ *```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!\w+:|#)([^)#\s]+)")
 # Their format asks for trailing blanks or tabs.
 FREE_FORM = (".patch",)
@@ -52,6 +54,7 @@ def check_file(name: pathlib.PurePath, text: str) -> list[str]:
 
 def broken_links(path: pathlib.Path, name: pathlib.PurePath, text: str) -> list[str]:
     """The links of a Markdown document whose file does not exist."""
+    text = CODE.sub(lambda code: "\n" * code[0].count("\n"), text)
     return [
         f"{name}:{text.count(chr(10), 0, match.start()) + 1}: no file '{match[1]}'"
         for match in LINK.finditer(text)

@@ -315,6 +315,22 @@ def KeepArguments : Pass<"moe-keep-arguments", "ModuleOp"> {
   let dependentDialects = ["::mlir::bufferization::BufferizationDialect"];
 }
 
+def OwnResults : Pass<"moe-own-results", "ModuleOp"> {
+  let summary = "Give each result of a public function a buffer of its own";
+  let description = [{
+    A function that returns a tensor twice, or a tensor and a view of it, would
+    return one buffer twice, and a caller who frees what it is given would free
+    it twice. This pass copies the second one.
+
+    Before: functions on tensors, to be bufferized. After: the same; the results
+    of a public function are different tensors.
+
+    Example: test/Transforms/moe-own-results.mlir
+  }];
+  let dependentDialects = ["::mlir::bufferization::BufferizationDialect"];
+  let statistics = [Statistic<"numCopied", "copied", "Results copied">];
+}
+
 def EmitCInterface : Pass<"moe-emit-c-interface", "ModuleOp"> {
   let summary = "Ask for a C interface of every public function";
   let description = [{

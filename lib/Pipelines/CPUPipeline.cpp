@@ -58,6 +58,7 @@ void mlir::moe::buildCPUTensorPipeline(OpPassManager &pm,
 
 static void addBufferization(OpPassManager &pm) {
   pm.addPass(createKeepArguments());
+  pm.addPass(createOwnResults());
   pm.addPass(bufferization::createEmptyTensorEliminationPass());
   addCleanUp(pm);
   bufferization::OneShotBufferizePassOptions options;

@@ -69,7 +69,7 @@ def lower(module: _moe.Module, cpu: str, input_names: Sequence[str] = ()) -> Low
     # Packing changes what @main takes, and types are not tensors afterwards.
     copy.run(f"moe-cpu-tensor-pipeline{{cpu={cpu}}}")
     functions = read_signatures(copy, input_names)
-    copy.run(f"moe-cpu-pipeline{{cpu={cpu}}}")
+    copy.run(f"moe-cpu-lowering-pipeline{{cpu={cpu}}}")
     return Lowered(copy, functions, cpu)
 
 
