@@ -203,6 +203,11 @@ def test_format(name: str, text: str, tmp_path: pathlib.Path) -> None:
     assert subprocess.run(command, capture_output=True).returncode == 0
 
 
+def test_code_has_no_links(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "a.md").write_text("```mlir\nf [%a](%b)\n```\nsee [b](b.md)\n")
+    assert check_text.check(tmp_path) == ["a.md:4: no file 'b.md'"]
+
+
 def test_exit_status(tmp_path: pathlib.Path) -> None:
     script = pathlib.Path(check_text.__file__)
     command = [sys.executable, script, write_tree(tmp_path, {})]
