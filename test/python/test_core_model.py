@@ -261,7 +261,7 @@ def test_interrupted_save_leaves_what_was_there(
     model = layer_model()
     model.save(tmp_path / "m")
 
-    def interrupt(*_: object) -> None:
+    def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("moe_mlir.storage.json.dumps", interrupt)

@@ -21,6 +21,9 @@ _SEQUENCES, _TOKENS, _INNER = 2, 6, 8
 #: of the original's own intermediate results.
 _TOLERANCE = {torch.float32: 2e-5, torch.bfloat16: 4e-2, torch.float16: 5e-3}
 
+#: Part of the tokens that may have equal keys at the border of what is chosen.
+_TIED_TOKENS = 0.25
+
 
 def choose_spec(block: MoEBlock) -> RouterSpec:
     """The recipe that reproduces the block's router, proven on random inputs.
@@ -105,7 +108,7 @@ def _compare_routing(original: Any, ours: Any, tolerance: float) -> str | None:
     same_weights = torch.allclose(
         want.sort(-1).values, have.sort(-1).values, rtol=tolerance, atol=tolerance
     )
-    if not same_weights or differing.float().mean() > 0.25:
+    if not same_weights or differing.float().mean() > _TIED_TOKENS:
         return "it chooses or weights experts differently"
     settled = ~differing
     if not torch.allclose(want[settled], have[settled], rtol=tolerance, atol=tolerance):
@@ -172,9 +175,16 @@ def _block_difference(block: MoEBlock, spec: RouterSpec) -> str | None:
                 f"experts: {error}"
             )
         scale = original.abs().max().item()
-        difference = (original - ours).abs().max().item()
-        if not difference <= _TOLERANCE[dtype] * scale:
-            return f"the block's output differs by {difference:.2g} of {scale:.2g}"
+        differences = (original - ours).abs().amax(-1)
+        differing = ~(differences <= _TOLERANCE[dtype] * scale)
+        # Narrow types have equal logits, which the original orders as it likes; so a
+        # token may go to another of two equal experts.
+        ties = 0.0 if dtype == torch.float32 else _TIED_TOKENS
+        if differing.float().mean() > ties:
+            return (
+                f"the block's output differs by {differences.max().item():.2g} of "
+                f"{scale:.2g}"
+            )
     return None
 
 
