@@ -121,15 +121,16 @@ func.func @scatter_batch(%input: tensor<2x4xi32>, %indices: tensor<2x3xi32>, %up
 }
 
 // The vector of an index stands first, and its components count the
-// dimensions in another order.
-func.func @scatter_elements(%input: tensor<2x3xi32>, %indices: tensor<2x4xi32>, %updates: tensor<4xi32>) -> tensor<2x3xi32> {
+// dimensions in another order. Column 3 does not exist: it is not that of the
+// next row.
+func.func @scatter_elements(%input: tensor<2x3xi32>, %indices: tensor<2x5xi32>, %updates: tensor<5xi32>) -> tensor<2x3xi32> {
   %0 = "stablehlo.scatter"(%input, %indices, %updates) <{
       scatter_dimension_numbers = #stablehlo.scatter<inserted_window_dims = [0, 1], scatter_dims_to_operand_dims = [1, 0],
                                                      index_vector_dim = 0>}> ({
   ^bb0(%old: tensor<i32>, %new: tensor<i32>):
     %1 = arith.addi %old, %new : tensor<i32>
     "stablehlo.return"(%1) : (tensor<i32>) -> ()
-  }) : (tensor<2x3xi32>, tensor<2x4xi32>, tensor<4xi32>) -> tensor<2x3xi32>
+  }) : (tensor<2x3xi32>, tensor<2x5xi32>, tensor<5xi32>) -> tensor<2x3xi32>
   return %0 : tensor<2x3xi32>
 }
 
@@ -256,9 +257,9 @@ func.func @main() {
   call @show_matrix_i32(%b0) : (tensor<?x?xi32>) -> ()
 
   %ein = arith.constant dense<0> : tensor<2x3xi32>
-  %eids = arith.constant dense<[[0, 1, 2, 2], [0, 1, 0, 1]]> : tensor<2x4xi32>
-  %eupd = arith.constant dense<[1, 2, 3, 4]> : tensor<4xi32>
-  %e = call @scatter_elements(%ein, %eids, %eupd) : (tensor<2x3xi32>, tensor<2x4xi32>, tensor<4xi32>) -> tensor<2x3xi32>
+  %eids = arith.constant dense<[[0, 1, 2, 2, 3], [0, 1, 0, 1, 0]]> : tensor<2x5xi32>
+  %eupd = arith.constant dense<[1, 2, 3, 4, 1000]> : tensor<5xi32>
+  %e = call @scatter_elements(%ein, %eids, %eupd) : (tensor<2x3xi32>, tensor<2x5xi32>, tensor<5xi32>) -> tensor<2x3xi32>
   %e0 = tensor.cast %e : tensor<2x3xi32> to tensor<?x?xi32>
   // CHECK: [1, {{ *}}0, {{ *}}3, {{ *}}0, {{ *}}2, {{ *}}4]
   call @show_matrix_i32(%e0) : (tensor<?x?xi32>) -> ()
