@@ -32,7 +32,9 @@ def wheel(
     """A wheel of the checkout, made with the packages that are installed."""
     folder = tmp_path_factory.mktemp("wheel")
     pip = (sys.executable, "-m", "pip", "wheel", source_root, "--wheel-dir", folder)
-    run(*pip, "--no-build-isolation", "--no-deps", "--quiet")
+    # The build of the checkout has compiled the same files in a folder as deep.
+    cached = {"CCACHE_BASEDIR": str(source_root), "CCACHE_NOHASHDIR": "1"}
+    run(*pip, "--no-build-isolation", "--no-deps", "--quiet", env=os.environ | cached)
     (path,) = folder.glob("moe_mlir-*.whl")
     return path
 
