@@ -61,6 +61,8 @@ def _torch_layer() -> str:
     from torch import nn
 
     class Layer(nn.Module):
+        choice_bias: torch.Tensor
+
         def __init__(self) -> None:
             super().__init__()
 
@@ -234,7 +236,10 @@ def _residual_case() -> str:
 def _residual_barrier() -> str:
     from jax import lax
 
-    return _residual(lambda a: lax.optimization_barrier(a) + 1, _array(6, 4))
+    def barrier(a: Any) -> Any:
+        return lax.optimization_barrier(a) + 1  # type: ignore[no-untyped-call]
+
+    return _residual(barrier, _array(6, 4))
 
 
 FIXTURE_MAKERS: dict[str, Callable[[], str]] = {

@@ -266,6 +266,12 @@ def test_wrong_arguments_of_experts_are_refused(
         moe.experts(_x(), moe.route(_logits(), K), down=w["down"], **given)
 
 
+def test_sizes_beyond_32_bit_indices_are_refused() -> None:
+    logits = jax.ShapeDtypeStruct((2**12, 2**12, 2**8), np.float32)
+    with pytest.raises(MoEError, match=r"2\^31"):
+        jax.eval_shape(lambda z: moe.route(z, 1), logits)
+
+
 def test_vmap_is_refused_rather_than_wrong() -> None:
     with pytest.raises(NotImplementedError, match="Batching rule"):
         jax.vmap(lambda z: moe.route(z, K))(np.stack([_logits()] * 2))

@@ -188,6 +188,26 @@ def test_static_shapes_on_request() -> None:
     assert "?" not in imported.text and parses(imported.text)
 
 
+def test_shapes_by_name_in_any_order() -> None:
+    class Masked(OwnLayer):
+        def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+            return super().forward(x) * mask[..., None]
+
+    batch, tokens = torch.export.Dim("b", min=1), torch.export.Dim("t", min=1)
+    shapes = {"mask": {1: tokens}, "x": {0: batch, 1: tokens}}
+    static = {"mask": None, "x": {2: None}}
+    given = (x_of(S, T, H), torch.ones(S, T))
+    with pytest.raises(ImportRefused, match="Constraints violated"):
+        import_torch(Masked(), given, dynamic_shapes=shapes)
+    shapes["mask"][0] = batch
+    found = import_torch(Masked(), given, dynamic_shapes=shapes).report["dynamic_dims"]
+    assert {(d["input"], d["dim"], d["requested"]) for d in found} == {
+        ("x", 0, "b"), ("x", 1, "t"), ("mask", 0, "b"), ("mask", 1, "t")
+    }  # fmt: skip
+    report = import_torch(Masked(), given, dynamic_shapes=static).report
+    assert [i["shape"] for i in report["inputs"]] == [[S, T, H], [S, T]]
+
+
 def test_a_dynamic_size_that_was_not_obtained_is_reported() -> None:
     auto = torch.export.Dim.AUTO
     imported = import_torch(

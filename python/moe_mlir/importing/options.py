@@ -164,7 +164,7 @@ class RouteOptions:
             layer=layer,
         )
         problem = _shape_problem(rank, scope) or _moe.check_options(
-            {**options.attributes(), "cap": cap}, experts
+            {**options.attributes(), "cap": cap}, int(experts)
         )
         if problem:
             raise MoEError(f"route: {problem}", where=layer)

@@ -9,6 +9,8 @@ from typing import Any
 import jax
 from jax import lax
 
+from moe_mlir import _moe
+from moe_mlir.errors import MoEError
 from moe_mlir.importing.options import (
     RouteOptions,
     check_expert_shapes,
@@ -86,6 +88,10 @@ def route(
         None if choice_bias is None else choice_bias.shape,
         None if valid is None else valid.shape,
     )
+    *leading, tokens, experts = logits.shape
+    problem = _moe.check_sizes(leading[0] if leading else 1, tokens, experts, k)
+    if problem:
+        raise MoEError(f"route: {problem}", where=layer)
     return _route(options, logits, choice_bias, valid)
 
 

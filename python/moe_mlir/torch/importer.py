@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import re
 import warnings
 from collections.abc import Iterator, Sequence
@@ -148,7 +149,7 @@ def _lower(
             f"moe_mlir.torch.route, and among its modules ({', '.join(seen[:40])}) is "
             f"no block with one of the routers {', '.join(KNOWN_ROUTERS)}"
         )
-    dims = _dynamic_dims(program, dynamic_shapes)
+    dims = _dynamic_dims(module, program, dynamic_shapes)
     signature = _signature(program)
     weights = graph.prepare(program)
     lowered, markers = lower(program, list(weights))
@@ -237,15 +238,22 @@ def _signature(
 
 
 def _dynamic_dims(
-    program: ExportedProgram, dynamic_shapes: Any
+    module: nn.Module, program: ExportedProgram, dynamic_shapes: Any
 ) -> list[dict[str, Any]]:
     """Compares requested with obtained dynamic dimensions of positional inputs."""
     user = set(program.graph_signature.user_inputs)
     nodes = [n for n in program.graph.nodes if n.op == "placeholder" and n.name in user]
     if isinstance(dynamic_shapes, dict):
-        requested = list(dynamic_shapes.values())
+        names = list(inspect.signature(module.forward).parameters)
+        requested = [dynamic_shapes.get(name) for name in names[: len(nodes)]]
     else:
         requested = list(dynamic_shapes or ())
+    if requested and len(requested) != len(nodes):
+        raise ImportRefused(
+            f"{type(module).__name__} takes {len(nodes)} tensors, but dynamic_shapes "
+            f"has {len(requested)} entries; inputs of an imported module are tensors, "
+            "not containers of them"
+        )
     found = []
     for node, dims in zip(nodes, requested, strict=False):
         items = dims.items() if isinstance(dims, dict) else enumerate(dims or ())
