@@ -380,6 +380,28 @@ def LowerExpandShape : Pass<"moe-lower-expand-shape"> {
   let statistics = [Statistic<"numShapes", "shapes", "Shapes replaced">];
 }
 
+def LowerLinalg : Pass<"moe-lower-linalg"> {
+  let summary = "Lower linalg on memrefs to loops, large ones parallel";
+  let description = [{
+    Makes a loop nest of each linalg op. With `parallel`, the loops of the
+    leading parallel dimensions become one `scf.parallel`, where that pays:
+    the last dimension stays a loop, for vectors; an op inside a loop stays
+    serial, since threads would be woken in each iteration; and so does one of
+    fewer than 32768 iterations, which a branch decides where sizes are known
+    at run time only. The order of sums is that of the op in every case.
+
+    Before: linalg on memrefs. After: scf loops, memref and affine.apply.
+
+    Example: test/Transforms/moe-lower-linalg.mlir
+  }];
+  let dependentDialects = [
+    "::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
+    "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect"];
+  let options = [Option<"parallel", "parallel", "bool", /*default=*/"false",
+                        "make parallel loops where they pay">];
+  let statistics = [Statistic<"numLowered", "lowered", "Ops lowered">];
+}
+
 def LowerAllocaScope : Pass<"moe-lower-alloca-scope"> {
   let summary = "Save and restore the stack pointer for memref.alloca_scope";
   let description = [{

@@ -1,7 +1,6 @@
 // --moe-cpu-pipeline: from moe on tensors to the LLVM dialect.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "mlir/Conversion/Passes.h"
-#include "mlir/Dialect/Affine/Transforms/Passes.h"
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Dialect/Bufferization/Pipelines/Passes.h"
 #include "mlir/Dialect/Bufferization/Transforms/Passes.h"
@@ -104,11 +103,7 @@ static void addExpandedMath(OpPassManager &pm, StringRef cpu) {
 static void addLoops(OpPassManager &pm, const CPUPipelineOptions &options) {
   pm.addPass(createConvertMoEToCPU());
   pm.addPass(createCopyToLinalg());
-  pm.addPass(createConvertLinalgToAffineLoopsPass());
-  // Only the outermost loop of a nest: those within are for vectors.
-  if (options.openmp)
-    pm.addNestedPass<func::FuncOp>(
-        affine::createAffineParallelize({.maxNested = 1}));
+  pm.addPass(createLowerLinalg({options.openmp}));
   pm.addPass(createLowerAffinePass());
   addExpandedMath(pm, options.cpu);
   addCleanUp(pm);
