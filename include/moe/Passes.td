@@ -113,10 +113,9 @@ def SetScope : Pass<"moe-set-scope", "ModuleOp"> {
 
     `layers` are patterns (`*`, `?`, `[a-c]`) of the `layer` names of the routes
     to change; without it all are changed. `floor` and `cap` bound the experts
-    of one token in sequence scope. Either all chosen routes are changed, or,
-    where one would lose its meaning, none, and the error says what to do:
-    logits without a sequence dimension, raw logits as scores, a floor above or
-    a cap below k, a pattern that matches no layer.
+    of one token in sequence scope. Where one route would lose its meaning, none
+    is changed and the error says what to do: logits without a sequence
+    dimension, raw logits as scores, a floor above or a cap below k.
 
     Before: moe ops on tensors. After: the same.
 
@@ -281,15 +280,11 @@ def VerifyStage : Pass<"moe-verify-stage"> {
   let summary = "Check what is left after a stage of a pipeline";
   let description = [{
     Fails at the first operation that may not be left after a stage, and says
-    why. It changes nothing. Without it, what a pass could not convert would
-    surface stages later, as an error about something else.
-
-    | stage | after it there is |
-    |---|---|
-    | `index` | no `!moe.plan` and no op of the plan form |
-    | `buffers` | no tensor |
-    | `loops` | arith, cf, func, index, memref, scf, ub, vector, x86vector, and the math that a CPU has as instructions |
-    | `llvm` | llvm and omp |
+    why. Without it, what a pass could not convert would surface stages later,
+    as an error about something else. After `index` there is no `!moe.plan` and
+    no op of the plan form; after `buffers` no tensor; after `loops` arith, cf,
+    func, index, memref, scf, ub, vector, x86vector, and the math that a CPU has
+    as instructions; after `llvm` llvm and omp.
 
     Before and after: the same module.
 
@@ -318,9 +313,8 @@ def KeepArguments : Pass<"moe-keep-arguments", "ModuleOp"> {
 def OwnResults : Pass<"moe-own-results", "ModuleOp"> {
   let summary = "Give each result of a public function a buffer of its own";
   let description = [{
-    A function that returns a tensor twice, or a tensor and a view of it, would
-    return one buffer twice, and a caller who frees what it is given would free
-    it twice. This pass copies the second one.
+    A function that returns a tensor and a view of it, or twice the same, would
+    return one buffer twice, to be freed twice. This copies the second one.
 
     Before: functions on tensors, to be bufferized. After: the same; the results
     of a public function are different tensors.
@@ -334,10 +328,9 @@ def OwnResults : Pass<"moe-own-results", "ModuleOp"> {
 def EmitCInterface : Pass<"moe-emit-c-interface", "ModuleOp"> {
   let summary = "Ask for a C interface of every public function";
   let description = [{
-    Marks each public function that has a body with `llvm.emit_c_interface`, so
-    that the lowering to LLVM makes `_mlir_ciface_<name>` on memref descriptors
-    for callers in other languages. Private functions and declarations are left
-    alone: a wrapper that nobody can call is dead code.
+    Marks each public function that has a body with `llvm.emit_c_interface`:
+    the lowering to LLVM makes `_mlir_ciface_<name>` on memref descriptors of
+    it. A wrapper of a private function or a declaration would be dead code.
 
     Before: any stage before LLVM. After: the same, public functions marked.
 
@@ -350,9 +343,8 @@ def CopyToLinalg : Pass<"moe-copy-to-linalg"> {
   let summary = "Make linalg.copy of copies that are no memcpy";
   let description = [{
     A `memref.copy` between contiguous buffers becomes a memcpy. Any other would
-    become a call of a generic, element by element copy in a runtime library
-    that emitted objects do not need otherwise; this pass makes a `linalg.copy`
-    of it, which becomes loops of known rank.
+    become a call of a runtime library that emitted objects do not need
+    otherwise; this makes a `linalg.copy` of it, to be loops of known rank.
 
     Before: memrefs. After: the same, each `memref.copy` contiguous.
 
@@ -397,7 +389,7 @@ def LowerLinalg : Pass<"moe-lower-linalg"> {
   let dependentDialects = [
     "::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
     "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect"];
-  let options = [Option<"parallel", "parallel", "bool", /*default=*/"false",
+  let options = [Option<"parallel", "parallel", "bool", "false",
                         "make parallel loops where they pay">];
   let statistics = [Statistic<"numLowered", "lowered", "Ops lowered">];
 }
@@ -406,10 +398,9 @@ def LowerAllocaScope : Pass<"moe-lower-alloca-scope"> {
   let summary = "Save and restore the stack pointer for memref.alloca_scope";
   let description = [{
     `convert-scf-to-openmp` puts the body of a parallel loop into a
-    `memref.alloca_scope`, which may have one block only, so that loops inside
-    it can no longer become branches. This pass puts the body in its place,
-    between `llvm.intr.stacksave` and `llvm.intr.stackrestore` if it has an
-    alloca: each iteration of a loop gives its stack memory back.
+    `memref.alloca_scope`, in which loops cannot become branches: it may have
+    one block only. This puts the body in its place, between `stacksave` and
+    `stackrestore` if it has an alloca, whose memory each iteration gives back.
 
     Before: structured control flow on memrefs. After: the same, without
     `memref.alloca_scope`.
@@ -458,9 +449,8 @@ def ExpandMath : Pass<"moe-expand-math", "ModuleOp"> {
     undefined symbol of emitted objects. `convert-moe-to-cpu` does so for its
     own code; this pass is for what is left of a model around its layers.
 
-    `fma` and `f16c` say which instructions the target has. Functions without an
-    expansion are left for moe-verify-stage to refuse. Arithmetic on bf16 and
-    f16 is that of `arith-emulate-unsupported-floats`, before this pass.
+    Functions without an expansion are left for moe-verify-stage to refuse.
+    Arithmetic on bf16 and f16 is that of `arith-emulate-unsupported-floats`.
 
     Before: arith and math on scalars or vectors. After: the same; math that
     every target has as instructions.
