@@ -54,6 +54,27 @@ LogicalResult ResidualOp::checkDimension(StringRef name, int64_t value,
                      << ", which is no dimension of a tensor of rank " << rank;
 }
 
+/// Whether every value is used after it is defined. Nobody has checked this: an
+/// unregistered op may hold graphs.
+static bool isInOrder(Block &block) {
+  for (Operation &op : block) {
+    WalkResult result = op.walk([&](Operation *user) {
+      for (Value operand : user->getOperands()) {
+        Operation *definition = operand.getDefiningOp();
+        Operation *ancestor =
+            definition ? block.findAncestorOpInBlock(*definition) : nullptr;
+        if (ancestor && !ancestor->isBeforeInBlock(&op) &&
+            (ancestor != &op || definition == &op))
+          return WalkResult::interrupt();
+      }
+      return WalkResult::advance();
+    });
+    if (result.wasInterrupted())
+      return false;
+  }
+  return true;
+}
+
 FailureOr<Block *> ResidualOp::getBlock(unsigned region, TypeRange arguments,
                                         TypeRange results) const {
   if (region >= op->getNumRegions() || !op->getRegion(region).hasOneBlock())
@@ -73,6 +94,9 @@ FailureOr<Block *> ResidualOp::getBlock(unsigned region, TypeRange arguments,
   if (given != results)
     return emitError() << "region #" << region << " must give values of types ("
                        << results << "), got (" << given << ")";
+  if (!isInOrder(block))
+    return emitError() << "region #" << region
+                       << " uses a value before it is defined";
   return &block;
 }
 

@@ -207,6 +207,19 @@ func.func @main(%a0: tensor<4xf32>) {
 }
 // -----
 
+// A comparator that runs in circles.
+func.func @main(%a0: tensor<4xf32>) {
+  // expected-error @below {{'stablehlo.sort' op region #0 uses a value before it is defined}}
+  %0 = "stablehlo.sort"(%a0) <{dimension = 0 : i64}> ({
+  ^bb0(%x: tensor<f32>, %y: tensor<f32>):
+    %less = arith.andi %less, %other : tensor<i1>
+    %other = arith.cmpf olt, %x, %y : tensor<f32>
+    "stablehlo.return"(%less) : (tensor<i1>) -> ()
+  }) : (tensor<4xf32>) -> (tensor<4xf32>)
+  return
+}
+// -----
+
 // A comparator that does not end.
 func.func @main(%a0: tensor<4xf32>) {
   // expected-error @below {{'stablehlo.sort' op region #0 must end with 'stablehlo.return'}}
