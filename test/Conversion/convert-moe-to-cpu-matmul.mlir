@@ -47,10 +47,12 @@
 // CHECK-COUNT-4: vector.store
 // CHECK-LABEL: func.func private @moe_tile_1of2x2x16_f32_fma_prefetch(
 
-// Two equal ops share a function, and all ops of a shape their tiles.
+// Two equal ops share a function, and all ops of a shape their tiles. Another
+// epilogue is another function.
 // CHECK-LABEL: func.func @layers(
 // CHECK:         call @moe_idx_grouped_matmul(
 // CHECK:         call @moe_idx_grouped_matmul(
+// CHECK-NEXT:    call @moe_idx_grouped_matmul_0(
 func.func @layers(%x: memref<2x3x32xf32>, %eo: memref<5xi32>,
                   %rt: memref<6xi32>, %w: memref<4x4x32x32xf32>,
                   %v: memref<4x4x32x32xf32>, %y: memref<6x64xf32>) {
@@ -68,6 +70,13 @@ func.func @layers(%x: memref<2x3x32xf32>, %eo: memref<5xi32>,
   ^bb0(%g: f32, %u: f32):
     %e = math.exp %g : f32
     %p = arith.mulf %e, %u : f32
+    moe.yield %p : f32
+  }
+  moe.idx.grouped_matmul ins(%x, %eo : memref<2x3x32xf32>, memref<5xi32>)
+      tokens(%rt : memref<6xi32>) packed weights(%v : memref<4x4x32x32xf32>)
+      layout = nk {schedule = #avx512} outs(%y : memref<6x64xf32>) {
+  ^bb0(%g: f32, %u: f32):
+    %p = arith.mulf %g, %u : f32
     moe.yield %p : f32
   }
   return

@@ -24,19 +24,19 @@ memref.global "private" constant @offsets : memref<4xi32> = dense<[0, 11, 11, 14
 memref.global "private" constant @tokens : memref<15xi32>
     = dense<[0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5, 1, 3, -1]>
 
-// (a·i + b·j + c·k) mod 9 - 4
+// (5·i + 3·j + k) mod 11 - 5
 func.func private @value(%i: index, %j: index, %k: index) -> f32 {
   %c5 = arith.constant 5 : index
   %c3 = arith.constant 3 : index
-  %c9 = arith.constant 9 : index
-  %c4 = arith.constant 4 : i32
+  %c11 = arith.constant 11 : index
+  %c5_i32 = arith.constant 5 : i32
   %0 = arith.muli %i, %c5 : index
   %1 = arith.muli %j, %c3 : index
   %2 = arith.addi %0, %1 : index
   %3 = arith.addi %2, %k : index
-  %4 = arith.remui %3, %c9 : index
+  %4 = arith.remui %3, %c11 : index
   %5 = arith.index_cast %4 : index to i32
-  %6 = arith.subi %5, %c4 : i32
+  %6 = arith.subi %5, %c5_i32 : i32
   %7 = arith.sitofp %6 : i32 to f32
   return %7 : f32
 }
