@@ -13,6 +13,7 @@
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/Dialect/X86Vector/X86VectorDialect.h"
 #include "mlir/IR/PatternMatch.h"
+#include "mlir/IR/TypeUtilities.h"
 #include "mlir/Transforms/WalkPatternRewriteDriver.h"
 #include "moe/IR/MoE.h"
 #include "moe/Passes.h"
@@ -32,6 +33,21 @@ static ScheduleAttr getBaselineSchedule(MLIRContext *context) {
                            /*prefetch=*/true);
 }
 
+/// What the generator needs beyond what the op's own verifier knows.
+static LogicalResult verifyMatmul(IdxGroupedMatmulOp op) {
+  Type element = getElementTypeOrSelf(op.getInput());
+  if (getElementTypeOrSelf(op.getWeights().front()) != element)
+    return op.emitOpError("has input and weights of different element types, ")
+           << element << " and "
+           << getElementTypeOrSelf(op.getWeights().front());
+  if (op.getSchedule() && op.getSchedule()->getProduct() == Product::BF16Dot &&
+      !element.isBF16())
+    return op.emitOpError("has a schedule with product = bf16_dot, which "
+                          "multiplies bf16, but its input is of ")
+           << element << "; use product = fma or mul_add";
+  return verifyEpilogueOps(op);
+}
+
 /// Plan form and tensors belong to earlier stages.
 static LogicalResult verifyForm(Operation *op) {
   if (!isa<MoEDialect>(op->getDialect()) || isa<YieldOp>(op))
@@ -40,10 +56,15 @@ static LogicalResult verifyForm(Operation *op) {
       !llvm::all_of(op->getOperandTypes(), llvm::IsaPred<MemRefType>))
     return op->emitOpError("must be bufferized before convert-moe-to-cpu; run "
                            "moe-expand-plan and one-shot-bufferize first");
+  for (Type type : op->getOperandTypes())
+    if (!cast<MemRefType>(type).isStrided())
+      return op->emitOpError("has an operand of type ")
+             << type
+             << ", whose layout has no strides; copy it to one that has";
   if (auto route = dyn_cast<IdxRouteOp>(op))
     return verifyWorkspace(route);
   if (auto matmul = dyn_cast<IdxGroupedMatmulOp>(op))
-    return verifyEpilogueOps(matmul);
+    return verifyMatmul(matmul);
   return success();
 }
 
