@@ -46,12 +46,12 @@ static FailureOr<SmallVector<Group>> collectGroups(func::FuncOp function) {
   llvm::MapVector<Attribute, DenseMap<SmallVector<Value>, size_t>> index;
   SmallVector<Group> groups;
   WalkResult result = function.walk([&](IdxGroupedMatmulOp op) {
-    if (op.getPacked())
+    // On memrefs it is too late: the lowering packs panel by panel.
+    if (op.getPacked() || !isa<TensorType>(op.getInput().getType()))
       return WalkResult::advance();
-    if (!op.getSchedule() || !isa<TensorType>(op.getInput().getType())) {
-      op.emitOpError("needs a schedule and tensors to have its weights packed; "
-                     "run moe-choose-schedule before moe-pack-weights, and "
-                     "both before bufferization");
+    if (!op.getSchedule()) {
+      op.emitOpError("needs a schedule to have its weights packed; run "
+                     "moe-choose-schedule before moe-pack-weights");
       return WalkResult::interrupt();
     }
     Attribute how =

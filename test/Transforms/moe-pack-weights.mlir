@@ -200,3 +200,21 @@ func.func @caller(%w: tensor<4x64x32xf32>, %x: tensor<?x32xf32>,
          tensor<?x64xf32>) -> tensor<?x64xf32>
   return %y : tensor<?x64xf32>
 }
+
+// -----
+
+// On memrefs nothing is packed ahead.
+// CHECK-LABEL: func.func @memrefs(
+// CHECK-NOT: packed
+// CHECK: return
+func.func @memrefs(%w: memref<4x64x32xf32> {moe.param = "w"},
+                   %x: memref<?x32xf32>, %eo: memref<5xi32>,
+                   %out: memref<?x64xf32>) {
+  moe.idx.grouped_matmul ins(%x, %eo : memref<?x32xf32>, memref<5xi32>)
+      weights(%w : memref<4x64x32xf32>) layout = nk
+      outs(%out : memref<?x64xf32>) {
+  ^bb0(%acc: f32):
+    moe.yield %acc : f32
+  }
+  return
+}
