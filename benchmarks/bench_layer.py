@@ -5,7 +5,8 @@ usage: python benchmarks/bench_layer.py [--rounds N]
 E = 64, K = 8, H = 1024, I = 512, seeded random weights, packed once. The layer is the
 transformers block, imported: router, experts and combine. Bars are ratios within one
 run: to the arithmetic peak that a loop of multiply-adds reaches in turns with the
-layer, and to the block in eager PyTorch and with grouped_mm.
+layer, and to the block in eager PyTorch and with grouped_mm. All run on one thread, and
+the time taken is that of the CPU, so that a program beside does not count.
 """
 
 import argparse
@@ -23,7 +24,7 @@ import torch
 from bars import Bars
 from olmoe import HIDDEN, INNER, K, make_block
 from peak import Peak, peak_bf16, peak_f32
-from timing import Times, interleaved, median_interval, ratio
+from timing import Times, cpu_clock, interleaved, median_interval, ratio
 from transformers.models.olmoe.modeling_olmoe import OlmoeSparseMoeBlock
 
 #: Least part of the peak, by tokens.
@@ -64,18 +65,22 @@ def bench_layer(bars: Bars, dtype: torch.dtype, peak: Peak, rounds: int) -> None
         runs["token"] = functools.partial(token, x)
         runs["sequence"] = functools.partial(sequence, x)
         rates: list[float] = []
-        runs["peak"] = lambda into=rates: into.append(peak.rate(400_000))
+        runs["peak"] = lambda into=rates: into.append(peak.rate())
         check_equal(token(x), Peer(block, "eager")(x))
-        times = interleaved(runs, rounds)
+        times = interleaved(runs, rounds, cpu_clock)
         report(bars, f"{name} T = {tokens}", times, rates[1:], tokens, bar)
 
 
 def check_equal(ours: torch.Tensor, theirs: torch.Tensor) -> None:
-    """A benchmark of a wrong result says nothing."""
-    error = (ours.float() - theirs.float()).abs().max() / theirs.float().abs().max()
-    bound = 0.05 if ours.dtype == torch.bfloat16 else 1e-3
-    if not error < bound:
-        raise SystemExit(f"the compiled layer is off by {error:.1e} of the maximum")
+    """A benchmark of a wrong result says nothing.
+
+    Logits of a narrow type are often equal, and then a token may go to another of two
+    equal experts; so some tokens may differ, and all others may not.
+    """
+    errors = (ours.float() - theirs.float()).abs().amax(-1) / theirs.abs().max()
+    bound, ties = (0.02, 0.05) if ours.dtype == torch.bfloat16 else (1e-4, 0.005)
+    if not (errors < bound).float().mean() >= 1 - ties:
+        raise SystemExit(f"the compiled layer is off by {errors.max():.1e}")
 
 
 def report(
@@ -113,6 +118,7 @@ def bench_route(bars: Bars) -> None:
                 "layer": lambda x=x: model(x),
             },
             ROUTE_PAIRS,
+            cpu_clock,
         )
         layer = float(np.median(times["layer"]))
         value, low, high = median_interval((times["sequence"] - times["token"]) / layer)

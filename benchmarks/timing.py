@@ -15,14 +15,25 @@ import numpy.typing as npt
 Times = dict[str, npt.NDArray[np.float64]]
 
 
-def seconds(function: Callable[[], object]) -> float:
+Clock = Callable[[], float]
+
+#: For work of one thread: seconds in which this process had the CPU, so that a
+#: process beside it does not count.
+cpu_clock: Clock = time.process_time
+
+
+def seconds(function: Callable[[], object], clock: Clock = time.perf_counter) -> float:
     """The time of one call."""
-    start = time.perf_counter()
+    start = clock()
     function()
-    return time.perf_counter() - start
+    return clock() - start
 
 
-def interleaved(functions: Mapping[str, Callable[[], object]], rounds: int) -> Times:
+def interleaved(
+    functions: Mapping[str, Callable[[], object]],
+    rounds: int,
+    clock: Clock = time.perf_counter,
+) -> Times:
     """Seconds of each function in each round; the order alternates."""
     for function in functions.values():  # code and weights become warm
         function()
@@ -30,7 +41,7 @@ def interleaved(functions: Mapping[str, Callable[[], object]], rounds: int) -> T
     times: Times = {name: np.empty(rounds) for name in names}
     for i in range(rounds):
         for name in names if i % 2 == 0 else reversed(names):
-            times[name][i] = seconds(functions[name])
+            times[name][i] = seconds(functions[name], clock)
     return times
 
 
