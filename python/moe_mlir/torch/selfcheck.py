@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -32,13 +34,14 @@ def choose_spec(block: MoEBlock) -> RouterSpec:
         ImportRefused: None does, or the block as a whole differs.
     """
     reasons = []
-    for spec in candidate_specs(block.router):
-        reason = _router_difference(block, spec)
-        if reason is None:
-            reason = _block_difference(block, spec)
-        if reason is None:
-            return spec
-        reasons.append(f"{spec.recipe}: {reason}")
+    with _one_thread():
+        for spec in candidate_specs(block.router):
+            reason = _router_difference(block, spec)
+            if reason is None:
+                reason = _block_difference(block, spec)
+            if reason is None:
+                return spec
+            reasons.append(f"{spec.recipe}: {reason}")
     raise ImportRefused(
         f"layer '{block.name}': router class {type(block.router).__name__} does not "
         "compute what any supported router computes"
@@ -46,6 +49,17 @@ def choose_spec(block: MoEBlock) -> RouterSpec:
         + f"; supported: {', '.join(KNOWN_ROUTERS)}. Write the layer with "
         "moe_mlir.torch.route and moe_mlir.torch.experts"
     )
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """For many tiny operations: waking threads would take longer than they do."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _random_state(
