@@ -5,6 +5,7 @@ Loaded by the configured lit.site.cfg.py, which names the source and build roots
 
 import os
 import pathlib
+import shutil
 
 import lit.formats
 
@@ -60,5 +61,7 @@ for feature, flag in {
 }.items():
     if flag in cpu_flags():
         config.available_features.add(feature)
+if shutil.which("valgrind"):
+    config.available_features.add("valgrind")
 if (build / "lib" / "MoEPlugin.so").exists():
     config.available_features.add("plugin")
