@@ -1,0 +1,73 @@
+"""moe_mlir.torch: wrong options, weights and shapes are refused with a message."""
+
+from __future__ import annotations
+
+import moe_mlir.torch as moe
+import pytest
+import torch
+from moe_mlir.errors import MoEError
+from test_torch_api import E, K, S, T, layer_weights, random_logits
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"k": 9}, "k = 9 exceeds the 8 experts"),
+        ({"k": 0}, "set k >= 1"),
+        ({"floor": 3, "scope": "sequence"}, "floor = 3"),
+        ({"cap": 1, "scope": "sequence"}, "cap = 1"),
+        ({"floor": 1}, "floor and cap belong to scope = sequence"),
+        ({"groups": (3, 1, "max")}, "n_group = 3 does not divide the 8 experts"),
+        ({"groups": (4, 5, "max")}, "topk_group = 5 is not between 1 and n_group = 4"),
+        ({"groups": (8, 1, "max")}, "raise topk_group or lower k"),
+        ({"groups": (4, 2, "mean")}, "group score must be one of max, top2_sum"),
+        ({"scope": "batch"}, "scope must be one of token, sequence"),
+        ({"score": "tanh"}, "score must be one of softmax"),
+        ({"normalize": "max"}, "normalize must be one of none, sum, softmax"),
+        ({"score": "identity", "normalize": "sum"}, "divides by a sum of raw logits"),
+        ({"score": "sigmoid", "normalize": "softmax"}, "needs score = softmax or"),
+        ({"score": "identity", "scope": "sequence"}, "set rank_logits"),
+    ],
+)
+def test_wrong_options_are_refused(options: dict[str, object], message: str) -> None:
+    with pytest.raises(MoEError, match=message):
+        moe.route(random_logits(), options.pop("k", K), **options)
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ({}, "got none of them"),
+        ({"gate": 0}, "got gate"),
+        ({"gate_up": 0, "up": 0}, "got gate_up, up"),
+        ({"up": 0, "gate_bias": 0}, "gate_bias is given, but gate is not"),
+        ({"up": 0, "activation": "clamped_swiglu"}, "needs gate and up"),
+        ({"up": 0, "activation": "tanh"}, "activation must be one of silu"),
+        ({"up": 0, "layout": "mk"}, "layout must be one of nk, kn"),
+        ({"up": 0, "gate_on": "both"}, "gate_on must be one of output, input"),
+    ],
+)
+def test_wrong_expert_arguments_are_refused(
+    weights: dict[str, object], message: str
+) -> None:
+    plan = moe.route(random_logits(), K)
+    given = {k: torch.zeros(E, 2, 2) if v == 0 else v for k, v in weights.items()}
+    with pytest.raises(MoEError, match=message):
+        moe.experts(layer_weights()["x"], plan, down=torch.zeros(E, 2, 2), **given)
+
+
+def test_wrong_shapes_are_refused() -> None:
+    logits, w = random_logits(), layer_weights()
+    with pytest.raises(MoEError, match=r"choice_bias must be \[E\] = \[8\], got \[7\]"):
+        moe.route(logits, K, choice_bias=torch.zeros(7))
+    with pytest.raises(MoEError, match=r"valid must be \[S, T\]"):
+        moe.route(logits, K, valid=torch.ones(S, T + 1, dtype=torch.bool))
+    plan = moe.route(logits, K)
+    with pytest.raises(MoEError, match=r"x must be \[S, T, H\], got \[21, 10\]"):
+        moe.experts(w["x"].flatten(0, 1), plan, gate_up=w["gate_up"], down=w["down"])
+    with pytest.raises(MoEError, match=r"gate_up must be \[8, 12, 10\].*layout 'nk'"):
+        moe.experts(w["x"], plan, gate_up=w["gate_up"].mT, down=w["down"])
+    with pytest.raises(MoEError, match=r"gate_up must be \[8, 12, 10\]"):
+        moe.experts(w["x"], plan, gate_up=w["gate_up"][:7], down=w["down"][:7])
+    with pytest.raises(MoEError, match="ids and weights must both be"):
+        moe.plan_from_choice(torch.zeros(S, T, K), torch.zeros(S, T, 1), E)
