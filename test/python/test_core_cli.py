@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from layer_model import layer_model
 from moe_mlir.cli import main
+from moe_mlir.cpu import lower
 
 X = np.random.default_rng(2).standard_normal((2, 5, 32)).astype(np.float32)
 
@@ -67,19 +68,44 @@ def test_compile(folder: pathlib.Path, kind: str, content: bytes) -> None:
     assert (folder / "out.h").exists() == (kind == "object")
 
 
+def descriptor(array: np.ndarray) -> ctypes.Array[ctypes.c_int64]:
+    """A dense array as the C interface takes it."""
+    strides = [stride // array.itemsize for stride in array.strides]
+    address = array.ctypes.data
+    words = [address, address, 0, *array.shape, *strides]
+    return (ctypes.c_int64 * len(words))(*words)
+
+
+def empty_descriptor(rank: int) -> ctypes.Array[ctypes.c_int64]:
+    return (ctypes.c_int64 * (3 + 2 * rank))()
+
+
 def test_shared_library_from_c(folder: pathlib.Path) -> None:
     run("compile", "m", "--emit", "shared", "-o", "model.so")
     (folder / "try.c").write_text(
-        '#include "model.h"\n#include <stdlib.h>\n'
-        "int rank(moe_f32_3d *x) { return (int)(sizeof x->sizes / 8); }\n"
+        '#include "model.h"\nint ranks = sizeof(moe_f32_3d);\n'
     )
     command = ["cc", "-Wall", "-Werror", "-std=c11", "-pedantic", "-c", "try.c"]
     subprocess.run(command, check=True, cwd=folder)
+
+    model = moe.load("m")
+    functions = lower(model._module, "host", ["x"]).functions
     library = ctypes.CDLL(str(folder / "model.so"))
-    assert library["_mlir_ciface_main"]
-    header = (folder / "model.h").read_text()
-    for argument in moe.load("m").signature.inputs:
-        assert f"{argument.name}: {argument}" in header
+    arguments = []
+    for spec in functions["main"].arguments:
+        if spec.packed:
+            pack = functions[spec.packed["function"]]
+            arguments.append(empty_descriptor(len(spec.shape)))
+            sources = [descriptor(model.weights[s.param]) for s in pack.arguments]
+            library[f"_mlir_ciface_{pack.name}"](arguments[-1], *sources)
+        else:
+            arguments.append(descriptor(model.weights[spec.param] if spec.param else X))
+    result = empty_descriptor(3)
+    library["_mlir_ciface_main"](result, *arguments)
+    assert tuple(result[3:6]) == X.shape
+    values = (ctypes.c_float * X.size).from_address(result[1] + 4 * result[2])
+    want = model.compile(threads=1)(X)
+    np.testing.assert_array_equal(np.array(values).reshape(X.shape), want)
 
 
 def test_import_of_torch(folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import ml_dtypes
 import moe_mlir as moe
 import numpy as np
 import pytest
+from moe_mlir.routing import _cached_kernel
 
 RNG = np.random.default_rng(0)
 LOGITS = RNG.standard_normal((2, 16, 64)).astype(np.float32)
@@ -72,6 +73,14 @@ def test_no_tokens(target: Any) -> None:
         assert plan.expert_offsets.tolist() == [0] * 65
         assert plan.token_offsets.shape == (shape[0], shape[1] + 1)
         assert plan.row_token.size == plan.gates.size == plan.nan_tokens == 0
+
+
+def test_code_is_kept() -> None:
+    moe.route(LOGITS, 3, scope="sequence", floor=1, cap=7)
+    before = _cached_kernel.cache_info()
+    moe.route(LOGITS[:, :5], np.int64(3), scope="sequence", floor=1, cap=7)
+    after = _cached_kernel.cache_info()
+    assert (after.misses, after.hits) == (before.misses, before.hits + 1)
 
 
 @pytest.mark.parametrize("target", ["reference", "cpu"])
