@@ -34,18 +34,28 @@ LogicalResult mlir::moe::verifyEpilogueOps(IdxGroupedMatmulOp op) {
   return success();
 }
 
+/// Whether values of a type are carried as f32.
+static bool isHalf(Type type) { return type.isBF16() || type.isF16(); }
+
 namespace {
 /// Clones one epilogue for a number of lanes.
+///
+/// A 16-bit float is carried as the f32 of its value: arithmetic on it is that
+/// of f32, rounded after each op, which is the same value and what the target
+/// would do by library calls. It is also never live as a 16-bit float, which
+/// LLVM would keep in an f32 register and turn back by a call.
 class EpilogueCloner {
 public:
   EpilogueCloner(LoopBuilder &b, int64_t lanes, bool hasF16)
       : b(b), lanes(lanes), hasF16(hasF16) {}
 
   Value clone(Block &body, ValueRange arguments) {
-    mapping.map(body.getArguments(), arguments);
+    for (auto [argument, value] : llvm::zip(body.getArguments(), arguments))
+      mapping.map(argument, carry(value));
     for (Operation &op : body.without_terminator())
       mapping.map(op.getResult(0), cloneOp(&op));
-    return lookup(cast<YieldOp>(body.getTerminator()).getValue());
+    Value yielded = cast<YieldOp>(body.getTerminator()).getValue();
+    return uncarry(lookup(yielded), yielded.getType());
   }
 
 private:
@@ -53,13 +63,31 @@ private:
     return lanes ? VectorType::get({lanes}, scalar) : scalar;
   }
 
+  Value carry(Value value) {
+    if (!isHalf(getElementTypeOrSelf(value.getType())))
+      return value;
+    Value wide = widenToF32(b, value, hasF16);
+    uncarried[wide] = value;
+    return wide;
+  }
+
+  /// `value` as the scalar type `type` of the region; rounds to 16 bits.
+  Value uncarry(Value value, Type type) {
+    if (!isHalf(type))
+      return value;
+    Value known = uncarried.lookup(value);
+    if (known && getElementTypeOrSelf(known.getType()) == type)
+      return known;
+    return roundFromF32(b, value, type, hasF16);
+  }
+
   /// The clone of a value of the region, or a value from outside in all lanes.
   Value lookup(Value value) {
     if (Value mapped = mapping.lookupOrNull(value))
       return mapped;
-    Value result = value;
+    Value result = carry(value);
     if (lanes)
-      result = vector::BroadcastOp::create(b, shaped(value.getType()), value);
+      result = vector::BroadcastOp::create(b, shaped(result.getType()), result);
     mapping.map(value, result);
     return result;
   }
@@ -68,29 +96,29 @@ private:
     Attribute constant;
     if (matchPattern(op, m_Constant(&constant)))
       return cloneConstant(cast<TypedAttr>(constant));
+    Type type = op->getResult(0).getType();
     SmallVector<Value> operands;
     for (Value operand : op->getOperands())
       operands.push_back(lookup(operand));
-    Type result = op->getResult(0).getType();
-    if (isa<arith::ExtFOp>(op) && result.isF32())
-      return widenToF32(b, operands.front(), hasF16);
-    if (isa<arith::TruncFOp>(op) && op->getOperand(0).getType().isF32())
-      return roundFromF32(b, operands.front(), result, hasF16);
-    // Arithmetic on 16-bit floats: in f32, rounded after each op. That is the
-    // same value, and what the target would do by library calls.
-    bool isHalf = isa<FloatType>(result) && !result.isF32();
-    if (!isa<arith::BitcastOp>(op))
-      for (Value &operand : operands)
-        if (isa<FloatType>(getElementTypeOrSelf(operand.getType())))
-          operand = widenToF32(b, operand, hasF16);
-    Type computed = isHalf ? b.getF32Type() : result;
+    Value first = operands.front();
+    if (isa<arith::ExtFOp, arith::TruncFOp>(op) &&
+        getElementTypeOrSelf(first.getType()).isF32() &&
+        (isHalf(type) || type.isF32()))
+      return carry(uncarry(first, type));
+    bool isBitcast = isa<arith::BitcastOp>(op);
+    if (isBitcast)
+      operands.front() = uncarry(first, op->getOperand(0).getType());
+    Type computed = isHalf(type) && !isBitcast ? b.getF32Type() : type;
     OperationState state(b.getLoc(), op->getName(), operands, shaped(computed));
     state.propertiesAttr = op->getPropertiesAsAttribute();
     Value value = b.create(state)->getResult(0);
-    return isHalf ? roundFromF32(b, value, result, hasF16) : value;
+    return isBitcast ? carry(value) : carry(uncarry(value, type));
   }
 
   Value cloneConstant(TypedAttr value) {
+    if (isHalf(value.getType()))
+      return splatConstant(b, shaped(b.getF32Type()),
+                           cast<FloatAttr>(value).getValueAsDouble());
     if (lanes)
       value = DenseElementsAttr::get(cast<VectorType>(shaped(value.getType())),
                                      value);
@@ -101,6 +129,8 @@ private:
   int64_t lanes;
   bool hasF16;
   IRMapping mapping;
+  /// The 16-bit value that a carried one was made of.
+  DenseMap<Value, Value> uncarried;
 };
 } // namespace
 

@@ -24,6 +24,13 @@ memref.global "private" constant @offsets : memref<4xi32> = dense<[0, 11, 11, 14
 memref.global "private" constant @tokens : memref<15xi32>
     = dense<[0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5, 1, 3, -1]>
 
+memref.global "private" constant @two_experts : memref<3xi32>
+    = dense<[0, 2, 3]>
+memref.global "private" constant @thirds : memref<3x1xf32>
+    = dense<[[0.333333343], [2044.0], [3.0]]>
+memref.global "private" constant @ones : memref<2x1x1xf32> = dense<1.0>
+memref.global "private" constant @bias : memref<2x1xbf16> = dense<1.0>
+
 // (5·i + 3·j + k) mod 11 - 5
 func.func private @value(%i: index, %j: index, %k: index) -> f32 {
   %c5 = arith.constant 5 : index
@@ -210,5 +217,35 @@ func.func @main() {
       : (memref<15x21xf32>, memref<2x3x13xf32>, memref<3x42x13xf32>) -> i32
   // CHECK-NEXT: 0
   vector.print %wrong3 : i32
+
+  // Epilogues on 16-bit floats: each op is rounded to its type.
+  %f16 = memref.alloc() : memref<3x1xf16>
+  %eo16 = memref.get_global @two_experts : memref<3xi32>
+  %x16 = memref.get_global @thirds : memref<3x1xf32>
+  %w16 = memref.get_global @ones : memref<2x1x1xf32>
+  %bias = memref.get_global @bias : memref<2x1xbf16>
+  moe.idx.grouped_matmul ins(%x16, %eo16 : memref<3x1xf32>, memref<3xi32>)
+      weights(%w16 : memref<2x1x1xf32>) layout = nk
+      extras [#moe<extra column>](%bias : memref<2x1xbf16>)
+      outs(%f16 : memref<3x1xf16>) {
+  ^bb0(%s: f32, %b: bf16):
+    // bf16(1/3) + 1 in bf16, as f16.
+    %low = arith.truncf %s : f32 to bf16
+    %sum = arith.addf %low, %b : bf16
+    %wide = arith.extf %sum : bf16 to f32
+    %r = arith.truncf %wide : f32 to f16
+    moe.yield %r : f16
+  }
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %h0 = memref.load %f16[%c0, %c0] : memref<3x1xf16>
+  %h1 = memref.load %f16[%c1, %c0] : memref<3x1xf16>
+  %f0 = arith.extf %h0 : f16 to f32
+  %f1 = arith.extf %h1 : f16 to f32
+  // 0.333984 + 1 is 1.33398 in f32 and 1.33594 in bf16; 2044 is 2048 in bf16.
+  // CHECK-NEXT: 1.33594
+  vector.print %f0 : f32
+  // CHECK-NEXT: 2048
+  vector.print %f1 : f32
   return
 }
