@@ -161,7 +161,8 @@ def run_lit(runner: Runner, long: bool) -> Result:
 def run_pytest(runner: Runner, long: bool) -> Result:
     """The tests in Python: package, importers, end to end, scripts, install."""
     report = runner.report("pytest.xml")
-    command = [sys.executable, "-m", "pytest", "-q", f"--junit-xml={report}"]
+    command = [sys.executable, "-m", "pytest", "-q", "--durations=10"]
+    command.append(f"--junit-xml={report}")
     options = [f"--build={runner.build}", *(["--long"] * long)]
     return run_junit(runner, Result("pytest"), report, *command, *options)
 
