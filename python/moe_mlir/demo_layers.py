@@ -16,8 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 import moe_mlir as moe
+from moe_mlir.routing import Scope
 
 Array = npt.NDArray[Any]
+
 ORACLE = pathlib.Path(__file__).resolve().parents[2] / "test" / "python"
 
 
@@ -41,11 +43,11 @@ class Layer:
     imported: Callable[[], moe.Model]
     peers: dict[str, Callable[[Any], Any]]
 
-    def oracle(self, scope: str) -> Any:
+    def oracle(self, scope: Scope) -> Any:
         """The plan of the logits, by an independent program."""
         return independent_route(self.logits, self.k, scope)
 
-    def near(self, scope: str) -> Array:
+    def near(self, scope: Scope) -> Array:
         """The tokens ``[S, T]`` with a score within rounding of the last one chosen:
         two matmuls may differ about them."""
         scores = np.exp(self.logits - self.logits.max(-1, keepdims=True))
@@ -59,10 +61,11 @@ class Layer:
             return np.zeros((sequences, tokens), bool)
         last, next_best = order[:, budget - 1, None], order[:, budget, None]
         tie = (np.abs(rows / last - 1) < 1e-5) & (next_best / last > 1 - 1e-5)
-        return tie.reshape(scores.shape).any(-1)
+        near: Array = tie.reshape(scores.shape).any(-1)
+        return near
 
 
-def independent_route(logits: Array, k: int, scope: str) -> Any:
+def independent_route(logits: Array, k: int, scope: Scope) -> Any:
     """The plan by the NumPy oracle of a checkout; installed alone, by the C++ rule."""
     if not (ORACLE / "oracle.py").exists():
         print("  (no checkout: the C++ rule stands in for the NumPy oracle)")

@@ -199,6 +199,9 @@ def test_interrupt_leaves_nothing(folder: pathlib.Path) -> None:
         env=os.environ | {"PYTHONPATH": str(package)},
         stderr=subprocess.PIPE,
         text=True,
+        # A shell without job control starts background jobs with SIGINT ignored,
+        # and the program would inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         for _ in range(600):
             if (folder / "started").exists():
