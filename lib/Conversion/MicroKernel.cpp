@@ -8,6 +8,7 @@
 #include "MicroKernel.h"
 #include "LoopBuilder.h"
 #include "StorageConversion.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/Dialect/X86Vector/X86VectorDialect.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -151,7 +152,9 @@ private:
   Value multiplyAdd(Value factor, Value weights, Value accumulator) {
     switch (tile.product) {
     case Product::Fma:
-      return vector::FMAOp::create(b, factor, weights, accumulator);
+      // Not vector.fma: it becomes fmuladd, which is fused only where the code
+      // generator may contract, and that is off.
+      return math::FmaOp::create(b, factor, weights, accumulator);
     case Product::MulAdd: {
       Value product = arith::MulFOp::create(b, factor, weights);
       return arith::AddFOp::create(b, product, accumulator);

@@ -40,9 +40,9 @@
 // CHECK-COUNT-2:   vector.load {{.*}} vector<16xf32>
 // CHECK-NOT:       vector.load
 // CHECK:           vector.broadcast
-// CHECK-COUNT-2:   vector.fma
+// CHECK-COUNT-2:   math.fma {{.*}} vector<16xf32>
 // CHECK:           vector.broadcast
-// CHECK-COUNT-2:   vector.fma
+// CHECK-COUNT-2:   math.fma {{.*}} vector<16xf32>
 // CHECK:           scf.yield
 // CHECK-COUNT-4: vector.store
 // CHECK-LABEL: func.func private @moe_tile_1of2x2x16_f32_fma_prefetch(

@@ -5,6 +5,7 @@ Operands end before inaccessible pages, so that an access out of bounds faults.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import pathlib
 from typing import Any
@@ -103,3 +104,14 @@ def test_threads_do_not_change_a_bit() -> None:
             for threads in (1, 2)
         )
         assert one == two, program
+
+
+@pytest.mark.parametrize(("cpu", "fused"), [("x86-64", False), ("x86-64-v3", True)])
+def test_products_are_fused_where_the_cpu_can(cpu: str, fused: bool) -> None:
+    # Neither left to the code generator (fmuladd) nor a call of fmaf.
+    program = dataclasses.replace(random_program(0), dtype="f32", out="f32")
+    module = _moe.Module.parse(program.text(), "program.mlir")
+    module.run(f"moe-cpu-pipeline{{cpu={cpu}}}")
+    text = module.llvm_ir(cpu)
+    assert ("llvm.fma." in text) == fused
+    assert "fmuladd" not in text
