@@ -58,6 +58,9 @@ def test_padding_changes_nothing(target: str, side: str) -> None:
     )
     options = {"k": 3, "scope": "sequence", "score": "sigmoid", "normalize": "sum"}
     plan = moe_mlir.route(logits, valid=valid, target=target, **options)
+    # Only live rows are handed out.
+    live = plan.expert_offsets[-1]
+    assert plan.row_token.size == plan.token_row.size == plan.gates.size == live
     for s, (f, n) in enumerate(zip(first, lengths, strict=True)):
         alone = oracle.route(logits[s : s + 1, f : f + n], **options)
         offsets = plan.token_offsets[s, f : f + n + 1]
