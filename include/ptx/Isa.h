@@ -1,0 +1,20 @@
+//===- Isa.h - What the emulator knows of the PTX instruction set ---------===//
+
+#ifndef PTX_ISA_H
+#define PTX_ISA_H
+
+#include <cstddef>
+#include <iosfwd>
+
+namespace ptx {
+
+/// Prints every instruction form, one a line.
+void printIsa(std::ostream &out);
+/// The same as a Markdown table, one section a cost class: the reference page.
+void printIsaMarkdown(std::ostream &out);
+/// Number of forms.
+size_t isaSize();
+
+} // namespace ptx
+
+#endif // PTX_ISA_H
