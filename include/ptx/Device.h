@@ -1,0 +1,72 @@
+//===- Device.h - The memory of the modelled device -------------*- C++ -*-===//
+
+#ifndef PTX_DEVICE_H
+#define PTX_DEVICE_H
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+
+namespace ptx {
+
+/// Global memory: allocations in host memory, each 256-byte aligned; a device
+/// address is the host address. Reads and writes of kernels must lie inside
+/// an allocation. All functions may be called from several threads, though
+/// not while a kernel uses what they change.
+class Device {
+public:
+  Device();
+  ~Device();
+  Device(const Device &) = delete;
+  Device &operator=(const Device &) = delete;
+
+  struct Allocation {
+    uint64_t address = 0;
+    uint64_t bytes = 0;
+    std::string name; ///< for messages; may be empty
+    bool writable = true;
+    bool defined = false; ///< contents were written by the host
+    bool owned = true;    ///< freed with the device
+  };
+
+  /// Device memory, its content undefined (filled with 0xCD). Throws Error
+  /// when the host has not that much.
+  uint64_t allocate(uint64_t bytes, std::string name = {});
+  /// Makes host memory visible as it is: [data, data + bytes).
+  uint64_t adopt(void *data, uint64_t bytes, std::string name = {},
+                 bool writable = true);
+  /// Throws Error for an address that `allocate` or `adopt` did not return.
+  void free(uint64_t address);
+
+  /// Throw Error where the range is not inside one allocation.
+  void copyIn(uint64_t to, const void *from, uint64_t bytes);
+  void copyOut(void *to, uint64_t from, uint64_t bytes) const;
+  void copy(uint64_t to, uint64_t from, uint64_t bytes);
+  void fill(uint64_t to, uint8_t value, uint64_t bytes);
+
+  /// The allocation an address lies in.
+  std::optional<Allocation> find(uint64_t address) const;
+  /// The allocation that was freed there, if the memory was not reused.
+  std::optional<Allocation> findFreed(uint64_t address) const;
+  /// All, ascending by address.
+  std::map<uint64_t, Allocation> allocations() const;
+  uint64_t bytesAllocated() const;
+
+  /// Bounds of what one device may allocate in total; 0: no bound.
+  uint64_t limit = 0;
+  /// The heap of device-side malloc: bytes (cudaLimitMallocHeapSize).
+  uint64_t heapLimit = 8u << 20;
+
+private:
+  struct State;
+  mutable std::mutex lock;
+  State *state;
+};
+
+} // namespace ptx
+
+#endif // PTX_DEVICE_H

@@ -1,0 +1,105 @@
+//===- Observer.h - Who watches a launch ------------------------*- C++ -*-===//
+//
+// Counters and checks derive from Observer. They are called only from the
+// observed form of the interpreter loop; with none, the plain form runs.
+// With several host threads each thread has an observer of its own (fork),
+// joined when the launch ends.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef PTX_MACHINE_OBSERVER_H
+#define PTX_MACHINE_OBSERVER_H
+
+#include "Machine/Access.h"
+#include "Machine/Instruction.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+namespace ptx {
+
+struct Warp;
+struct Block;
+struct Grid;
+
+/// Synchronisation that orders memory operations.
+enum class SyncKind : uint8_t {
+  BlockBarrier,   ///< object: barrier number
+  WarpBarrier,    ///< bar.warp.sync; object: member mask
+  ClusterBarrier, ///< object: 0
+  Mbarrier,       ///< object: shared address
+  AsyncGroup,     ///< cp.async / bulk / wgmma groups; object: group number
+  Fence,          ///< fence, membar; scope
+  ProxyFence,     ///< fence.proxy.*
+  GridDependency, ///< griddepcontrol.wait
+};
+enum class SyncStep : uint8_t {
+  Arrive,  ///< what the lanes did before is released to the object
+  Release, ///< the lanes go on: they acquire what was released to the object
+  Both,    ///< a fence
+};
+struct SyncEvent {
+  SyncKind kind;
+  SyncStep step;
+  const Instruction *instruction = nullptr; ///< null for a release
+  Warp *warp = nullptr;
+  LaneMask lanes = 0;
+  uint64_t object = 0;
+  Block *block = nullptr; ///< whose object it is
+  uint64_t phase = 0;     ///< completions of the object before this event
+  Scope scope = Scope::Cta;
+  Order order = Order::AcqRel;
+};
+
+/// Where an undefined value made itself felt.
+enum class PoisonUse : uint8_t {
+  Address,
+  Guard, ///< of a branch or a side effect
+  Store, ///< to global memory
+  MemberMask,
+  Barrier, ///< its number or thread count
+  Trap,
+};
+
+struct Observer {
+  virtual ~Observer() = default;
+
+  /// A copy for another host thread, and taking its results back.
+  virtual std::unique_ptr<Observer> fork() { return nullptr; }
+  virtual void join(Observer &) {}
+
+  virtual void onGridStart(Grid &) {}
+  virtual void onGridEnd(Grid &) {}
+  virtual void onBlockStart(Block &) {}
+  virtual void onBlockEnd(Block &) {}
+  virtual void onWarpExit(Warp &, const Instruction &, LaneMask) {}
+
+  /// Before the handler. `warp.active` executes, `warp.running` is the split;
+  /// also called with active == 0 when the guard is off for all lanes.
+  virtual void onInstruction(Warp &, const Instruction &) {}
+  /// A branch by which lanes part: \p taken of \p lanes.
+  virtual void onBranch(Warp &, const Instruction &, LaneMask lanes,
+                        LaneMask taken) {}
+  /// Returns the lanes that may be carried out.
+  virtual LaneMask onAccess(const Access &access) { return access.lanes; }
+  virtual void onSync(const SyncEvent &) {}
+  virtual void onPoisonUse(Warp &, const Instruction &, LaneMask lanes,
+                           PoisonUse) {}
+  /// A polling instruction (mbarrier.try_wait, nanosleep) did not get on.
+  virtual void onPoll(Warp &, const Instruction &) {}
+
+  /// Bytes whose content is undefined from now on (a copy in flight will
+  /// write them), or defined. Global addresses are host pointers; shared ones
+  /// as in Access, seen from \p block.
+  virtual void onUndefined(Block *, Space, uint64_t address, uint64_t bytes) {}
+  virtual void onDefined(Block *, Space, uint64_t address, uint64_t bytes) {}
+  virtual void onAllocate(uint64_t address, uint64_t bytes) {}
+  virtual void onFree(uint64_t address, uint64_t bytes) {}
+
+  bool tracksPoison = false; ///< wants masks of undefined register words
+};
+
+} // namespace ptx
+
+#endif // PTX_MACHINE_OBSERVER_H
