@@ -98,7 +98,10 @@ private:
   bool belongsToArgument(uint64_t pointer) const {
     for (const py::array &argument : arguments) {
       auto begin = reinterpret_cast<uint64_t>(argument.data());
-      if (pointer >= begin && pointer < begin + argument.nbytes())
+      // The first byte counts for an empty argument too: its memory is
+      // numpy's, however little of it is used.
+      if (pointer == begin ||
+          (pointer > begin && pointer < begin + argument.nbytes()))
         return true;
     }
     return false;

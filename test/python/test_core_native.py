@@ -96,8 +96,10 @@ def test_no_leak(twice: _moe.Executable) -> None:
 
 def test_empty_result(twice: _moe.Executable) -> None:
     a = np.ones((0, 4), np.float32)
-    doubled = twice.call("twice", [a, np.ones(0, np.float32)], RESULTS)[0]
+    doubled, same, _, _ = twice.call("twice", [a, np.ones(0, np.float32)], RESULTS)
     assert doubled.shape == (0, 4)
+    # The memory of an empty argument is numpy's, too: the result must not free it.
+    assert same.shape == (0,) and same.flags.owndata
 
 
 @pytest.mark.parametrize(
