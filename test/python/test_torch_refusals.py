@@ -38,6 +38,11 @@ class TamperedRouter(nn.Module):
             weights, index = weights[:, 1:], index[:, 1:]
         if self.what == "shifted experts":
             index = (index + 1) % self.num_experts
+        if self.what == "the next best for one token" and logits.dtype != torch.float32:
+            _, longer = probabilities.topk(self.top_k + 1, -1)
+            index[0, -1] = longer[0, -1]
+        if self.what == "the last of equal experts":
+            index = self.num_experts - 1 - probabilities.flip(-1).topk(self.top_k)[1]
         return logits, weights.to(logits.dtype), index
 
 
@@ -60,11 +65,21 @@ def test_a_router_that_computes_something_else_is_refused(what: str, name: str) 
         import_torch(block, (x_of(S, T, H),))
 
 
-def test_the_untampered_stand_in_is_accepted() -> None:
+def test_a_single_wrong_choice_is_refused() -> None:
+    """Narrow types have many equal keys; only those excuse another choice."""
+    block = olmoe(torch.bfloat16)
+    block.gate = TamperedRouter(block.gate, "the next best for one token")
+    with pytest.raises(ImportRefused, match="chooses experts differently"):
+        import_torch(block, (x_of(S, T, H).bfloat16(),))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("what", ["nothing", "the last of equal experts"])
+def test_the_untampered_stand_in_is_accepted(what: str, dtype: torch.dtype) -> None:
     """So that the refusals above are about what the router does."""
-    block = olmoe()
-    block.gate = TamperedRouter(block.gate, "nothing")
-    imported = import_torch(block, (x_of(S, T, H),))
+    block = olmoe(dtype)
+    block.gate = TamperedRouter(block.gate, what)
+    imported = import_torch(block, (x_of(S, T, H).to(dtype),))
     assert imported.report["layers"][0]["router"] == "TamperedRouter"
 
 

@@ -47,10 +47,14 @@ class MoEBlock:
 
 @dataclasses.dataclass(frozen=True)
 class _CarriedPlan:
-    """Travels from router to experts in place of the index tensor."""
+    """Travels from router to experts in place of the index tensor.
+
+    ``choice_bias`` was part of the keys by which the plan was chosen.
+    """
 
     plan: RoutePlan
     sequences_tokens: tuple[Any, Any]
+    choice_bias: Tensor | None
 
 
 def find_blocks(module: nn.Module) -> list[MoEBlock]:
@@ -205,15 +209,15 @@ class _AdaptedRouter:
             )
         assert self.sequences_tokens is not None
         logits = self.spec.logits(hidden.flatten(0, -2))
-        bias = self.spec.choice_bias
+        bias = self.spec.choice_bias() if self.spec.choice_bias else None
         plan = api.route(
             _split(logits, self.sequences_tokens),
             **self.spec.options,
-            choice_bias=bias() if bias else None,
+            choice_bias=bias,
             layer=self.layer,
         )
         gates = plan.gates.to(logits.dtype) if self.spec.cast_gates else plan.gates
-        return logits, gates, _CarriedPlan(plan, self.sequences_tokens)
+        return logits, gates, _CarriedPlan(plan, self.sequences_tokens, bias)
 
 
 @contextlib.contextmanager

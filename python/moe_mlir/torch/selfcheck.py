@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -23,8 +24,20 @@ _SEQUENCES, _TOKENS, _INNER = 2, 6, 8
 #: of the original's own intermediate results.
 _TOLERANCE = {torch.float32: 2e-5, torch.bfloat16: 4e-2, torch.float16: 5e-3}
 
-#: Part of the tokens that may have equal keys at the border of what is chosen.
-_TIED_TOKENS = 0.25
+#: Keys that differ by less, relative to the larger, may be ordered either way: the
+#: rounding of the type in which a router may compare them.
+_KEY_STEP = {
+    torch.float32: 4 * 2.0**-23,
+    torch.bfloat16: 2.0**-8,
+    torch.float16: 2.0**-11,
+}
+
+_SCORES: dict[str, Callable[[Tensor], Tensor]] = {
+    "softmax": lambda logits: logits.softmax(-1),
+    "sigmoid": lambda logits: logits.sigmoid(),
+    "sqrtsoftplus": lambda logits: F.softplus(logits).sqrt(),
+    "identity": lambda logits: logits,
+}
 
 
 def choose_spec(block: MoEBlock) -> RouterSpec:
@@ -96,13 +109,15 @@ def _router_difference(block: MoEBlock, spec: RouterSpec) -> str | None:
                 adapter: Any = block.router.forward
                 adapter.sequences_tokens = (_SEQUENCES, _TOKENS)
                 ours = functional_call(block.router, state, (hidden,))
-            reason = _compare_routing(original, ours, _TOLERANCE[dtype])
+            reason = _compare_routing(original, ours, spec, dtype)
             if reason:
                 return reason
     return None
 
 
-def _compare_routing(original: Any, ours: Any, tolerance: float) -> str | None:
+def _compare_routing(
+    original: Any, ours: Any, spec: RouterSpec, dtype: torch.dtype
+) -> str | None:
     if not isinstance(original, tuple) or len(original) != 3:
         return "it does not return (logits, weights, index)"
     logits, weights, index = original
@@ -111,23 +126,55 @@ def _compare_routing(original: Any, ours: Any, tolerance: float) -> str | None:
     our_logits, gates, carried = ours
     if weights.dtype != gates.dtype:
         return f"its weights are {weights.dtype}, ours {gates.dtype}"
+    tolerance = _TOLERANCE[dtype]
     if not torch.allclose(logits, our_logits, rtol=tolerance, atol=tolerance):
         return "its logits differ"
-    want = _dense(index, weights, logits.shape[-1])
-    have = _dense_of_plan(carried.plan._replace(gates=gates), *logits.shape)
     if index.shape[-1] != carried.plan.row_token.shape[0] // index.shape[0]:
         return "it chooses another number of experts"
-    differing = ((want != 0) != (have != 0)).any(-1)
-    # Equal keys may be ordered either way: then the weights, sorted, still agree.
-    same_weights = torch.allclose(
+    want, have = _dense_choices(original, ours)
+    swapped = _swapped_by_ties(original, ours, spec, dtype)
+    if swapped is None:
+        return "it chooses experts differently"
+    # Experts of equal keys have equal weights; so, sorted, those agree everywhere.
+    agree = torch.isclose(want, have, rtol=tolerance, atol=tolerance).all(-1)
+    sorted_agree = torch.isclose(
         want.sort(-1).values, have.sort(-1).values, rtol=tolerance, atol=tolerance
-    )
-    if not same_weights or differing.float().mean() > _TIED_TOKENS:
-        return "it chooses or weights experts differently"
-    settled = ~differing
-    if not torch.allclose(want[settled], have[settled], rtol=tolerance, atol=tolerance):
+    ).all(-1)
+    if not torch.where(swapped, sorted_agree, agree).all():
         return "it weights experts differently"
     return None
+
+
+def _swapped_by_ties(
+    original: Any, ours: Any, spec: RouterSpec, dtype: torch.dtype
+) -> Tensor | None:
+    """``[T]`` bool: the tokens for which the two took different experts of equal keys.
+
+    None: for some token they differ in experts whose keys are not equal.
+    """
+    want, have = (dense != 0 for dense in _dense_choices(original, ours))
+    keys = _SCORES[spec.options["score"]](ours[0].float())
+    if ours[2].choice_bias is not None:
+        keys = keys + ours[2].choice_bias
+    swapped = (want != have).any(-1)
+    for token in swapped.nonzero().flatten():
+        theirs = keys[token][want[token] & ~have[token]].sort().values
+        other = keys[token][have[token] & ~want[token]].sort().values
+        if theirs.shape != other.shape:
+            return None
+        if not torch.allclose(theirs, other, rtol=_KEY_STEP[dtype], atol=0):
+            return None
+    return swapped
+
+
+def _dense_choices(original: Any, ours: Any) -> tuple[Tensor, Tensor]:
+    """The weights of the original and of ours, ``[T, E]`` each."""
+    logits, weights, index = original
+    _, gates, carried = ours
+    return (
+        _dense(index, weights, logits.shape[-1]),
+        _dense_of_plan(carried.plan._replace(gates=gates), *logits.shape),
+    )
 
 
 def _dense(index: Tensor, weights: Tensor, experts: int) -> Tensor:
@@ -150,56 +197,80 @@ def _block_difference(block: MoEBlock, spec: RouterSpec) -> str | None:
     The experts are made narrow for this (inner size _INNER): what they compute does not
     depend on it, and reading all weights of a large model would take seconds.
     """
-    experts = block.experts
-    down: Any = experts.down_proj
-    dtype, device = down.dtype, down.device
-    count, width = _sizes(block)
+    down: Any = block.experts.down_proj
     for seed in _SEEDS:
-        generator = torch.Generator().manual_seed(seed + 200)
-
-        def random(*shape: int, generator: torch.Generator = generator) -> Tensor:
-            values = torch.randn(shape, generator=generator) / shape[-1] ** 0.5
-            placed: Tensor = values.to(device, dtype)
-            return placed
-
-        state = {
-            f"{_child_name(block.block, experts)}.gate_up_proj": random(
-                count, 2 * _INNER, width
-            ),
-            f"{_child_name(block.block, experts)}.down_proj": random(
-                count, width, _INNER
-            ),
-        }
-        for name, value in _random_state(block.router, None, seed).items():
-            state[f"{_child_name(block.block, block.router)}.{name}"] = value
-        x = random(_SEQUENCES, _TOKENS, width) * width**0.5
-        try:
-            with experts_run_as(experts, "eager"):
-                original = _first_result(functional_call(block.block, state, (x,)))
-        except Exception as error:  # whatever an unknown block raises
-            return f"the block fails on [S, T, {width}] input: {error}"
-        try:
-            with adapted(block, spec):
-                ours = _first_result(functional_call(block.block, state, (x,)))
-        except ImportRefused:
-            raise
-        except Exception as error:  # the block's own code meets the plan
-            return (
-                "the block does not hand its router's results straight to the "
-                f"experts: {error}"
-            )
+        state, x = _random_block_input(block, seed)
+        results = _run_both(block, spec, state, x)
+        if isinstance(results, str):
+            return results
+        original, ours, routed = results
+        if len(routed) != 2:
+            return "the block calls its router more than once"
+        # A token that goes to another of two equal experts has another output.
+        swapped = _swapped_by_ties(*routed, spec, down.dtype)
+        if swapped is None:
+            return "the block chooses experts differently"
         scale = original.abs().max().item()
-        differences = (original - ours).abs().amax(-1)
-        differing = ~(differences <= _TOLERANCE[dtype] * scale)
-        # Narrow types have equal logits, which the original orders as it likes; so a
-        # token may go to another of two equal experts.
-        ties = 0.0 if dtype == torch.float32 else _TIED_TOKENS
-        if differing.float().mean() > ties:
+        settled = (original - ours).abs().amax(-1).flatten()[~swapped]
+        if not (settled <= _TOLERANCE[down.dtype] * scale).all():
             return (
-                f"the block's output differs by {differences.max().item():.2g} of "
+                f"the block's output differs by {settled.max().item():.2g} of "
                 f"{scale:.2g}"
             )
     return None
+
+
+def _random_block_input(block: MoEBlock, seed: int) -> tuple[dict[str, Tensor], Tensor]:
+    """Weights by name in the block, and ``[S, T, H]`` hidden states."""
+    down: Any = block.experts.down_proj
+    count, width = _sizes(block)
+    generator = torch.Generator().manual_seed(seed + 200)
+
+    def random(*shape: int) -> Tensor:
+        values = torch.randn(shape, generator=generator) / shape[-1] ** 0.5
+        placed: Tensor = values.to(down.device, down.dtype)
+        return placed
+
+    experts = _child_name(block.block, block.experts)
+    state = {
+        f"{experts}.gate_up_proj": random(count, 2 * _INNER, width),
+        f"{experts}.down_proj": random(count, width, _INNER),
+    }
+    for name, value in _random_state(block.router, None, seed).items():
+        state[f"{_child_name(block.block, block.router)}.{name}"] = value
+    return state, random(_SEQUENCES, _TOKENS, width) * width**0.5
+
+
+def _run_both(
+    block: MoEBlock, spec: RouterSpec, state: dict[str, Tensor], x: Tensor
+) -> tuple[Tensor, Tensor, list[Any]] | str:
+    """The original's output, ours, and what the router returned in each run."""
+    routed: list[Any] = []
+
+    def note(module: nn.Module, args: Any, result: Any) -> None:
+        del module, args
+        routed.append(result)
+
+    hook = block.router.register_forward_hook(note)
+    try:
+        with experts_run_as(block.experts, "eager"):
+            original = _first_result(functional_call(block.block, state, (x,)))
+    except Exception as error:  # whatever an unknown block raises
+        hook.remove()
+        return f"the block fails on [S, T, {x.shape[-1]}] input: {error}"
+    try:
+        with adapted(block, spec):
+            ours = _first_result(functional_call(block.block, state, (x,)))
+    except ImportRefused:
+        raise
+    except Exception as error:  # the block's own code meets the plan
+        return (
+            "the block does not hand its router's results straight to the "
+            f"experts: {error}"
+        )
+    finally:
+        hook.remove()
+    return original, ours, routed
 
 
 def _sizes(block: MoEBlock) -> tuple[int, int]:
