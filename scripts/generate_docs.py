@@ -74,8 +74,10 @@ def example(root: pathlib.Path, moe_opt: pathlib.Path, path: str) -> str:
     link = f"Example: [{path}](../../{path})"
     test = (root / path).read_text()
     run = RUN.search(test)
-    for before in programs(test) if run else ():
-        command = [moe_opt, *flags_of(run["flags"])]
+    if not run:
+        return link
+    for before in programs(test):
+        command = [str(moe_opt), *flags_of(run["flags"])]
         done = subprocess.run(command, input=before, capture_output=True, text=True)
         after = tidy(done.stdout)
         if done.returncode == 0 and after.count("\n") <= LONGEST_RESULT:

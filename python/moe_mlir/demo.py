@@ -58,7 +58,7 @@ def show(name: str, layer: Layer, o: argparse.Namespace) -> None:
     got, near = sequence(layer.x), layer.near("sequence")
     check("sequence scope against the oracle", got, expected, near)
     runs = layer.peers | {"ours, token": token, "ours, sequence": sequence}
-    taken = times({k: lambda f=f: f(layer.x) for k, f in runs.items()}, o.rounds)
+    taken = times(runs, layer.x, o.rounds)
     for run, values in taken.items():
         print(f"  {run:24} {statistics.median(values):9.2f} ms")
     pairs = zip(taken["ours, token"], taken["ours, sequence"], strict=True)

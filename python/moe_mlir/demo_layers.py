@@ -90,13 +90,15 @@ def layer_by_plan(x: Any, weights: dict[str, Array], plan: Any) -> Array:
     return y.reshape(np.shape(x))
 
 
-def times(runs: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
-    """Milliseconds of each run, interleaved, after one untimed round."""
+def times(
+    runs: dict[str, Callable[[Any], Any]], x: Any, rounds: int
+) -> dict[str, list[float]]:
+    """Milliseconds of each run on ``x``, interleaved, after one untimed round."""
     taken: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds + 1):
         for name, run in runs.items():
             start = time.perf_counter()
-            run()
+            run(x)
             taken[name].append(1e3 * (time.perf_counter() - start))
     return {name: values[1:] for name, values in taken.items()}
 
@@ -130,8 +132,9 @@ def torch_layer(o: Namespace) -> Layer:
         num_experts=o.experts,
         num_experts_per_tok=o.k,
     )
+    make_block: Callable[[Any], Any] = OlmoeSparseMoeBlock  # has no types
     with torch.device("meta"):
-        block = OlmoeSparseMoeBlock(config).eval().requires_grad_(False)
+        block = make_block(config).eval().requires_grad_(False)
     names = ("gate.weight", "experts.gate_up_proj", "experts.down_proj")
     tensors = map(torch.from_numpy, weights.values())
     block.load_state_dict(dict(zip(names, tensors, strict=True)), assign=True)

@@ -207,7 +207,7 @@ def _block_difference(block: MoEBlock, spec: RouterSpec) -> str | None:
         if len(routed) != 2:
             return "the block calls its router more than once"
         # A token that goes to another of two equal experts has another output.
-        swapped = _swapped_by_ties(*routed, spec, down.dtype)
+        swapped = _swapped_by_ties(routed[0], routed[1], spec, down.dtype)
         if swapped is None:
             return "the block chooses experts differently"
         scale = original.abs().max().item()
