@@ -63,10 +63,12 @@ def MoE_IdxRouteOp : MoE_IdxOp<"route", [AttrSizedOperandSegments]> {
 
     Constraints:
     - IDX-ROUTE-1: `outs` are four i32 fields, the gates and an i32 workspace.
-    - IDX-ROUTE-2: `logits` is [S, T, E] or [T, E] of f32, bf16 or f16.
+    - IDX-ROUTE-2: `logits` is [S, T, E], or [T, E] with `scope = token`, of
+      f32, bf16 or f16.
     - IDX-ROUTE-3: the attributes obey ROUTE-2, ROUTE-5 to ROUTE-11 and
       ROUTE-14.
-    - IDX-ROUTE-4: `valid` is of i1 and `choice_bias` [E] of f32.
+    - IDX-ROUTE-4: `valid` is of i1 and the shape of `logits` without E;
+      `choice_bias` is [E] of f32.
   }];
   let arguments = (ins
       MoE_Buffer:$logits,
@@ -152,7 +154,8 @@ def MoE_IdxPlanFromChoiceOp : MoE_IdxOp<"plan_from_choice"> {
 
     Constraints:
     - IDX-CHOICE-1: `outs` are four i32 fields and the gates.
-    - IDX-CHOICE-2: `ids` and `weights` are [S, T, K].
+    - IDX-CHOICE-2: `ids` is [S, T, K] of i32 or i64, `weights` [S, T, K] of
+      f32, bf16 or f16.
   }];
   let arguments = (ins MoE_Buffer:$ids, MoE_Buffer:$weights,
                        Variadic<MoE_Buffer>:$outs, I64Attr:$experts);
@@ -188,7 +191,8 @@ def MoE_IdxDispatchOp : MoE_IdxOp<"dispatch"> {
     ```
 
     Constraints:
-    - IDX-DISPATCH-1: `x` is [S, T, H] and `outs` [R, H] of the same type.
+    - IDX-DISPATCH-1: `x` is [S, T, H] and `outs` [R, H] of one of f32, bf16
+      and f16; `expert_offsets` and `row_token` are i32 of one dimension.
   }];
   let arguments = (ins MoE_Buffer:$x, MoE_Buffer:$expert_offsets,
                        MoE_Buffer:$row_token, MoE_Buffer:$outs,
@@ -227,8 +231,8 @@ def MoE_IdxPackOp : MoE_IdxOp<"pack"> {
     ```
 
     Constraints:
-    - IDX-PACK-1: there are one or two weights, of the same type;
-      `arrangement` needs one weight.
+    - IDX-PACK-1: there are one or two weights, of rank 3 and the same type;
+      `arrangement` needs one weight with an even number of columns.
     - IDX-PACK-2: `outs` has the schedule's packed shape and the weights'
       element type.
   }];
@@ -274,7 +278,9 @@ def MoE_IdxGroupedMatmulOp : MoE_IdxOp<"grouped_matmul",
     ```
 
     Constraints:
-    - IDX-GMM-1: `row_token` belongs to an input of tokens, and only to it.
+    - IDX-GMM-1: `input` is rows [R, K] or tokens [S, T, K] of f32, bf16 or
+      f16; `row_token` belongs to an input of tokens, and only to it;
+      `expert_offsets` and `row_token` are i32 of one dimension.
     - IDX-GMM-2: `packed` needs a schedule and one weight of its packed shape.
     - IDX-GMM-3: shapes and region obey GMM-1 to GMM-8, GMM-10 and GMM-11.
   }];
@@ -331,7 +337,9 @@ def MoE_IdxCombineOp : MoE_IdxOp<"combine"> {
     ```
 
     Constraints:
-    - IDX-COMBINE-1: `rows` is [R, H] and `outs` [S, T, H] of the same type.
+    - IDX-COMBINE-1: `rows` is [R, H] and `outs` [S, T, H] of one of f32, bf16
+      and f16; `token_offsets` is i32 [S, T+1], `token_row` i32 [R] and `gates`
+      [R] of f32, bf16 or f16.
   }];
   let arguments = (ins MoE_Buffer:$rows, MoE_Buffer:$token_offsets,
                        MoE_Buffer:$token_row, Optional<MoE_Buffer>:$gates,
