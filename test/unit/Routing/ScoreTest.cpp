@@ -8,8 +8,9 @@
 #include <array>
 #include <cfenv>
 #include <cmath>
-#include <functional>
+#include <cstdlib>
 #include <gtest/gtest.h>
+#include <string_view>
 #if defined(__SSE__)
 #include <xmmintrin.h>
 #endif
@@ -19,15 +20,21 @@ using namespace moe::routing::test;
 
 namespace {
 
-constexpr uint32_t kStep = 997;
+constexpr uint32_t kSample = 997;
+
+/// 1 where exhaustive tests were asked for (`make test-long`).
+uint32_t step() {
+  static const char *exhaustive = std::getenv("MOE_TEST_LONG");
+  return exhaustive && std::string_view(exhaustive) == "1" ? 1 : kSample;
+}
 
 float floatOf(uint32_t bits) { return std::bit_cast<float>(bits); }
 
-/// Every 997th f32 but NaN, in ascending order.
-void forSampledFloats(const std::function<void(float)> &visit) {
-  for (int64_t bits = 0xFF800000; bits >= 0x80000000; bits -= kStep)
+/// Every step()-th f32 but NaN, in ascending order.
+template <class Visit> void forSampledFloats(Visit visit) {
+  for (int64_t bits = 0xFF800000; bits >= 0x80000000; bits -= step())
     visit(floatOf(uint32_t(bits)));
-  for (int64_t bits = 0; bits <= 0x7F800000; bits += kStep)
+  for (int64_t bits = 0; bits <= 0x7F800000; bits += step())
     visit(floatOf(uint32_t(bits)));
 }
 
@@ -91,7 +98,7 @@ TEST_P(FixedFunction, GivesOneNaN) {
 // stays within the accuracy and in order.
 TEST_P(FixedFunction, HasTheDefinitionsBits) {
   uint64_t digest = 0, weight = 1;
-  for (int64_t bits = 0; bits <= 0xFFFFFFFF; bits += kStep, weight += 2)
+  for (int64_t bits = 0; bits <= 0xFFFFFFFF; bits += kSample, weight += 2)
     digest += weight * bitsOf(GetParam().fixed(floatOf(uint32_t(bits))));
   EXPECT_EQ(digest, GetParam().digest);
 }
