@@ -22,6 +22,13 @@ def cannot_write(path: Path, error: OSError) -> MoEError:
     )
 
 
+def share(path: Path) -> None:
+    """Gives a file of one's own the permissions of any new file."""
+    umask = os.umask(0)
+    os.umask(umask)
+    path.chmod(0o666 & ~umask)
+
+
 @contextlib.contextmanager
 def written_file(path: Path) -> Iterator[IO[bytes]]:
     """A stream whose content becomes the file `path` at the end of the block.
@@ -42,9 +49,7 @@ def written_file(path: Path) -> Iterator[IO[bytes]]:
     try:
         with os.fdopen(handle, "wb") as stream:
             yield stream
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
+        share(temporary)
         temporary.replace(path)
     except OSError as error:
         raise cannot_write(path, error) from error

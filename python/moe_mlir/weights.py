@@ -13,6 +13,7 @@ import numpy as np
 
 from moe_mlir.arrays import DTYPES, Array, dtype_name, to_numpy
 from moe_mlir.errors import MoEError
+from moe_mlir.files import share
 
 #: Element types of the file format that a program can take.
 _FORMAT: dict[str, str] = {
@@ -169,6 +170,7 @@ def save_weights(
     ]
     for file_name, shard in zip(names, shards, strict=True):
         save_file(shard, folder / file_name)
+        share(folder / file_name)  # save_file lets nobody else read it
     return names
 
 

@@ -255,6 +255,14 @@ def test_outputs_that_cannot_be_written(tmp_path: pathlib.Path) -> None:
     assert (tmp_path / "file").read_text() == "mine"
 
 
+def test_saved_files_have_the_usual_permissions(tmp_path: pathlib.Path) -> None:
+    usual = tmp_path / "usual"
+    usual.touch()
+    layer_model().save(tmp_path / "m")
+    modes = {path.name: path.stat().st_mode for path in (tmp_path / "m").iterdir()}
+    assert modes == dict.fromkeys(modes, usual.stat().st_mode) and len(modes) == 3
+
+
 def test_interrupted_save_leaves_what_was_there(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
