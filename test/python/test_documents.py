@@ -1,6 +1,6 @@
-"""Every Python block of the documentation runs.
+"""What the documentation says runs and exists.
 
-The blocks of one document are one program, run in order in an empty folder.
+The Python blocks of one document are one program, run in order in an empty folder.
 """
 
 from __future__ import annotations
@@ -50,3 +50,18 @@ def test_python_blocks(
 
 def test_the_readme_is_among_them() -> None:
     assert "README.md" in DOCUMENTS
+
+
+REFERENCE = re.compile(r"`((?:test|docs|benchmarks)/[\w./-]+\.\w+)(?:::(\w+))?`")
+
+
+def test_the_evidence_exists() -> None:
+    """Files and test functions that a document names."""
+    seen = 0
+    for document in SOURCE.glob("docs/*.md"):
+        for path, function in REFERENCE.findall(document.read_text()):
+            seen += 1
+            assert (SOURCE / path).is_file(), f"{document.name} names {path}"
+            if function:
+                assert f"def {function}(" in (SOURCE / path).read_text(), function
+    assert seen > 20
