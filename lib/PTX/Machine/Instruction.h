@@ -76,7 +76,7 @@ struct Instruction {
   uint16_t memberMask = 0; ///< operand index of the mask, with kMemberMask
   uint32_t negatedPredicates = 0; ///< bit i: operand[i] is written `!p`
   uint32_t block = 0;             ///< basic block
-  int64_t offset[2] = {0, 0};     ///< immediates of first and second address
+  int64_t offset[3] = {0, 0, 0};  ///< immediates of the address operands
   /// Owned by the program, made by Row::decode: branch table, call site,
   /// shape of an mma and so on.
   const void *extra = nullptr;

@@ -9,6 +9,8 @@
 
 #include "Machine/Instruction.h"
 
+#include "ptx/Types.h"
+
 #include <cstddef>
 #include <deque>
 #include <memory>
@@ -135,6 +137,38 @@ struct Function {
   std::vector<FrameValue> frameValues;
 };
 
+/// A `.global` or `.const` variable. The machine gives it memory when the
+/// module is loaded, and its address to whoever names it.
+struct GlobalVariable {
+  /// An address inside the initial value.
+  struct Pointer {
+    uint64_t offset = 0; ///< in the variable, of the `bytes` that are stored
+    uint32_t bytes = 8;
+    int32_t variable = -1; ///< index in Program::variables, or -1:
+    uint64_t address = 0;  ///< this address (a function, a shared variable)
+    int64_t addend = 0;
+    uint64_t mask = ~uint64_t{0}; ///< of the address, moved down to bit 0
+  };
+  std::string name;
+  Space space = Space::Global; ///< or Constant
+  uint64_t size = 0;
+  uint32_t alignment = 1;
+  bool isExtern = false; ///< defined by no one here: the host must
+  bool isManaged = false;
+  uint32_t line = 0;
+  std::vector<std::byte> initial; ///< zeros follow up to `size`
+  std::vector<Pointer> pointers;  ///< inside `initial`
+};
+
+/// A constant whose value is the address of a GlobalVariable plus `addend`,
+/// broadcast to 32 lanes: to be filled in when the module is loaded.
+struct AddressConstant {
+  Slot slot = kNoSlot; ///< with kConstant
+  Width width = Width::Double;
+  uint32_t variable = 0;
+  int64_t addend = 0;
+};
+
 /// 64-byte aligned bytes, zero at first.
 struct AlignedBytes {
   std::byte *data = nullptr;
@@ -156,6 +190,8 @@ struct Program {
   std::deque<std::vector<Width>> widths;
   std::vector<std::shared_ptr<const void>> extras;
   uint32_t basicBlocks = 0;
+  std::vector<GlobalVariable> variables;
+  std::vector<AddressConstant> addressConstants;
 };
 
 } // namespace ptx
