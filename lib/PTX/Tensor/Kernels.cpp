@@ -1,0 +1,20 @@
+//===- Kernels.cpp - The arithmetic of each CPU level ---------------------===//
+
+#include "Tensor/Product.h"
+
+PTX_DECLARE_PRODUCT_KERNELS(baseline)
+PTX_DECLARE_PRODUCT_KERNELS(avx2)
+PTX_DECLARE_PRODUCT_KERNELS(avx512)
+
+namespace ptx::tensor {
+
+#define PTX_KERNELS(LEVEL)                                                     \
+  {ptx::LEVEL::multiplyExact,    ptx::LEVEL::multiplyFast,                     \
+   ptx::LEVEL::multiplyIntegers, ptx::LEVEL::multiplyF64,                      \
+   ptx::LEVEL::lanesToRows,      ptx::LEVEL::rowsToLanes}
+
+const Kernels kBaselineKernels = PTX_KERNELS(baseline);
+const Kernels kAvx2Kernels = PTX_KERNELS(avx2);
+const Kernels kAvx512Kernels = PTX_KERNELS(avx512);
+
+} // namespace ptx::tensor
