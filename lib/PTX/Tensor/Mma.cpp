@@ -1,0 +1,99 @@
+//===- Mma.cpp - mma.sync, mma.sp and wmma.mma ----------------------------===//
+
+#include "Tensor/Mma.h"
+
+#include "Decode/DecodeContext.h"
+#include "Machine/Block.h"
+#include "Tensor/Spelling.h"
+
+namespace ptx::tensor {
+
+MmaShape mmaShapeOf(const Row &row) {
+  const Spelling s = spellingOf(row);
+  MmaShape shape;
+  shape.m = s.m;
+  shape.n = s.n;
+  shape.k = s.k;
+  shape.d = accumulatorOf(s.types.at(0));
+  shape.a = formatOf(s.types.at(1));
+  shape.b = formatOf(s.types.at(2));
+  shape.c = accumulatorOf(s.types.at(3));
+  shape.saturate = hasModifier(row, ".satfinite");
+  shape.exclusive = hasModifier(row, ".xor");
+  shape.sparse = hasModifier(row, ".sp") ||
+                 hasModifier(row, ".sp::ordered_metadata");
+  return shape;
+}
+
+MmaShape wmmaShapeOf(const Row &row) {
+  const Spelling s = spellingOf(row);
+  MmaShape shape;
+  if (s.types.size() == 4) {
+    shape = mmaShapeOf(row);
+  } else { // f16: only D and C are written
+    shape.m = s.m;
+    shape.n = s.n;
+    shape.k = s.k;
+    shape.d = accumulatorOf(s.types.at(0));
+    shape.c = accumulatorOf(s.types.at(1));
+  }
+  // A block has sixteen rows: 8 x 32 is computed as its transpose.
+  shape.swapped = shape.m == 8 && shape.n == 32;
+  if (shape.swapped) {
+    std::swap(shape.m, shape.n);
+    std::swap(shape.a, shape.b);
+  }
+  return shape;
+}
+
+void decodeMma(DecodeContext &context, Instruction &in) {
+  MmaExtra extra;
+  extra.shape = mmaShapeOf(*in.row);
+  extra.registersOfA = extra.shape.registersOfA();
+  extra.registersOfB = extra.shape.registersOfB();
+  if (extra.shape.sparse)
+    extra.selector = static_cast<unsigned>(
+        context.constant(in.operandCount - 1u).value_or(0));
+  in.extra = context.keep(extra);
+}
+
+void decodeWmmaMma(DecodeContext &context, Instruction &in) {
+  MmaExtra extra;
+  extra.shape = wmmaShapeOf(*in.row);
+  extra.registersOfA = in.row->operands[1].count;
+  extra.registersOfB = in.row->operands[2].count;
+  in.extra = context.keep(extra);
+}
+
+namespace {
+
+constexpr unsigned kMostSources = 3 * 8 + 2;
+
+template <const Kernels &kernels>
+void runMma(Warp &warp, const Instruction &in) {
+  const auto &extra = *static_cast<const MmaExtra *>(in.extra);
+  const MmaShape &shape = extra.shape;
+  const Grid &grid = *warp.block->grid;
+  const uint32_t *sources[kMostSources];
+  uint32_t *results[8];
+  for (unsigned i = 0; i < in.resultCount; ++i)
+    results[i] = warp.lanes<uint32_t>(in.operand[i]);
+  for (unsigned i = 0; i < in.operandCount - in.resultCount; ++i)
+    sources[i] = warp.lanes<uint32_t>(in.source(i));
+  Registers a = sources, b = a + extra.registersOfA;
+  Registers c = b + extra.registersOfB;
+  const uint32_t *metadata =
+      shape.sparse ? c[shape.registersOf(shape.c)] : nullptr;
+  multiply(kernels, shape, ruleFor(Family::Mma, grid.sm, shape.a, shape.sparse),
+           grid.options->tensor == TensorMode::Exact, shape.swapped ? b : a,
+           shape.swapped ? a : b, c, results, metadata, extra.selector);
+}
+
+} // namespace
+
+HandlerSet mmaHandlers() {
+  return {runMma<kBaselineKernels>, runMma<kAvx2Kernels>,
+          runMma<kAvx512Kernels>};
+}
+
+} // namespace ptx::tensor

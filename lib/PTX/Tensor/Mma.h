@@ -1,0 +1,32 @@
+//===- Mma.h - mma.sync, mma.sp and wmma.mma --------------------*- C++ -*-===//
+
+#ifndef PTX_TENSOR_MMA_H
+#define PTX_TENSOR_MMA_H
+
+#include "Isa/IsaTable.h"
+#include "Tensor/Fragment.h"
+
+namespace ptx::tensor {
+
+/// Instruction::extra of mma.sync, mma.sp and wmma.mma.
+struct MmaExtra {
+  MmaShape shape;
+  unsigned registersOfA = 0, registersOfB = 0; ///< as operands, copies too
+  unsigned selector = 0; ///< of mma.sp: whose metadata counts
+};
+
+/// Row::decode of the three.
+void decodeMma(DecodeContext &context, Instruction &in);
+void decodeWmmaMma(DecodeContext &context, Instruction &in);
+
+/// Their handlers, one a CPU level.
+HandlerSet mmaHandlers();
+
+/// The shape a row of mma or mma.sp spells.
+MmaShape mmaShapeOf(const Row &row);
+/// The same for wmma.mma.
+MmaShape wmmaShapeOf(const Row &row);
+
+} // namespace ptx::tensor
+
+#endif // PTX_TENSOR_MMA_H
