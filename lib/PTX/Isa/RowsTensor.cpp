@@ -107,8 +107,7 @@ void addFloats(IsaTable &table) {
 }
 
 /// Integers: signs of A and B are free, overflow wraps or clamps.
-template <class Add>
-void forSigns(const char *a, const char *b, Add add) {
+template <class Add> void forSigns(const char *a, const char *b, Add add) {
   for (const char *x : {a, b})
     for (const char *y : {a, b}) {
       add(std::initializer_list<const char *>{".s32", x, y, ".s32"},

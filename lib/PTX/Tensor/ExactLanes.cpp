@@ -2,9 +2,10 @@
 //
 // One step computes, for each element of D, C plus the products over K: every
 // exact product, and C, is aligned to the largest exponent among them, cut
-// toward zero at 2^-F of it, and added exactly; the sum is cut toward zero (f32)
-// or rounded to nearest even (f16). The largest exponent is that of the factors
-// as they are written (ea + eb, significands not normalised); zeros have none.
+// toward zero at 2^-F of it, and added exactly; the sum is cut toward zero
+// (f32) or rounded to nearest even (f16). The largest exponent is that of the
+// factors as they are written (ea + eb, significands not normalised); zeros
+// have none.
 //
 // A product has at most 22 bits below 4.0, so with F = 25 a term fits 28 bits
 // and sixteen of them a signed word: the sum needs no wider lanes until C.
@@ -63,7 +64,8 @@ inline Parts partsOf(const FloatFormat &f, U32 x) {
   p.special = field == top;
   if (!f.hasInfinity)
     p.special &= fraction == (1 << f.fractionBits) - 1;
-  p.significand = fraction | (field > 0 ? I32{} + (1 << f.fractionBits) : I32{});
+  p.significand =
+      fraction | (field > 0 ? I32{} + (1 << f.fractionBits) : I32{});
   p.significand &= ~p.special;
   p.exponent = greater(field, I32{} + 1) - f.bias();
   p.exponent = p.significand == 0 ? I32{} + kNoExponent : p.exponent;
@@ -201,8 +203,8 @@ inline U32 roundToF16(F64 total, I32 exponent) {
   I32 e = (((w >> 23) - 0x1ff) & 0x1ff) + exponent;
   I32 floor = greater(e, I32{} - 14);
   // Scale the last kept bit to 1 and let an addition of 2^52 round.
-  I32 scale = greater(lesser(exponent - (floor - 10), I32{} + 1000),
-                      I32{} - 1000);
+  I32 scale =
+      greater(lesser(exponent - (floor - 10), I32{} + 1000), I32{} - 1000);
   I64 wide = __builtin_convertvector(scale + 1023, I64);
   F64 magnitude = (F64)(bits & INT64_MAX) * (F64)(wide << 52);
   magnitude = (magnitude + 0x1p52) - 0x1p52;
@@ -278,8 +280,8 @@ uint32_t elementOf(Format format, const uint32_t *words, unsigned stride,
 /// One element of D whose terms [from, to) or C hold an infinity or a NaN;
 /// false if the sum stands after all.
 bool resolveSpecial(const Product &p, const Order &order, const uint32_t *row,
-                    const uint32_t *column, unsigned from, unsigned to,
-                    Kind kc, bool half, uint32_t &out) {
+                    const uint32_t *column, unsigned from, unsigned to, Kind kc,
+                    bool half, uint32_t &out) {
   const FloatFormat fa = formatOf(p.a), fb = formatOf(p.b);
   bool nan = kc.nan;
   bool plus = kc.infinite && !kc.negative, minus = kc.infinite && kc.negative;
@@ -344,9 +346,9 @@ U32 addOrdinary(U32 x, U32 y, bool half) {
 
 U32 multiplyColumn(const Work &w, unsigned n, U32 c) {
   const Product &p = w.p;
-  const unsigned length =
-      p.rule.splitPairs ? p.depth / 2
-                        : (p.rule.step < p.depth ? p.rule.step : p.depth);
+  const unsigned length = p.rule.splitPairs
+                              ? p.depth / 2
+                              : (p.rule.step < p.depth ? p.rule.step : p.depth);
   const bool halfC = p.c == Accumulator::F16;
   U32 d = p.rule.splitPairs ? U32{} : c;
   for (unsigned from = 0; from < p.depth; from += length)
@@ -372,8 +374,8 @@ void multiplyExact(const Product &p, const uint32_t *a, const uint32_t *b,
     for (unsigned block = 0; block < p.blocks; ++block) {
       const uint32_t *aWords = a + block * p.words() * kRows;
       decodeRows(p, order, aWords, p.rule.fraction - fractions, rows);
-      const Work work{p,      order,  rows, columns,
-                      aWords, bWords, p.d == Accumulator::F16};
+      const Work work{
+          p, order, rows, columns, aWords, bWords, p.d == Accumulator::F16};
       uint32_t *out = c + (block * p.columns + first) * kRows;
       for (unsigned n = 0; n < count; ++n, out += kRows)
         store(out, multiplyColumn(work, n, load<U32>(out)));

@@ -39,9 +39,8 @@ void decodeRows(const Product &p, const uint32_t *words, F32 *out) {
 inline void storePairs(float *out, F32 low, F32 high) {
   store(out, __builtin_shufflevector(low, high, 0, 16, 1, 17, 2, 18, 3, 19, 4,
                                      20, 5, 21, 6, 22, 7, 23));
-  store(out + 16,
-        __builtin_shufflevector(low, high, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28,
-                                13, 29, 14, 30, 15, 31));
+  store(out + 16, __builtin_shufflevector(low, high, 8, 24, 9, 25, 10, 26, 11,
+                                          27, 12, 28, 13, 29, 14, 30, 15, 31));
 }
 
 /// Columns of B: out[column * K + k], the sign turned where the products are

@@ -103,8 +103,8 @@ void scatterD(const Kernels &kernels, unsigned m, unsigned n, Accumulator type,
       alignas(64) uint32_t pairs[4 * kRows];
       for (unsigned t = 0; t < 4; ++t)
         for (unsigned i = 0; i < kRows; ++i)
-          pairs[t * kRows + i] = from[2 * t * kRows + i] |
-                                 from[(2 * t + 1) * kRows + i] << 16;
+          pairs[t * kRows + i] =
+              from[2 * t * kRows + i] | from[(2 * t + 1) * kRows + i] << 16;
       kernels.fromRows(pairs, kRows, d[at], two ? d[at + 1] : nullptr);
     }
 }
@@ -122,8 +122,8 @@ unsigned placesOf(const uint32_t *metadata, unsigned unitBits, unsigned groups,
         groups == 4 ? quad + selector : quad + 2 * selector + group / 4;
     return metadata[lane] >> (16 * high + 4 * (group % 4)) & 15;
   }
-  unsigned lane = groups == 8 ? quad + 2 * selector + high
-                              : quad + 2 * (group / 8) + high;
+  unsigned lane =
+      groups == 8 ? quad + 2 * selector + high : quad + 2 * (group / 8) + high;
   return metadata[lane] >> 4 * (group % 8) & 15;
 }
 
@@ -155,7 +155,8 @@ namespace {
 
 void multiplyDoubles(const Kernels &kernels, const MmaShape &s, Registers a,
                      Registers b, Registers c, MutableRegisters d) {
-  alignas(64) double rows[16 * kRows] = {}, columns[8 * 16], sums[8 * kRows] = {};
+  alignas(64) double rows[16 * kRows] = {}, columns[8 * 16],
+                               sums[8 * kRows] = {};
   const unsigned groups = s.m / 8;
   auto at = [](const uint32_t *lanes, unsigned lane) {
     double x;
@@ -164,8 +165,7 @@ void multiplyDoubles(const Kernels &kernels, const MmaShape &s, Registers a,
   };
   for (unsigned r = 0; r < s.m; ++r)
     for (unsigned k = 0; k < s.k; ++k)
-      rows[k * kRows + r] =
-          at(a[k / 4 * groups + r / 8], 4 * (r % 8) + k % 4);
+      rows[k * kRows + r] = at(a[k / 4 * groups + r / 8], 4 * (r % 8) + k % 4);
   for (unsigned n = 0; n < s.n; ++n)
     for (unsigned k = 0; k < s.k; ++k)
       columns[n * s.k + k] = at(b[k / 4], 4 * n + k % 4);

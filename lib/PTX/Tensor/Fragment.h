@@ -2,11 +2,11 @@
 //
 // One layout describes every fragment of mma.sync, and we use it for the
 // opaque ones of wmma too. With Q words of packed elements a row, word q of
-// row r of A lies in lane 4 (r % 8) + q % 4 of register (q / 4) (M / 8) + r / 8;
-// word q of column n of B in lane 4 (n % 8) + q % 4 of register
-// (n / 8) (Q / 4) + q / 4; element (r, n) of C and D in lane
-// 4 (r % 8) + n % 8 / 2 of register ((n / 8) (M / 8) + r / 8) 2 + n % 2. An f16
-// accumulator packs the last two of those registers into one.
+// row r of A lies in lane 4 (r % 8) + q % 4 of register (q / 4) (M / 8) + r /
+// 8; word q of column n of B in lane 4 (n % 8) + q % 4 of register (n / 8) (Q /
+// 4) + q / 4; element (r, n) of C and D in lane 4 (r % 8) + n % 8 / 2 of
+// register ((n / 8) (M / 8) + r / 8) 2 + n % 2. An f16 accumulator packs the
+// last two of those registers into one.
 //
 //===----------------------------------------------------------------------===//
 

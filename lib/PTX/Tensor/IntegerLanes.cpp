@@ -54,8 +54,7 @@ void decodeRows(const Product &p, const uint32_t *words, I32 *out) {
   const unsigned per = 32 / tensor::bitsOf(p.a);
   for (unsigned q = 0; q < p.words(); ++q)
     for (unsigned j = 0; j < per; ++j)
-      out[q * per + j] =
-          elementAsInteger(p.a, load<U32>(words + q * kRows), j);
+      out[q * per + j] = elementAsInteger(p.a, load<U32>(words + q * kRows), j);
 }
 
 void decodeColumns(const Product &p, const uint32_t *words, unsigned columns,

@@ -24,8 +24,7 @@ inline U32 join(Half low, Half high) {
 }
 
 /// Rows 0..7 (or 8..15, with base 8) of four vectors -> 32 words of lane order.
-template <int base>
-inline void interleave(const U32 (&v)[4], uint32_t *out) {
+template <int base> inline void interleave(const U32 (&v)[4], uint32_t *out) {
   U32 ab[2], cd[2];
   ab[0] = __builtin_shufflevector(
       v[0], v[1], base, base + 16, base, base, base + 1, base + 17, base, base,

@@ -20,8 +20,8 @@ MmaShape mmaShapeOf(const Row &row) {
   shape.c = accumulatorOf(s.types.at(3));
   shape.saturate = hasModifier(row, ".satfinite");
   shape.exclusive = hasModifier(row, ".xor");
-  shape.sparse = hasModifier(row, ".sp") ||
-                 hasModifier(row, ".sp::ordered_metadata");
+  shape.sparse =
+      hasModifier(row, ".sp") || hasModifier(row, ".sp::ordered_metadata");
   return shape;
 }
 

@@ -62,11 +62,11 @@ struct Rule {
 struct Product {
   Format a = Format::F16, b = Format::F16;
   Accumulator c = Accumulator::F32, d = Accumulator::F32;
-  unsigned depth = 16;   ///< K, in elements
-  unsigned columns = 8;  ///< N
-  unsigned blocks = 1;   ///< M / 16
-  bool negate = false;   ///< the products are subtracted
-  bool saturate = false; ///< integers clamp instead of wrapping
+  unsigned depth = 16;    ///< K, in elements
+  unsigned columns = 8;   ///< N
+  unsigned blocks = 1;    ///< M / 16
+  bool negate = false;    ///< the products are subtracted
+  bool saturate = false;  ///< integers clamp instead of wrapping
   bool exclusive = false; ///< single bits: xor instead of and
   Rule rule;
 

@@ -50,8 +50,8 @@ uint32_t MatrixTile::addressOf(unsigned row, unsigned k) const {
       offset = byte / d.swizzle * d.leading + k / 8 * d.stride +
                k % 8 * d.swizzle + byte % d.swizzle;
     else
-      offset = k / 8 * d.leading + k % 8 * 16 + byte / 16 * d.stride +
-               byte % 16;
+      offset =
+          k / 8 * d.leading + k % 8 * 16 + byte / 16 * d.stride + byte % 16;
   }
   uint32_t address = d.start + offset;
   if (d.swizzle)
@@ -60,8 +60,7 @@ uint32_t MatrixTile::addressOf(unsigned row, unsigned k) const {
 }
 
 bool readTile(const MatrixTile &tile, const std::byte *shared, uint64_t size,
-              unsigned rows, unsigned words, uint32_t *out,
-              uint32_t &outside) {
+              unsigned rows, unsigned words, uint32_t *out, uint32_t &outside) {
   constexpr unsigned run = MatrixTile::kRun;
   if (!tile.transposed) {
     const unsigned perRun = run / tile.elementBytes;
@@ -89,8 +88,8 @@ bool readTile(const MatrixTile &tile, const std::byte *shared, uint64_t size,
       std::memcpy(elements, shared + address, run);
       for (unsigned i = 0; i < perRun; ++i) {
         uint32_t &word = out[(row + i) * words + k / 2];
-        word = k % 2 ? (word & 0xffff) | uint32_t{elements[i]} << 16
-                     : elements[i];
+        word =
+            k % 2 ? (word & 0xffff) | uint32_t{elements[i]} << 16 : elements[i];
       }
     }
   return true;

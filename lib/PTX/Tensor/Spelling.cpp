@@ -58,8 +58,8 @@ bool parseShape(std::string_view modifier, unsigned &m, unsigned &n,
                 unsigned &k) {
   const char *at = modifier.data(), *end = at + modifier.size();
   auto take = [&](std::string_view letter, unsigned &value) {
-    if (std::string_view(at, static_cast<size_t>(end - at)).substr(
-            0, letter.size()) != letter)
+    if (std::string_view(at, static_cast<size_t>(end - at))
+            .substr(0, letter.size()) != letter)
       return false;
     at += letter.size();
     auto [next, problem] = std::from_chars(at, end, value);

@@ -1,4 +1,5 @@
-//===- Spelling.h - Shapes and formats as instructions spell them *- C++ -*-===//
+//===- Spelling.h - Shapes and formats as instructions spell them *- C++
+//-*-===//
 
 #ifndef PTX_TENSOR_SPELLING_H
 #define PTX_TENSOR_SPELLING_H

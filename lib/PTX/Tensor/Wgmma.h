@@ -20,9 +20,7 @@ struct WgmmaShape {
   bool saturate = false;
 
   unsigned words() const { return k * bitsOf(a) / 32; }
-  unsigned registersOfD() const {
-    return n / (d == Accumulator::F16 ? 4 : 2);
-  }
+  unsigned registersOfD() const { return n / (d == Accumulator::F16 ? 4 : 2); }
   MatrixTile tileOf(bool ofB, uint64_t descriptor) const;
 };
 
