@@ -255,23 +255,28 @@ private:
 
 struct RaiseMatmul : moe::impl::RaiseMatmulBase<RaiseMatmul> {
   void runOnOperation() override {
-    SmallVector<std::pair<linalg::LinalgOp, DenseMatmul>> found;
+    SmallVector<linalg::LinalgOp> matmuls;
     getOperation()->walk([&](linalg::LinalgOp op) {
-      if (auto matmul = matchMatmul(op))
-        found.emplace_back(op, *matmul);
+      if (matchMatmul(op))
+        matmuls.push_back(op);
     });
-    numRaised += found.size();
+    numRaised += matmuls.size();
     IRRewriter rewriter(&getContext());
-    for (auto &[op, matmul] : found) {
-      Value weight = op->getOperand(0) == matmul.input ? op->getOperand(1)
-                                                       : op->getOperand(0);
-      rewriter.setInsertionPoint(op);
-      ImplicitLocOpBuilder b(op.getLoc(), rewriter);
-      rewriter.replaceOp(op, Raiser(b, op, matmul).raise());
-      // A transpose that nobody else reads.
-      if (weight != matmul.weight && weight.use_empty())
-        rewriter.eraseOp(weight.getDefiningOp());
-    }
+    // Matched again: what it reads may be the result of one raised before.
+    for (linalg::LinalgOp op : matmuls)
+      raise(op, *matchMatmul(op), rewriter);
+  }
+
+  static void raise(linalg::LinalgOp op, const DenseMatmul &matmul,
+                    IRRewriter &rewriter) {
+    Value weight = op->getOperand(0) == matmul.input ? op->getOperand(1)
+                                                     : op->getOperand(0);
+    rewriter.setInsertionPoint(op);
+    ImplicitLocOpBuilder b(op.getLoc(), rewriter);
+    rewriter.replaceOp(op, Raiser(b, op, matmul).raise());
+    // A transpose that nobody else reads.
+    if (weight != matmul.weight && weight.use_empty())
+      rewriter.eraseOp(weight.getDefiningOp());
   }
 };
 } // namespace

@@ -47,6 +47,22 @@ func.func @transposed_by_map(%x: tensor<4x16xf32>, %w: tensor<8x16xf32>)
   return %y : tensor<4x8xf32>
 }
 
+// Two linear layers in a row: the second reads what replaces the first.
+// CHECK-LABEL: func @chained(
+// CHECK-SAME:    %[[X:[^:]*]]: tensor<?x16xf32>
+// CHECK:         %[[H:.*]] = moe.idx.grouped_matmul ins(%[[X]],
+// CHECK:         %[[Y:.*]] = moe.idx.grouped_matmul ins(%[[H]],
+// CHECK:         return %[[Y]]
+func.func @chained(%x: tensor<?x16xf32>, %a: tensor<16x8xf32>,
+                   %b: tensor<8x4xf32>, %h: tensor<?x8xf32>,
+                   %y: tensor<?x4xf32>) -> tensor<?x4xf32> {
+  %0 = linalg.matmul ins(%x, %a : tensor<?x16xf32>, tensor<16x8xf32>)
+      outs(%h : tensor<?x8xf32>) -> tensor<?x8xf32>
+  %1 = linalg.matmul ins(%0, %b : tensor<?x8xf32>, tensor<8x4xf32>)
+      outs(%y : tensor<?x4xf32>) -> tensor<?x4xf32>
+  return %1 : tensor<?x4xf32>
+}
+
 // Rows of two dimensions, as JAX has them.
 // CHECK-LABEL: func @generic(
 // CHECK-DAG:     %[[X2:.*]] = tensor.collapse_shape %{{.*}} into tensor<10x16xf32>
