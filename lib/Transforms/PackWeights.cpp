@@ -166,10 +166,14 @@ static void usePacked(const Group &group, Value packed) {
 static void packInPlace(const Group &group, DominanceInfo &dominance) {
   OperandRange weights = group.first().getWeights();
   Value last = weights.front();
-  for (Value weight : weights)
-    if (Operation *op = weight.getDefiningOp())
-      if (!last.getDefiningOp() || dominance.dominates(last, op))
-        last = weight;
+  for (Value weight : weights) {
+    // An argument is known where its block begins.
+    Operation *known = weight.getDefiningOp();
+    if (!known)
+      known = &weight.getParentBlock()->front();
+    if (dominance.properlyDominates(last, known))
+      last = weight;
+  }
   OpBuilder b(group.first());
   b.setInsertionPointAfterValue(last);
   usePacked(group, createPack(b, group.first(), weights));

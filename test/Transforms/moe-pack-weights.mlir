@@ -218,3 +218,39 @@ func.func @memrefs(%w: memref<4x64x32xf32> {moe.param = "w"},
   }
   return
 }
+
+// -----
+
+#wide = #moe.schedule<target = cpu, vector = 16, rows = 6, vectors = 4,
+                      row_block = 120, product = fma, prefetch = true>
+
+// A weight that a loop carries is known inside the loop only, and so is what is
+// packed of it and of one from outside.
+// CHECK-LABEL: func.func @carried(
+// CHECK: %[[UP:.*]] = arith.addf
+// CHECK-NOT: moe.idx.pack
+// CHECK: scf.for {{.*}} iter_args(%[[GATE:.*]] =
+// CHECK: %[[P:.*]] = moe.idx.pack ins(%[[GATE]], %[[UP]] :
+// CHECK: packed weights(%[[P]] :
+func.func @carried(%x: tensor<6x8xf32>, %eo: tensor<3xi32>,
+                   %start: tensor<2x4x8xf32>, %w: tensor<2x4x8xf32>,
+                   %n: index, %out: tensor<6x4xf32>) -> tensor<2x4x8xf32> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %up = arith.addf %w, %w : tensor<2x4x8xf32>
+  %end = scf.for %i = %c0 to %n step %c1 iter_args(%gate = %start)
+      -> tensor<2x4x8xf32> {
+    %y = moe.idx.grouped_matmul ins(%x, %eo : tensor<6x8xf32>, tensor<3xi32>)
+        weights(%gate, %up : tensor<2x4x8xf32>, tensor<2x4x8xf32>) layout = nk
+        {schedule = #wide} outs(%out : tensor<6x4xf32>) -> tensor<6x4xf32> {
+    ^bb0(%a: f32, %b: f32):
+      %product = arith.mulf %a, %b : f32
+      moe.yield %product : f32
+    }
+    %element = tensor.extract %y[%c0, %c0] : tensor<6x4xf32>
+    %next = tensor.insert %element into %gate[%c0, %c0, %c0]
+        : tensor<2x4x8xf32>
+    scf.yield %next : tensor<2x4x8xf32>
+  }
+  return %end : tensor<2x4x8xf32>
+}
