@@ -281,17 +281,18 @@ def VerifyStage : Pass<"moe-verify-stage"> {
   let description = [{
     Fails at the first operation that may not be left after a stage, and says
     why. Without it, what a pass could not convert would surface stages later,
-    as an error about something else. After `index` there is no `!moe.plan` and
-    no op of the plan form; after `buffers` no tensor; after `loops` arith, cf,
-    func, index, memref, scf, ub, vector, x86vector, and the math that a CPU has
-    as instructions; after `llvm` llvm and omp.
+    as an error about something else. After `import` there is no op of a dialect
+    that is not registered; after `index` no `!moe.plan` and no op of the plan
+    form; after `buffers` no tensor; after `loops` arith, cf, func, index,
+    memref, scf, ub, vector, x86vector, and the math that a CPU has as
+    instructions; after `llvm` llvm and omp.
 
     Before and after: the same module.
 
     Example: test/Transforms/moe-verify-stage.mlir
   }];
   let options = [Option<"stage", "stage", "std::string", /*default=*/"",
-                        "the stage: index, buffers, loops or llvm">];
+                        "the stage: import, index, buffers, loops or llvm">];
 }
 
 def KeepArguments : Pass<"moe-keep-arguments", "ModuleOp"> {

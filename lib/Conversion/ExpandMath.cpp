@@ -135,7 +135,7 @@ struct ExpandMath : moe::impl::ExpandMathBase<ExpandMath> {
     math::populateExpansionPatterns(patterns, expanded);
     SmallVector<Operation *> ops;
     getOperation().walk([&](Operation *op) {
-      if (isa<math::MathDialect>(op->getDialect()))
+      if (isa_and_nonnull<math::MathDialect>(op->getDialect()))
         ops.push_back(op);
     });
     (void)applyOpPatternsGreedily(

@@ -82,7 +82,7 @@ struct FloorByCeil : OpRewritePattern<math::FloorOp> {
 void mlir::moe::expandVectorMath(Operation *root, bool hasFma) {
   SmallVector<Operation *> ops;
   root->walk([&](Operation *op) {
-    if (isa<math::MathDialect>(op->getDialect()) &&
+    if (isa_and_nonnull<math::MathDialect>(op->getDialect()) &&
         getElementTypeOrSelf(op->getResult(0)).isF32())
       ops.push_back(op);
   });

@@ -50,7 +50,7 @@ static LogicalResult verifyMatmul(IdxGroupedMatmulOp op) {
 
 /// Plan form and tensors belong to earlier stages.
 static LogicalResult verifyForm(Operation *op) {
-  if (!isa<MoEDialect>(op->getDialect()) || isa<YieldOp>(op))
+  if (!isa_and_nonnull<MoEDialect>(op->getDialect()) || isa<YieldOp>(op))
     return success();
   if (!isa<DestinationStyleOpInterface>(op) ||
       !llvm::all_of(op->getOperandTypes(), llvm::IsaPred<MemRefType>))
@@ -70,7 +70,7 @@ static LogicalResult verifyForm(Operation *op) {
 
 /// The postcondition: no moe op is left.
 static LogicalResult verifyNoMoE(Operation *op) {
-  if (!isa<MoEDialect>(op->getDialect()) || isa<YieldOp>(op))
+  if (!isa_and_nonnull<MoEDialect>(op->getDialect()) || isa<YieldOp>(op))
     return success();
   return op->emitOpError("has no lowering to the CPU in this form");
 }

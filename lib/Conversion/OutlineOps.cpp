@@ -54,7 +54,7 @@ static func::FuncOp makeFunction(Operation *op, ValueRange operands) {
 int64_t mlir::moe::outlineIdxOps(ModuleOp module) {
   SmallVector<Operation *> ops;
   module.walk([&](Operation *op) {
-    if (isa<MoEDialect>(op->getDialect()) && !isa<YieldOp>(op))
+    if (isa_and_nonnull<MoEDialect>(op->getDialect()) && !isa<YieldOp>(op))
       ops.push_back(op);
   });
   SymbolTable symbols(module);

@@ -23,7 +23,7 @@ LogicalResult mlir::moe::verifyEpilogueOps(IdxGroupedMatmulOp op) {
                                 [](Type t) { return t.isIndex(); });
     if (indices || !OpTrait::hasElementwiseMappableTraits(&inner) ||
         inner.getNumResults() != 1 ||
-        (isa<math::MathDialect>(inner.getDialect()) &&
+        (isa_and_nonnull<math::MathDialect>(inner.getDialect()) &&
          isa<FloatType>(inner.getResultTypes().front()) &&
          !isExpandableMath(&inner)))
       return inner.emitOpError("has no form on vectors and cannot stand in the "

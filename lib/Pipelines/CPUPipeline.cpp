@@ -33,6 +33,8 @@ static void addVerification(OpPassManager &pm, StringRef stage) {
 
 void mlir::moe::buildCPUTensorPipeline(OpPassManager &pm,
                                        const CPUPipelineOptions &options) {
+  // The inliner does not survive unregistered ops with regions.
+  addVerification(pm, "import");
   // One function per entry, so that what follows sees whole layers.
   pm.addPass(createInlinerPass());
   pm.addPass(createSymbolDCEPass());

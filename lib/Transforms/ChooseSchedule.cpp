@@ -56,7 +56,7 @@ struct ChooseSchedule : moe::impl::ChooseScheduleBase<ChooseSchedule> {
     }
     StringAttr name = StringAttr::get(&getContext(), "schedule");
     getOperation().walk([&](Operation *op) {
-      if (!isa<MoEDialect>(op->getDialect()) ||
+      if (!isa_and_nonnull<MoEDialect>(op->getDialect()) ||
           !llvm::is_contained(op->getName().getAttributeNames(), name) ||
           op->getAttr(name))
         return;

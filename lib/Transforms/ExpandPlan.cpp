@@ -57,7 +57,7 @@ static bool isExpandable(Operation *op) {
   if (auto function = dyn_cast<func::FuncOp>(op))
     return !llvm::any_of(function.getArgumentTypes(), nested) &&
            !llvm::any_of(function.getResultTypes(), nested);
-  return isa<MoEDialect>(op->getDialect()) ||
+  return isa_and_nonnull<MoEDialect>(op->getDialect()) ||
          isa<func::CallOp, func::ReturnOp, scf::ForOp, scf::IfOp, scf::WhileOp,
              scf::IndexSwitchOp, scf::YieldOp, scf::ConditionOp, cf::BranchOp,
              cf::CondBranchOp, arith::SelectOp>(op);

@@ -115,6 +115,12 @@ struct LowerLinalg : moe::impl::LowerLinalgBase<LowerLinalg> {
   void runOnOperation() override {
     SmallVector<linalg::LinalgOp> ops;
     getOperation()->walk([&](linalg::LinalgOp op) { ops.push_back(op); });
+    for (linalg::LinalgOp op : ops)
+      if (!op.hasPureBufferSemantics()) {
+        op.emitOpError("must be bufferized before moe-lower-linalg; run "
+                       "one-shot-bufferize first");
+        return signalPassFailure();
+      }
     IRRewriter rewriter(&getContext());
     for (linalg::LinalgOp op : ops) {
       LogicalResult result = parallel ? lowerParallel(op, rewriter)

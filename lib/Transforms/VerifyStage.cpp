@@ -53,6 +53,16 @@ static bool isInlineMath(Operation *op) {
              math::SqrtOp, math::TruncOp>(op);
 }
 
+static LogicalResult verifyImport(Operation *op) {
+  if (op->isRegistered())
+    return success();
+  return refuse(op, "import")
+         << "nothing is known of its dialect; run moe-import-pipeline on what "
+            "a "
+            "front end gives, and write other operations with registered "
+            "dialects";
+}
+
 static LogicalResult verifyIndex(Operation *op) {
   if (isa<RouteOp, PlanFromChoiceOp, PlanFieldOp, DispatchOp, GroupedMatmulOp,
           CombineOp>(op))
@@ -103,6 +113,7 @@ struct VerifyStage : moe::impl::VerifyStageBase<VerifyStage> {
 
   void runOnOperation() override {
     Check check = llvm::StringSwitch<Check>(stage)
+                      .Case("import", verifyImport)
                       .Case("index", verifyIndex)
                       .Case("buffers", verifyBuffers)
                       .Case("loops", verifyLoops)
@@ -110,7 +121,7 @@ struct VerifyStage : moe::impl::VerifyStageBase<VerifyStage> {
                       .Default(nullptr);
     if (!check) {
       getOperation()->emitError("moe-verify-stage: unknown stage '")
-          << stage << "'; stages are index, buffers, loops and llvm";
+          << stage << "'; stages are import, index, buffers, loops and llvm";
       return signalPassFailure();
     }
     if (stage == "index" && failed(verifyNoPlan(getOperation())))

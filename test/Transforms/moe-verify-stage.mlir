@@ -1,10 +1,22 @@
 // RUN: split-file %s %t
+// RUN: moe-opt %t/import.mlir -allow-unregistered-dialect -split-input-file -verify-diagnostics -moe-verify-stage=stage=import
 // RUN: moe-opt %t/index.mlir -allow-unregistered-dialect -split-input-file -verify-diagnostics -moe-verify-stage=stage=index
 // RUN: moe-opt %t/buffers.mlir -split-input-file -verify-diagnostics -moe-verify-stage=stage=buffers
 // RUN: moe-opt %t/loops.mlir -split-input-file -verify-diagnostics -moe-verify-stage=stage=loops
 // RUN: moe-opt %t/llvm.mlir -split-input-file -verify-diagnostics -moe-verify-stage=stage=llvm
 // RUN: not moe-opt %t/llvm.mlir -moe-verify-stage=stage=ptx 2>&1 | FileCheck %s --check-prefix=STAGE
-// STAGE: moe-verify-stage: unknown stage 'ptx'; stages are index, buffers, loops and llvm
+// STAGE: moe-verify-stage: unknown stage 'ptx'; stages are import, index, buffers, loops and llvm
+
+//--- import.mlir
+func.func @good(%x: tensor<4xf32>) -> tensor<4xf32> {
+  return %x : tensor<4xf32>
+}
+// -----
+func.func @residual(%x: tensor<4xf32>) {
+  // expected-error @+1 {{'stablehlo.sort' op cannot be left after stage 'import' of the pipeline: nothing is known of its dialect; run moe-import-pipeline}}
+  "stablehlo.sort"(%x) : (tensor<4xf32>) -> ()
+  return
+}
 
 //--- index.mlir
 func.func @good(%x: tensor<4xf32>) -> tensor<4xf32> {
