@@ -75,7 +75,8 @@ enum class FrameValueKind : uint8_t {
   DynamicShared, ///< address of the `.extern .shared` array; value: align
 };
 /// %clock, %clock_hi, %clock64, %globaltimer*, %pm*: read at each use, only as
-/// the source of a mov (the decoder refuses them elsewhere).
+/// the source of a mov (the decoder refuses them elsewhere), which becomes the
+/// row `%clock`: one result, Instruction::extra points to the ClockKind.
 enum class ClockKind : uint8_t {
   Clock,
   ClockHi,

@@ -5,11 +5,12 @@
 using namespace ptx;
 using namespace ptx::syntax;
 
-namespace {
-void append(Function &function, Item::Kind kind, size_t index) {
+void Parser::append(Function &function, Item::Kind kind, size_t index) {
+  if (++itemCount > limit::Items)
+    fail("a module has more than " + std::to_string(limit::Items) +
+         " statements");
   function.items.push_back({kind, static_cast<uint32_t>(index)});
 }
-} // namespace
 
 void Parser::parseBody(Function &function) {
   blockDepth = 1;

@@ -29,6 +29,9 @@ void Parser::parseOperands(Function &function, Instruction &instruction) {
   }
   expect(';',
          "behind the operands of '" + std::string(instruction.opcode) + "'");
+  if (operandCount += pending.size(); operandCount > limit::Operands)
+    fail("a module has more than " + std::to_string(limit::Operands) +
+         " operands");
   instruction.firstOperand = static_cast<uint32_t>(function.operands.size());
   instruction.operandCount = static_cast<uint32_t>(pending.size());
   function.operands.insert(function.operands.end(), pending.begin(),
@@ -150,6 +153,7 @@ void Parser::parseChildren(Function &function, Operand &operand, char close) {
   if (cursor.take(close))
     return;
   do {
+    ++operandCount;
     if (operand.childCount++ == limit::OperandCount)
       fail("a list has more than " + std::to_string(limit::OperandCount) +
            " elements");

@@ -200,7 +200,7 @@ void Parser::parseInitialiserList(Variable &variable, unsigned depth) {
       parseInitialiserList(variable, depth + 1);
       continue;
     }
-    if (variable.initialisers.size() == limit::Initialisers)
+    if (++initialiserCount > limit::Initialisers)
       fail("more than " + std::to_string(limit::Initialisers) +
            " initial values");
     variable.initialisers.push_back(parseInitialiserValue());

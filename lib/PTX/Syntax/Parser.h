@@ -19,7 +19,9 @@ namespace ptx::syntax {
 /// What a text may hold, so that no input exhausts memory or stack. Generous
 /// for what compilers emit.
 namespace limit {
-inline constexpr size_t TextBytes = size_t{1} << 29;
+inline constexpr size_t TextBytes = size_t{1} << 28;
+inline constexpr size_t Items = size_t{1} << 22;    // statements of a module
+inline constexpr size_t Operands = size_t{1} << 24; // of a module
 inline constexpr unsigned BlockDepth = 256;         // nested `{` of a body
 inline constexpr unsigned ExpressionDepth = 64;     // nested parentheses
 inline constexpr unsigned OperandCount = 1024;      // of one instruction
@@ -27,8 +29,8 @@ inline constexpr unsigned ParameterCount = 4096;    // of one function
 inline constexpr unsigned RegisterRange = 1u << 22; // `%r<n>`
 inline constexpr uint64_t VariableBytes = uint64_t{1} << 34;
 inline constexpr unsigned Dimensions = 16;
-inline constexpr size_t Initialisers = size_t{1} << 26;
-inline constexpr unsigned ModifierBytes = 512; // of one opcode
+inline constexpr size_t Initialisers = size_t{1} << 24; // of a module
+inline constexpr unsigned ModifierBytes = 512;          // of one opcode
 } // namespace limit
 
 class Parser {
@@ -78,6 +80,7 @@ private:
   // Bodies (ParseBody.cpp).
   void parseBody(Function &function);
   void parseStatement(Function &function);
+  void append(Function &function, Item::Kind kind, size_t index);
   void parseBodyDirective(Function &function, std::string_view directive);
   void parseLocation(Function &function);
   void parseTable(Function &function, std::string_view label);
@@ -120,6 +123,7 @@ private:
   uint32_t statementBegin = 0; ///< for messages
   Position statementPosition;
   unsigned blockDepth = 0;
+  size_t itemCount = 0, operandCount = 0, initialiserCount = 0;
   std::vector<Operand> pending; ///< top-level operands of one instruction
   Module module;
 };

@@ -1,0 +1,29 @@
+//===- SpecialRegisters.h - %tid.x and its kin ----------------------------===//
+
+#ifndef PTX_DECODE_SPECIALREGISTERS_H
+#define PTX_DECODE_SPECIALREGISTERS_H
+
+#include "Machine/Program.h"
+
+#include <optional>
+#include <string_view>
+
+namespace ptx {
+
+struct SpecialRegister {
+  std::string_view name;
+  bool isClock = false; ///< read at each use
+  FrameValueKind kind = FrameValueKind::TidX;
+  ClockKind clock = ClockKind::Clock;
+  Width width = Width::Word;
+  unsigned minSm = 0, minPtx = 0;
+  uint64_t value = 0;      ///< number of an %envreg or %pm
+  bool fits16Bits = false; ///< may be moved by `mov.u16`
+};
+
+/// The special register called \p name (with `%`), if there is one.
+std::optional<SpecialRegister> specialRegister(std::string_view name);
+
+} // namespace ptx
+
+#endif // PTX_DECODE_SPECIALREGISTERS_H
