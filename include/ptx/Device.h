@@ -13,6 +13,9 @@
 
 namespace ptx {
 
+class Module;
+struct Image;
+
 /// Global memory: allocations in host memory, each 256-byte aligned; a device
 /// address is the host address. Reads and writes of kernels must lie inside
 /// an allocation. All functions may be called from several threads, though
@@ -55,11 +58,24 @@ public:
   /// All, ascending by address.
   std::map<uint64_t, Allocation> allocations() const;
   uint64_t bytesAllocated() const;
+  void setWritable(uint64_t address, bool writable);
+
+  /// Gives the variables of \p module memory and their initial values, unless
+  /// it is loaded already; launches do so. They live until unload.
+  Image &load(const Module &module);
+  void unload(const Module &module);
+  /// The address of a `.global` or `.const` variable; loads the module. Throws
+  /// Error if there is none of that name.
+  uint64_t variable(const Module &module, const std::string &name);
 
   /// Bounds of what one device may allocate in total; 0: no bound.
   uint64_t limit = 0;
   /// The heap of device-side malloc: bytes (cudaLimitMallocHeapSize).
   uint64_t heapLimit = 8u << 20;
+
+  /// Takes \p bytes of the device-side heap; false if it has not that much.
+  bool takeHeap(uint64_t bytes);
+  void returnHeap(uint64_t bytes);
 
 private:
   struct State;

@@ -59,6 +59,8 @@ struct LaunchOptions {
   uint64_t instructionBudget = 0; ///< warp instructions in all; 0: no bound
   /// Warp instructions of one turn; default 256, 8 with the cache model.
   std::optional<unsigned> quantum;
+  /// Bytes of stack a thread may use for calls (cudaLimitStackSize).
+  uint32_t stackLimit = 64u << 10;
   unsigned findingLimit = 100; ///< more of a kind and line are only counted
   /// Further observers (they must outlive the launch).
   std::vector<Observer *> observers;

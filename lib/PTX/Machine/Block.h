@@ -38,15 +38,14 @@ struct Frame {
 
 /// One of the 16 named barriers of a block.
 struct Barrier {
-  uint32_t expected = 0; ///< threads; 0: nobody is here
-  uint32_t arrived = 0;
-  uint64_t phase = 0; ///< completions so far
-  uint32_t popc = 0;  ///< bar.red of the current phase
+  uint32_t expected = 0; ///< threads named by a count; 0: all of the block
+  uint32_t arrived = 0;  ///< threads
+  uint32_t rounded = 0;  ///< the same, lanes that a warp lacks included
+  uint64_t phase = 0;    ///< completions so far
+  uint32_t popc = 0;     ///< bar.red of the current phase
   bool all = true, any = false;
-  uint32_t lastPopc = 0; ///< of the last completed phase
-  bool lastAll = true, lastAny = false;
-  const Instruction *first = nullptr; ///< who set `expected`
-  uint32_t kind = 0;                  ///< of `first`: reduction or not
+  const Instruction *first = nullptr; ///< who arrived first; null: nobody
+  unsigned firstWarp = 0;
 };
 
 struct Block {
@@ -70,13 +69,17 @@ struct Cluster {
   Dim3 id;                                    ///< %clusterid
   std::vector<std::unique_ptr<Block>> blocks; ///< by rank
   uint32_t arrived = 0;                       ///< threads at barrier.cluster
-  uint64_t phase = 0;
+  uint64_t phase = 0; ///< completions of barrier.cluster
+  unsigned liveThreads() const;
 };
 
 /// One launch; shared by all host threads.
 struct Grid {
   const LaunchOptions *options = nullptr;
+  const Module *module = nullptr;
   const Program *program = nullptr;
+  /// The constant area with the addresses of variables filled in.
+  std::byte *constants = nullptr;
   const Function *kernel = nullptr;
   Device *device = nullptr;
   std::vector<std::byte> params; ///< as laid out by the kernel
@@ -86,6 +89,10 @@ struct Grid {
   unsigned smCount = 0; ///< multiprocessors
   unsigned perSm = 0;   ///< resident blocks a multiprocessor
   uint64_t id = 0;      ///< %gridid
+  bool explicitCluster = false;
+  std::atomic<uint64_t> executed{0}; ///< counted against the budget
+  /// Of all host threads, for what they must find out together.
+  std::vector<Machine *> machines;
   std::atomic<bool> stopped{false};
   uint32_t sharedBytes() const { return staticShared + dynamicShared; }
 };

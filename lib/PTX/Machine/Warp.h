@@ -5,6 +5,7 @@
 
 #include "Machine/Access.h"
 #include "Machine/Instruction.h"
+#include "Machine/Program.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -37,18 +38,20 @@ struct Split {
   LaneMask mask = 0;
   Frame *frame = nullptr;
   WaitReason wait = WaitReason::None;
-  /// The pc at which a named barrier released it; see Barrier.cpp.
+  /// The barrier it waits at, with WaitReason::Barrier: number and
+  /// instruction, whose result it gets when the barrier completes.
   uint32_t barrier = 0;
+  const Instruction *instruction = nullptr;
   uint64_t since = 0; ///< instruction count of the warp when it last ran
 };
 
 /// Sets what happens after a handler returned; see Interpreter.cpp.
 enum class Event : uint8_t {
   None,
-  Yield, ///< end of the turn; the instruction is done
-  Retry, ///< the lanes in `active` execute this instruction again later
-  Exit,  ///< the lanes in `active` are gone
-  Stop,  ///< the whole launch ends (trap, fatal finding)
+  Yield,  ///< end of the turn; the instruction is done
+  Retry,  ///< the lanes in `active` execute this instruction again later
+  Exit,   ///< the lanes in `active` are gone
+  Switch, ///< the splits changed: choose again
 };
 
 struct Warp {
@@ -60,17 +63,26 @@ struct Warp {
   uint32_t mergePc = 0; ///< where the running split may meet another one
   Event event = Event::None;
   WaitReason waitReason = WaitReason::None; ///< with Event::Retry
-  bool observed = false; ///< observers and poison masks are on
-  unsigned index = 0;    ///< in its block
-  uint32_t carry = 0;    ///< CC.CF, a bit a lane
+  bool observed = false;    ///< observers and poison masks are on
+  bool insists = false;     ///< keeps its split though a lower one could run
+  bool asleep = false;      ///< all splits wait for another warp
+  bool spins = false;       ///< its last turn only polled
+  uint32_t partedTurns = 0; ///< turns since its splits were last one
+  unsigned index = 0;       ///< in its block
+  uint32_t carry = 0;       ///< CC.CF, a bit a lane
   Block *block = nullptr;
   /// Poison of the running frame: one mask for each 128 bytes of its register
   /// file, the low word's first (null unless poison is tracked). A
   /// predicate's mask lies beside its value instead.
   LaneMask *poison = nullptr;
-  Frame *frame = nullptr;                ///< activation of the running split
-  std::vector<Split> others;             ///< the splits that do not run now
-  uint64_t executed = 0;                 ///< warp instructions so far
+  Frame *frame = nullptr;    ///< activation of the running split
+  std::vector<Split> others; ///< the splits that do not run now
+  uint64_t executed = 0;     ///< warp instructions so far
+  /// Completions of barrier.cluster when the lane arrived at it.
+  uint64_t clusterPhase[kLanes] = {};
+  LaneMask clusterArrived = 0;           ///< arrived, not waited yet
+  AlignedBytes local;                    ///< local memory, [32][localBytes]
+  uint32_t localBytes = 0;               ///< a lane
   std::unique_ptr<AsyncWarpState> async; ///< owned by the async engine
 
   Warp();

@@ -1,0 +1,462 @@
+//===- RowsMemory.cpp - Loads, stores, addresses, prefetches --------------===//
+
+#include "Decode/DecodeContext.h"
+#include "Isa/IsaTable.h"
+#include "Machine/AddressOps.h"
+#include "Machine/Handlers.h"
+#include "Machine/Memory.h"
+
+#include <string>
+
+namespace ptx {
+namespace {
+
+//===----------------------------------------------------------------------===//
+// ld, st
+//===----------------------------------------------------------------------===//
+
+struct SpaceForm {
+  const char *modifier; ///< "" for generic
+  Space space;
+  Cost cost;
+  unsigned sm, ptx;
+};
+const SpaceForm kSpaces[] = {
+    {"", Space::Generic, Cost::Global, 0, 0},
+    {".global", Space::Global, Cost::Global, 0, 0},
+    {".shared", Space::Shared, Cost::Shared, 0, 0},
+    {".shared::cta", Space::Shared, Cost::Shared, 30, 78},
+    {".shared::cluster", Space::Shared, Cost::Shared, 90, 78},
+    {".local", Space::Local, Cost::Local, 0, 0},
+    {".param", Space::Param, Cost::Constant, 0, 0},
+    {".param::entry", Space::Param, Cost::Constant, 0, 83},
+    {".param::func", Space::Param, Cost::Constant, 0, 83},
+    {".const", Space::Constant, Cost::Constant, 0, 0},
+};
+
+const Type kMemoryTypes[] = {Type::B8,  Type::U8,  Type::S8,  Type::B16,
+                             Type::U16, Type::S16, Type::B32, Type::U32,
+                             Type::S32, Type::F32, Type::B64, Type::U64,
+                             Type::S64, Type::F64};
+
+OptionGroup order(bool load) {
+  OptionGroup group{"order", {".weak", ".volatile", ".relaxed"}};
+  group.choices.push_back(load ? ".acquire" : ".release");
+  group.choices.push_back(".mmio");
+  return group;
+}
+OptionGroup scopes() { return {"scope", {".cta", ".cluster", ".gpu", ".sys"}}; }
+OptionGroup eviction() {
+  return {"eviction",
+          {".L1::evict_normal", ".L1::evict_unchanged", ".L1::evict_first",
+           ".L1::evict_last", ".L1::no_allocate"},
+          70,
+          74};
+}
+OptionGroup secondEviction() {
+  return {"eviction in L2",
+          {".L2::evict_normal", ".L2::evict_first", ".L2::evict_last"},
+          100,
+          88};
+}
+OptionGroup hint() { return {"hint", {".L2::cache_hint"}, 80, 74}; }
+OptionGroup prefetchSize() {
+  return {"prefetch", {".L2::64B", ".L2::128B", ".L2::256B"}, 75, 74};
+}
+
+Order orderOf(const DecodeContext &context) {
+  std::string_view order = context.option("order");
+  if (order == ".volatile")
+    return Order::Volatile;
+  if (order == ".relaxed" || order == ".mmio")
+    return Order::Relaxed;
+  if (order == ".acquire")
+    return Order::Acquire;
+  return order == ".release" ? Order::Release : Order::Weak;
+}
+
+Scope scopeOf(const DecodeContext &context) {
+  std::string_view scope = context.option("scope");
+  return scope == ".cta"       ? Scope::Cta
+         : scope == ".cluster" ? Scope::Cluster
+         : scope == ".gpu"     ? Scope::Gpu
+         : scope == ".sys"     ? Scope::Sys
+                               : Scope::None;
+}
+
+/// Orders have scopes, weak accesses have none.
+void checkOrder(DecodeContext &context, const MemoryInfo &info) {
+  bool scoped = info.scope != Scope::None;
+  bool needs = info.order >= Order::Relaxed;
+  if (needs != scoped)
+    context.fail(needs ? "'" + std::string(context.option("order")) +
+                             "' needs a scope: .cta, .cluster, .gpu or .sys"
+                       : "a scope needs .relaxed, .acquire, .release or .mmio");
+  if (info.scope == Scope::Cluster && context.sm() < 90)
+    context.fail("the scope .cluster needs sm_90");
+  if (needs && (info.space == Space::Local || info.space == Space::Param ||
+                info.space == Space::Constant))
+    context.fail("accesses of this state space have no memory order");
+  // A volatile access is a relaxed one of system scope.
+}
+
+/// `.L2::cache_hint` and the operand with the policy come together.
+void checkPolicy(DecodeContext &context, const Instruction &in) {
+  bool policy = in.operandCount && in.operand[in.operandCount - 1] != kNoSlot &&
+                in.width[in.operandCount - 1] == Width::Double;
+  bool written = !context.option("hint").empty();
+  if (written && !policy)
+    context.fail("'.L2::cache_hint' needs a cache policy as last operand");
+  if (!written && policy)
+    context.fail("a cache policy needs '.L2::cache_hint'");
+}
+
+/// What ld and st forms say about an access; the rest comes from operands.
+MemoryInfo describe(DecodeContext &context, const Row &row, Type type,
+                    unsigned count) {
+  MemoryInfo info;
+  info.space = Space::Generic;
+  for (const SpaceForm &form : kSpaces)
+    if (*form.modifier && context.has(form.modifier))
+      info.space = form.space;
+  info.bytes = static_cast<uint8_t>(byteSize(type));
+  info.count = static_cast<uint8_t>(count);
+  info.isSigned = isSigned(type);
+  info.order = orderOf(context);
+  info.scope = scopeOf(context);
+  info.nonCoherent = !context.option("nc").empty();
+  checkOrder(context, info);
+  return info;
+}
+
+void decodeLoad(DecodeContext &context, Instruction &in) {
+  const OperandSpec &data = in.row->operands[0];
+  MemoryInfo info = describe(context, *in.row, data.type, data.count);
+  info.data = 0;
+  info.address = static_cast<uint8_t>(in.resultCount);
+  if (info.nonCoherent && info.order != Order::Weak)
+    context.fail("'.nc' has no memory order");
+  checkPolicy(context, in);
+  in.extra = context.keep(info);
+}
+
+void decodeStore(DecodeContext &context, Instruction &in) {
+  const OperandSpec &data = in.row->operands[1];
+  MemoryInfo info = describe(context, *in.row, data.type, data.count);
+  info.address = 0;
+  info.data = 1;
+  if (info.space == Space::Param && !(in.operand[0] & kConstant))
+    context.fail("st.param writes the '.param' variables of calls, by name");
+  bool policy = data.count + 2u == in.operandCount;
+  if (policy)
+    checkPolicy(context, in);
+  in.extra = context.keep(info);
+}
+
+OperandSpec dataOperand(Type type, unsigned count, bool load) {
+  if (count > 1)
+    return operand::vector(count, type).wider();
+  return (load ? operand::reg(type) : operand::source(type)).wider();
+}
+
+/// Whether a vector of this form exists, and since when.
+bool vectorVersion(const SpaceForm &space, Type type, unsigned count,
+                   Row &row) {
+  unsigned bytes = byteSize(type) * count;
+  if (bytes <= 16 && count <= 4)
+    return true;
+  // 256 bits: global memory of sm_100.
+  if (bytes != 32 || space.space != Space::Global ||
+      !((count == 8 && byteSize(type) == 4) ||
+        (count == 4 && byteSize(type) == 8)))
+    return false;
+  row.minSm = 100;
+  row.minPtx = 88;
+  return true;
+}
+
+void addAccess(IsaTable &table, const SpaceForm &space, Type type,
+               unsigned count, bool load) {
+  Row row;
+  row.opcode = load ? "ld" : "st";
+  row.minSm = space.sm;
+  row.minPtx = space.ptx;
+  if (count > 1 && !vectorVersion(space, type, count, row))
+    return;
+  if (*space.modifier)
+    row.modifiers.push_back(space.modifier);
+  if (count > 1)
+    row.modifiers.push_back(".v" + std::to_string(count));
+  row.modifiers.push_back(std::string(typeName(type)));
+  OperandSpec data = dataOperand(type, count, load);
+  if (load)
+    row.operands = {data, operand::address()};
+  else
+    row.operands = {operand::address(), data};
+  row.resultCount = load;
+  row.cost = space.cost;
+  bool cached = space.space == Space::Generic || space.space == Space::Global;
+  row.options = {order(load), scopes()};
+  if (load)
+    row.options.push_back({"cache", {".ca", ".cg", ".cs", ".lu", ".cv"}});
+  else
+    row.options.push_back({"cache", {".wb", ".cg", ".cs", ".wt"}});
+  if (cached) {
+    row.options.push_back(eviction());
+    row.options.push_back(secondEviction());
+    row.options.push_back(hint());
+    if (load) {
+      row.options.push_back(prefetchSize());
+      row.options.push_back({"unified", {".unified"}, 70, 80});
+    }
+    row.operands.push_back(operand::source(Type::B64).optional());
+  }
+  if (load && space.space == Space::Global)
+    row.options.push_back({"nc", {".nc"}});
+  if (load)
+    row.handlers = {baseline::handleLoad, avx2::handleLoad, avx512::handleLoad};
+  else
+    row.handlers = {baseline::handleStore, avx2::handleStore,
+                    avx512::handleStore};
+  row.decode = load ? decodeLoad : decodeStore;
+  table.add(std::move(row));
+}
+
+void addLoadsAndStores(IsaTable &table) {
+  for (const SpaceForm &space : kSpaces)
+    for (bool load : {true, false}) {
+      bool readOnly = space.space == Space::Constant ||
+                      std::string(space.modifier) == ".param::entry";
+      if (!load && readOnly)
+        continue;
+      for (Type type : kMemoryTypes)
+        for (unsigned count : {1u, 2u, 4u, 8u})
+          addAccess(table, space, type, count, load);
+      if (space.space == Space::Param)
+        continue;
+      // 128 bits in one register.
+      SpaceForm wide = space;
+      wide.sm = std::max(70u, space.sm);
+      wide.ptx = std::max(83u, space.ptx);
+      addAccess(table, wide, Type::B128, 1, load);
+    }
+}
+
+/// Loads through the read-only path, from before `.nc`.
+void addUniformLoads(IsaTable &table) {
+  for (const SpaceForm &space : kSpaces) {
+    if (space.space != Space::Generic && space.space != Space::Global)
+      continue;
+    for (Type type : kMemoryTypes)
+      for (unsigned count : {1u, 2u, 4u}) {
+        if (byteSize(type) * count > 16)
+          continue;
+        Row row;
+        row.opcode = "ldu";
+        if (*space.modifier)
+          row.modifiers.push_back(space.modifier);
+        if (count > 1)
+          row.modifiers.push_back(".v" + std::to_string(count));
+        row.modifiers.push_back(std::string(typeName(type)));
+        row.operands = {dataOperand(type, count, true), operand::address()};
+        row.cost = Cost::Global;
+        row.handlers = {baseline::handleLoad, avx2::handleLoad,
+                        avx512::handleLoad};
+        row.decode = [](DecodeContext &context, Instruction &in) {
+          const OperandSpec &data = in.row->operands[0];
+          MemoryInfo info = describe(context, *in.row, data.type, data.count);
+          info.address = static_cast<uint8_t>(in.resultCount);
+          info.nonCoherent = true;
+          in.extra = context.keep(info);
+        };
+        table.add(std::move(row));
+      }
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Prefetches and cache control
+//===----------------------------------------------------------------------===//
+
+Row hintRow(const char *opcode, std::vector<std::string> modifiers, unsigned sm,
+            unsigned ptx) {
+  Row row;
+  row.opcode = opcode;
+  row.modifiers = std::move(modifiers);
+  row.operands = {operand::address()};
+  row.resultCount = 0;
+  row.minSm = sm;
+  row.minPtx = ptx;
+  row.cost = Cost::Other;
+  row.handlers = handlePrefetch;
+  row.decode = decodePrefetch;
+  return row;
+}
+
+void addPrefetches(IsaTable &table) {
+  for (const char *space : {"", ".global", ".local"})
+    for (const char *level : {".L1", ".L2"}) {
+      std::vector<std::string> modifiers;
+      if (*space)
+        modifiers.push_back(space);
+      modifiers.push_back(level);
+      table.add(hintRow("prefetch", modifiers, 0, 20));
+    }
+  for (const char *level : {".L2::evict_last", ".L2::evict_normal"})
+    table.add(hintRow("prefetch", {".global", level}, 80, 74));
+  table.add(hintRow("prefetchu", {".L1"}, 0, 20));
+  for (const char *space : {"", ".const", ".param"}) {
+    std::vector<std::string> modifiers;
+    if (*space)
+      modifiers.push_back(space);
+    modifiers.push_back(".tensormap");
+    table.add(hintRow("prefetch", modifiers, 90, 80));
+  }
+  for (const char *space : {"", ".global"}) {
+    for (const char *opcode : {"discard", "applypriority"}) {
+      std::vector<std::string> modifiers;
+      if (*space)
+        modifiers.push_back(space);
+      bool discard = opcode[0] == 'd';
+      modifiers.push_back(discard ? ".L2" : ".L2::evict_normal");
+      Row row = hintRow(opcode, modifiers, 80, 74);
+      row.operands.push_back(operand::immediate(128, 128));
+      if (discard)
+        row.handlers = handleDiscard;
+      table.add(std::move(row));
+    }
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Addresses
+//===----------------------------------------------------------------------===//
+
+void addAddressOps(IsaTable &table) {
+  struct Window {
+    const char *modifier;
+    AddressWindow window;
+    unsigned sm, ptx;
+  };
+  const Window windows[] = {
+      {".const", AddressWindow::Constant, 20, 31},
+      {".global", AddressWindow::Global, 20, 20},
+      {".local", AddressWindow::Local, 20, 20},
+      {".shared", AddressWindow::Shared, 20, 20},
+      {".shared::cta", AddressWindow::Shared, 30, 78},
+      {".shared::cluster", AddressWindow::SharedCluster, 90, 78},
+      {".param", AddressWindow::Param, 20, 77},
+      {".param::entry", AddressWindow::Param, 70, 83}};
+  for (const Window &window : windows) {
+    auto set = [&](Row &row) {
+      row.minSm = window.sm;
+      row.minPtx = window.ptx;
+      row.decode = decodeAddressOp;
+    };
+    for (bool to : {false, true}) {
+      Row row;
+      row.opcode = "cvta";
+      if (to)
+        row.modifiers.push_back(".to");
+      row.modifiers.push_back(window.modifier);
+      row.modifiers.push_back(".u64");
+      OperandSpec source{OperandKind::SourceOrAddressOf, Type::U64};
+      row.operands = {operand::reg(Type::U64),
+                      to ? operand::source(Type::U64) : source};
+      row.handlers = to ? handleToSpace : handleToGeneric;
+      set(row);
+      table.add(std::move(row));
+    }
+    Row row;
+    row.opcode = "isspacep";
+    row.modifiers = {window.modifier};
+    row.operands = {operand::predicate(), operand::source(Type::U64)};
+    row.handlers = handleIsSpace;
+    set(row);
+    table.add(std::move(row));
+  }
+}
+
+void addClusterAddresses(IsaTable &table) {
+  for (const char *space : {"", ".shared::cluster"})
+    for (Type type : {Type::U32, Type::U64}) {
+      std::vector<std::string> modifiers;
+      if (*space)
+        modifiers.push_back(space);
+      modifiers.push_back(std::string(typeName(type)));
+      OperandSpec source{OperandKind::SourceOrAddressOf, type};
+      Row row;
+      row.opcode = "mapa";
+      row.modifiers = modifiers;
+      row.operands = {operand::reg(type), source, operand::source(Type::U32)};
+      row.minSm = 90;
+      row.minPtx = 78;
+      row.handlers = handleMapAddress;
+      row.decode = decodeAddressOp;
+      table.add(row);
+      row.opcode = "getctarank";
+      row.operands = {operand::reg(Type::U32), source};
+      row.handlers = handleGetRank;
+      table.add(row);
+    }
+}
+
+void addPolicies(IsaTable &table) {
+  const char *primaries[] = {".L2::evict_last", ".L2::evict_normal",
+                             ".L2::evict_first", ".L2::evict_unchanged"};
+  for (const char *primary : primaries)
+    for (const char *secondary :
+         {"", ".L2::evict_first", ".L2::evict_unchanged"}) {
+      Row row;
+      row.opcode = "createpolicy";
+      row.cost = Cost::Other;
+      row.minSm = 80;
+      row.minPtx = 74;
+      row.handlers = handleCreatePolicy;
+      auto modifiers = [&](std::vector<std::string> all) {
+        if (*secondary)
+          all.push_back(secondary);
+        all.push_back(".b64");
+        return all;
+      };
+      // Equal eviction priorities are one modifier less.
+      if (std::string(primary) == secondary)
+        continue;
+      row.modifiers = modifiers({".fractional", primary});
+      row.operands = {operand::reg(Type::B64),
+                      operand::source(Type::F32).optional()};
+      table.add(row);
+      for (const char *space : {"", ".global"}) {
+        std::vector<std::string> all{".range"};
+        if (*space)
+          all.push_back(space);
+        all.push_back(primary);
+        row.modifiers = modifiers(all);
+        row.operands = {operand::reg(Type::B64), operand::source(Type::B64),
+                        operand::source(Type::U32), operand::source(Type::U32)};
+        table.add(row);
+      }
+    }
+  Row row;
+  row.opcode = "createpolicy";
+  row.modifiers = {".cvt", ".L2", ".b64"};
+  row.operands = {operand::reg(Type::B64), operand::source(Type::B64)};
+  row.cost = Cost::Other;
+  row.minSm = 80;
+  row.minPtx = 74;
+  row.handlers = handleCreatePolicy;
+  table.add(row);
+}
+
+} // namespace
+
+void registerMemoryRows(IsaTable &table) {
+  addLoadsAndStores(table);
+  addUniformLoads(table);
+  addPrefetches(table);
+  addAddressOps(table);
+  addClusterAddresses(table);
+  addPolicies(table);
+}
+
+} // namespace ptx

@@ -1,0 +1,100 @@
+//===- Parts.cpp - Checks, counters and the async engine ------------------===//
+
+#include "Machine/Parts.h"
+
+#if __has_include("Checks/Checks.h")
+#include "Checks/Checks.h"
+#define PTX_HAS_CHECKS 1
+#endif
+#if __has_include("Counters/Counting.h")
+#include "Counters/Counting.h"
+#define PTX_HAS_COUNTERS 1
+#endif
+#if __has_include("Async/AsyncEngine.h")
+#define PTX_HAS_ASYNC 1
+#endif
+
+namespace ptx {
+
+Parts makeParts(Grid &grid, Journal &journal) {
+  Parts parts;
+#ifdef PTX_HAS_CHECKS
+  if (auto checks = makeChecks(grid, journal))
+    parts.observers.push_back(std::move(checks));
+#endif
+#ifdef PTX_HAS_COUNTERS
+  if (grid.options->counters)
+    parts.observers.push_back(makeCounting(grid, parts.finish));
+#endif
+  return parts;
+}
+
+std::unique_ptr<AsyncEngine> makeEngine(Grid &grid) {
+#ifdef PTX_HAS_ASYNC
+  return makeAsyncEngine(grid);
+#else
+  return nullptr;
+#endif
+}
+
+void ObserverList::onBlockStart(Block &block) {
+  for (Observer *observer : list)
+    observer->onBlockStart(block);
+}
+void ObserverList::onBlockEnd(Block &block) {
+  for (Observer *observer : list)
+    observer->onBlockEnd(block);
+}
+void ObserverList::onWarpExit(Warp &warp, const Instruction &in,
+                              LaneMask lanes) {
+  for (Observer *observer : list)
+    observer->onWarpExit(warp, in, lanes);
+}
+void ObserverList::onInstruction(Warp &warp, const Instruction &in) {
+  for (Observer *observer : list)
+    observer->onInstruction(warp, in);
+}
+void ObserverList::onBranch(Warp &warp, const Instruction &in, LaneMask lanes,
+                            LaneMask taken) {
+  for (Observer *observer : list)
+    observer->onBranch(warp, in, lanes, taken);
+}
+LaneMask ObserverList::onAccess(const Access &access) {
+  LaneMask lanes = access.lanes;
+  for (Observer *observer : list)
+    lanes &= observer->onAccess(access);
+  return lanes;
+}
+void ObserverList::onSync(const SyncEvent &event) {
+  for (Observer *observer : list)
+    observer->onSync(event);
+}
+void ObserverList::onPoisonUse(Warp &warp, const Instruction &in,
+                               LaneMask lanes, PoisonUse use) {
+  for (Observer *observer : list)
+    observer->onPoisonUse(warp, in, lanes, use);
+}
+void ObserverList::onPoll(Warp &warp, const Instruction &in) {
+  for (Observer *observer : list)
+    observer->onPoll(warp, in);
+}
+void ObserverList::onUndefined(Block *block, Space space, uint64_t address,
+                               uint64_t bytes) {
+  for (Observer *observer : list)
+    observer->onUndefined(block, space, address, bytes);
+}
+void ObserverList::onDefined(Block *block, Space space, uint64_t address,
+                             uint64_t bytes) {
+  for (Observer *observer : list)
+    observer->onDefined(block, space, address, bytes);
+}
+void ObserverList::onAllocate(uint64_t address, uint64_t bytes) {
+  for (Observer *observer : list)
+    observer->onAllocate(address, bytes);
+}
+void ObserverList::onFree(uint64_t address, uint64_t bytes) {
+  for (Observer *observer : list)
+    observer->onFree(address, bytes);
+}
+
+} // namespace ptx
