@@ -1,14 +1,16 @@
-"""The foreign kernels compile, and the vendor's assembler takes what comes out."""
+"""The vendor's assembler takes the foreign kernels and both forms of each fault."""
 
 import pathlib
 import re
 import shutil
 import subprocess
 
+import fault_files
 import pytest
 from foreign import nvcc
 from foreign.kernels import KERNELS
 
+FAULTS = fault_files.read_all()
 SOURCES = sorted({kernel.source for kernel in KERNELS.values()})
 needs_nvcc = pytest.mark.skipif(not nvcc.compiler(), reason="nvcc is not installed")
 
@@ -47,3 +49,19 @@ def test_assembler_takes_the_kernels(
     command = [ptxas, f"-arch={target}", str(path), "-o", str(tmp_path / "out.cubin")]
     run = subprocess.run(command, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_assembler_takes_the_faults(name: str, tmp_path: pathlib.Path) -> None:
+    """A fault is one of running, not of writing."""
+    ptxas = shutil.which("ptxas")
+    if not ptxas:
+        pytest.skip("ptxas is not installed")
+    fault = FAULTS[name]
+    assert fault.faulty != fault.twin
+    for text in (fault.faulty, fault.twin):
+        path = tmp_path / "fault.ptx"
+        path.write_text(text)
+        command = [ptxas, "-arch=sm_90a", str(path), "-o", str(tmp_path / "out.cubin")]
+        run = subprocess.run(command, capture_output=True, text=True)
+        assert run.returncode == 0, run.stderr
