@@ -101,9 +101,9 @@ void checkOrder(DecodeContext &context, const MemoryInfo &info) {
 }
 
 /// `.L2::cache_hint` and the operand with the policy come together.
-void checkPolicy(DecodeContext &context, const Instruction &in) {
-  bool policy = in.operandCount && in.operand[in.operandCount - 1] != kNoSlot &&
-                in.width[in.operandCount - 1] == Width::Double;
+void checkPolicy(DecodeContext &context, const Instruction &in,
+                 unsigned position) {
+  bool policy = position < in.operandCount && in.operand[position] != kNoSlot;
   bool written = !context.option("hint").empty();
   if (written && !policy)
     context.fail("'.L2::cache_hint' needs a cache policy as last operand");
@@ -136,7 +136,7 @@ void decodeLoad(DecodeContext &context, Instruction &in) {
   info.address = static_cast<uint8_t>(in.resultCount);
   if (info.nonCoherent && info.order != Order::Weak)
     context.fail("'.nc' has no memory order");
-  checkPolicy(context, in);
+  checkPolicy(context, in, info.address + 1u);
   in.extra = context.keep(info);
 }
 
@@ -147,9 +147,7 @@ void decodeStore(DecodeContext &context, Instruction &in) {
   info.data = 1;
   if (info.space == Space::Param && !(in.operand[0] & kConstant))
     context.fail("st.param writes the '.param' variables of calls, by name");
-  bool policy = data.count + 2u == in.operandCount;
-  if (policy)
-    checkPolicy(context, in);
+  checkPolicy(context, in, info.data + info.count);
   in.extra = context.keep(info);
 }
 
@@ -419,8 +417,9 @@ void addPolicies(IsaTable &table) {
         all.push_back(".b64");
         return all;
       };
-      // Equal eviction priorities are one modifier less.
-      if (std::string(primary) == secondary)
+      // Modifiers are looked up in any order: a pair is there once.
+      if (std::string(primary) == secondary ||
+          (*secondary && std::string(primary) == ".L2::evict_unchanged"))
         continue;
       row.modifiers = modifiers({".fractional", primary});
       row.operands = {operand::reg(Type::B64),
