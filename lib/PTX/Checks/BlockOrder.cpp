@@ -1,0 +1,45 @@
+//===- BlockOrder.cpp - Order between the threads of a launch -------------===//
+
+#include "Checks/BlockOrder.h"
+
+using namespace ptx;
+using namespace ptx::checks;
+
+void SyncObject::arrive(uint64_t phase, const Past &past) {
+  if (phase != gatheringPhase) {
+    done = gathering;
+    if (!cumulative)
+      gathering = {};
+    gatheringPhase = phase;
+  }
+  gathering.join(past);
+}
+
+void BlockOrder::onBarrier(WarpState &warp, LaneMask live,
+                           const SyncEvent &event, SyncObject &object) {
+  const bool releases =
+      event.order == Order::Release || event.order == Order::AcqRel;
+  const bool acquires =
+      event.order == Order::Acquire || event.order == Order::AcqRel;
+  if (event.step == SyncStep::Arrive && releases)
+    object.arrive(event.phase, warp.order.release(event.lanes, live));
+  if (event.step == SyncStep::Release && acquires)
+    warp.order.acquire(event.lanes, live, object.completed(event.phase));
+}
+
+void checks::applyToWarp(WarpState &warp, LaneMask live,
+                         const SyncEvent &event) {
+  switch (event.kind) {
+  case SyncKind::WarpBarrier:
+    warp.order.synchronise(event.lanes, live);
+    return;
+  case SyncKind::Fence:
+    warp.order.fence(event.lanes, live, event.scope != Scope::Cta);
+    return;
+  case SyncKind::ProxyFence:
+    warp.order.proxyFence(event.lanes, live);
+    return;
+  default:
+    return;
+  }
+}

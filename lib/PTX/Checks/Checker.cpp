@@ -1,0 +1,185 @@
+//===- Checker.cpp - The observer that checks a launch --------------------===//
+
+#include "Checks/Checker.h"
+#include "Checks/Checks.h"
+
+using namespace ptx;
+using namespace ptx::checks;
+
+namespace {
+/// Concurrent readers remembered for each word.
+constexpr unsigned kSharedReaders = 2, kGlobalReaders = 1;
+
+WarpNumbering numberingOf(const Grid &grid) {
+  auto warps = static_cast<uint32_t>((grid.block.count() + 31) / 32);
+  return {warps, static_cast<uint32_t>(grid.cluster.count())};
+}
+} // namespace
+
+std::unique_ptr<Observer> ptx::makeChecks(Grid &grid, Journal &journal) {
+  const CheckSet &set = grid.options->checks;
+  if (!set.race && !set.poison && !set.async)
+    return nullptr;
+  return std::make_unique<Checker>(grid, journal);
+}
+
+Checker::BlockState::BlockState(Block &block, const CheckSet &set)
+    : block(block), shared(block.grid->sharedBytes(), set.poison,
+                           set.race ? kSharedReaders : 0) {
+  local.resize(block.warps.size() * kLanes);
+}
+
+Checker::Checker(Grid &grid, Journal &journal)
+    : grid(grid), journal(journal), set(grid.options->checks),
+      numbering(numberingOf(grid)),
+      races(numbering, [this](const Race &race) { reportRace(race); }),
+      sites(numbering) {
+  tracksPoison = set.poison;
+}
+
+void Checker::onGridStart(Grid &) {
+  for (const auto &[address, allocation] : grid.device->allocations())
+    global.try_emplace(address, allocation.bytes,
+                       set.poison && !allocation.defined,
+                       set.race ? kGlobalReaders : 0);
+}
+
+void Checker::onGridEnd(Grid &) {}
+
+void Checker::onAllocate(uint64_t address, uint64_t bytes) {
+  global.try_emplace(address, bytes, set.poison, set.race ? kGlobalReaders : 0);
+}
+
+void Checker::onFree(uint64_t address, uint64_t) {
+  global.erase(address);
+  lastGlobal = nullptr;
+  lastBegin = 1;
+  lastEnd = 0;
+}
+
+uint32_t Checker::warpNumber(const Warp &warp) const {
+  const Block &block = *warp.block;
+  const Dim3 &id = block.cluster->id;
+  uint64_t columns = grid.size.x / grid.cluster.x;
+  uint64_t rows = grid.size.y / grid.cluster.y;
+  uint64_t cluster = id.x + columns * (id.y + rows * id.z);
+  uint64_t number = cluster * numbering.blocksPerCluster + block.rank;
+  return static_cast<uint32_t>(number * numbering.warpsPerBlock + warp.index);
+}
+
+void Checker::onBlockStart(Block &block) {
+  auto state = std::make_unique<BlockState>(block, set);
+  for (const auto &warp : block.warps)
+    state->order.warps.emplace_back(warpNumber(*warp));
+  blocks[&block] = std::move(state);
+  ++clusters[block.cluster].blocks;
+  lastBlock = nullptr;
+}
+
+void Checker::onBlockEnd(Block &block) {
+  blocks.erase(&block);
+  lastBlock = nullptr;
+  auto cluster = clusters.find(block.cluster);
+  if (cluster != clusters.end() && --cluster->second.blocks == 0)
+    clusters.erase(cluster);
+}
+
+Checker::BlockState &Checker::stateOf(Block &block) {
+  if (lastBlock != &block) {
+    lastState = blocks.at(&block).get();
+    lastBlock = &block;
+  }
+  return *lastState;
+}
+
+WarpState &Checker::stateOf(Warp &warp) {
+  return stateOf(*warp.block).order.warps[warp.index];
+}
+
+void Checker::onInstruction(Warp &warp, const Instruction &in) {
+  currentWarp = &warp;
+  currentInstruction = &in;
+}
+
+MemoryShadow *Checker::globalShadow(uint64_t address, uint64_t bytes,
+                                    uint64_t &begin) {
+  if (address < lastBegin || address + bytes > lastEnd || !lastGlobal) {
+    auto after = global.upper_bound(address);
+    if (after == global.begin())
+      return nullptr;
+    auto &[start, shadow] = *std::prev(after);
+    if (address + bytes > start + shadow.bytes)
+      return nullptr;
+    lastBegin = start;
+    lastEnd = start + shadow.bytes;
+    lastGlobal = &shadow;
+  }
+  begin = lastBegin;
+  return lastGlobal;
+}
+
+void Checker::onSync(const SyncEvent &event) {
+  if (!set.race && !set.async)
+    return;
+  WarpState &warp = stateOf(*event.warp);
+  const LaneMask live = event.warp->live | event.lanes;
+  Block &owner = event.block ? *event.block : *event.warp->block;
+  switch (event.kind) {
+  case SyncKind::BlockBarrier: {
+    BlockOrder &order = stateOf(owner).order;
+    order.onBarrier(warp, live, event, order.barriers[event.object & 15]);
+    return;
+  }
+  case SyncKind::ClusterBarrier:
+    stateOf(owner).order.onBarrier(warp, live, event,
+                                   clusters[owner.cluster].barrier);
+    return;
+  case SyncKind::Mbarrier: {
+    BlockOrder &order = stateOf(owner).order;
+    auto object = order.mbarriers.try_emplace(sharedOffset(event.object), true);
+    order.onBarrier(warp, live, event, object.first->second);
+    return;
+  }
+  default:
+    applyToWarp(warp, live, event);
+  }
+}
+
+void Checker::setFlight(Block *block, Space space, uint64_t address,
+                        uint64_t bytes, bool starts) {
+  MemoryShadow *shadow = nullptr;
+  uint64_t offset = address;
+  if (space == Space::Shared && block) {
+    Block *owner = sharedOwner(*block, address);
+    auto state = owner ? blocks.find(owner) : blocks.end();
+    if (state == blocks.end())
+      return;
+    shadow = &state->second->shared;
+    offset = sharedOffset(address);
+  } else if (space == Space::Global) {
+    uint64_t begin = 0;
+    shadow = globalShadow(address, bytes, begin);
+    offset = address - begin;
+  }
+  if (!shadow || offset + bytes > shadow->bytes)
+    return;
+  if (set.poison)
+    shadow->setUndefined(offset, bytes, starts);
+  if (!set.async)
+    return;
+  if (starts)
+    shadow->startFlight(
+        {offset, offset + bytes, currentInstruction, currentWarp});
+  else
+    shadow->endFlight(offset, bytes);
+}
+
+void Checker::onUndefined(Block *block, Space space, uint64_t address,
+                          uint64_t bytes) {
+  setFlight(block, space, address, bytes, true);
+}
+
+void Checker::onDefined(Block *block, Space space, uint64_t address,
+                        uint64_t bytes) {
+  setFlight(block, space, address, bytes, false);
+}

@@ -1,0 +1,105 @@
+//===- Checker.h - The observer that checks a launch ------------*- C++ -*-===//
+
+#ifndef PTX_CHECKS_CHECKER_H
+#define PTX_CHECKS_CHECKER_H
+
+#include "Checks/BlockOrder.h"
+#include "Checks/MemoryShadow.h"
+#include "Checks/RaceDetector.h"
+#include "Machine/Machine.h"
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <tuple>
+#include <unordered_map>
+
+namespace ptx::checks {
+
+class Checker final : public Observer {
+public:
+  Checker(Grid &grid, Journal &journal);
+
+  void onGridStart(Grid &) override;
+  void onGridEnd(Grid &) override;
+  void onBlockStart(Block &block) override;
+  void onBlockEnd(Block &block) override;
+  void onInstruction(Warp &warp, const Instruction &in) override;
+  LaneMask onAccess(const Access &access) override;
+  void onSync(const SyncEvent &event) override;
+  void onUndefined(Block *block, Space space, uint64_t address,
+                   uint64_t bytes) override;
+  void onDefined(Block *block, Space space, uint64_t address,
+                 uint64_t bytes) override;
+  void onAllocate(uint64_t address, uint64_t bytes) override;
+  void onFree(uint64_t address, uint64_t bytes) override;
+
+private:
+  /// Everything kept for a resident block.
+  struct BlockState {
+    BlockState(Block &block, const CheckSet &set);
+    Block &block;
+    BlockOrder order;
+    MemoryShadow shared;
+    /// By warp * 32 + lane; made when first touched.
+    std::vector<std::unique_ptr<MemoryShadow>> local;
+  };
+  struct ClusterState {
+    SyncObject barrier;
+    unsigned blocks = 0;
+  };
+  /// Lanes of an access that touch the same piece of memory.
+  struct Part {
+    MemoryShadow *shadow = nullptr;
+    LaneMask lanes = 0;
+    uint64_t base = 0;               ///< of the piece: address of offset 0
+    const std::byte *data = nullptr; ///< its bytes
+    uint64_t offset[kLanes];
+  };
+
+  BlockState &stateOf(Block &block);
+  WarpState &stateOf(Warp &warp);
+  uint32_t warpNumber(const Warp &warp) const;
+  MemoryShadow *globalShadow(uint64_t address, uint64_t bytes, uint64_t &begin);
+  MemoryShadow *localShadow(Warp &warp, unsigned lane);
+  /// The next piece that lanes of \p rest touch; removes them from it.
+  bool nextPart(const Access &access, LaneMask &rest, Part &part);
+
+  void checkPart(const Access &access, Part &part);
+  void checkFlight(const Access &access, Part &part);
+  void checkRace(const Access &access, Part &part);
+  void synchronise(const Access &access, const Part &part);
+  void reportRace(const Race &race);
+  bool equalValues(const Race &race) const;
+  void collectEvents();
+  void setFlight(Block *block, Space space, uint64_t address, uint64_t bytes,
+                 bool starts);
+
+  Grid &grid;
+  Journal &journal;
+  const CheckSet set;
+  WarpNumbering numbering;
+  RaceDetector races;
+  ReleaseSites sites;
+
+  std::unordered_map<Block *, std::unique_ptr<BlockState>> blocks;
+  std::unordered_map<Cluster *, ClusterState> clusters;
+  /// Global memory by begin.
+  std::map<uint64_t, MemoryShadow> global;
+  Block *lastBlock = nullptr;
+  BlockState *lastState = nullptr;
+  uint64_t lastBegin = 1, lastEnd = 0;
+  MemoryShadow *lastGlobal = nullptr;
+
+  /// What executes now.
+  Warp *currentWarp = nullptr;
+  const Instruction *currentInstruction = nullptr;
+  const Access *currentAccess = nullptr;
+  const Part *currentPart = nullptr;
+  std::set<std::tuple<const Instruction *, const Instruction *, int>> reported;
+};
+
+} // namespace ptx::checks
+
+#endif // PTX_CHECKS_CHECKER_H

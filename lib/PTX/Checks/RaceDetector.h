@@ -1,0 +1,104 @@
+//===- RaceDetector.h - Conflicting accesses without an order ---*- C++ -*-===//
+//
+// Two accesses of one word race when one writes, no synchronisation orders
+// them, and they are not both strong (atomic, volatile, relaxed ...) in scopes
+// that include each other. What remembers them is ShadowCells, what orders
+// them WarpOrder; this file compares the two.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef PTX_CHECKS_RACEDETECTOR_H
+#define PTX_CHECKS_RACEDETECTOR_H
+
+#include "Checks/EventTable.h"
+#include "Checks/ShadowCells.h"
+#include "Checks/WarpOrder.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <functional>
+
+namespace ptx::checks {
+
+/// How warps are numbered: those of a block in a row, blocks of a cluster too.
+struct WarpNumbering {
+  uint32_t warpsPerBlock = 1, blocksPerCluster = 1;
+  uint32_t block(uint32_t warp) const { return warp / warpsPerBlock; }
+  uint32_t cluster(uint32_t warp) const {
+    return block(warp) / blocksPerCluster;
+  }
+};
+
+/// Scopes as numbers: none < cta < cluster < gpu < sys.
+enum ScopeLevel : uint8_t { kWeak, kCta, kCluster, kGpu, kSys };
+
+/// What one instruction of a warp does to some words.
+struct Touch {
+  AccessEvent event; ///< warp and tick are filled in from `order`
+  WarpOrder *order = nullptr;
+  bool reads = false, writes = false;
+  uint32_t number = 0;    ///< of the event in the table
+  uint32_t safe = 0;      ///< an event known to be before all lanes
+  uint32_t proxySafe = 0; ///< one known to be visible to the async proxy
+};
+
+enum class RaceKind : uint8_t {
+  ReadAfterWrite,
+  WriteAfterRead,
+  WriteAfterWrite,
+  /// A write the async proxy reads without fence.proxy.async in between.
+  MissingProxyFence,
+};
+
+struct Race {
+  RaceKind kind;
+  AccessEvent other;
+  unsigned otherLane; ///< kSeveralLanes: not known
+  const Touch *touch;
+  unsigned lane;
+  uint64_t offset; ///< of the cell in its region
+};
+
+class RaceDetector {
+public:
+  using Report = std::function<void(const Race &)>;
+  RaceDetector(WarpNumbering numbering, Report report)
+      : numbering(numbering), report(std::move(report)) {}
+
+  /// Begins an access: gives it an event. \p cached: the number of the event
+  /// this warp and instruction had last, or 0.
+  void begin(Touch &touch, uint32_t cached);
+  /// The access of one lane, [offset, offset + bytes) in one page.
+  void touch(ShadowCells &cells, uint64_t offset, uint32_t bytes, unsigned lane,
+             Touch &touch);
+  /// The same for any length: bulk copies.
+  void touchRange(ShadowCells &cells, uint64_t offset, uint64_t bytes,
+                  unsigned lane, Touch &touch);
+
+  EventTable table;
+  /// Cells to scan before events are freed.
+  bool full() const { return table.size() >= threshold; }
+  template <class Visit> void collect(Visit visit) {
+    table.collect(visit);
+    threshold = std::max<size_t>(kThreshold, 2 * table.size());
+  }
+  const WarpNumbering numbering;
+
+private:
+  static constexpr size_t kThreshold = 1u << 20;
+
+  void check(Cell cell, RaceKind kind, Touch &touch, unsigned lane,
+             uint64_t offset);
+  void checkProxy(Cell cell, Touch &touch, unsigned lane, uint64_t offset);
+  void remember(Cell *readers, unsigned slots, Touch &touch, unsigned lane,
+                uint64_t offset);
+  bool ordered(Cell cell, Touch &touch, unsigned lane);
+  bool bothStrong(const AccessEvent &a, const AccessEvent &b) const;
+
+  Report report;
+  size_t threshold = kThreshold;
+};
+
+} // namespace ptx::checks
+
+#endif // PTX_CHECKS_RACEDETECTOR_H
