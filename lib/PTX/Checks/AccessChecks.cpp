@@ -102,18 +102,33 @@ LaneMask Checker::onAccess(const Access &access) {
 void Checker::checkPart(const Access &access, Part &part) {
   if (!part.shadow->copies.empty())
     checkFlight(access, part);
-  if (set.poison) {
-    if (access.reads() && access.loadedPoison)
-      loadUndefined(*part.shadow, access, part.lanes, part.offset,
-                    access.loadedPoison);
-    if (access.writes() && !access.reads())
-      storeUndefined(*part.shadow, access, part.lanes, part.offset);
-  }
+  if (set.poison)
+    checkPoison(access, part);
   if (set.race && access.space != Space::Local) {
     checkRace(access, part);
     if (access.order != Order::Weak || isAtomic(access.kind))
       synchronise(access, part);
   }
+}
+
+void Checker::checkPoison(const Access &access, Part &part) {
+  if (access.reads() && access.loadedPoison)
+    loadUndefined(*part.shadow, access, part.lanes, part.offset,
+                  access.loadedPoison);
+  if (!access.writes())
+    return;
+  LaneMask undefined = 0;
+  if (access.storedPoison && access.elementBytes > 0) {
+    const unsigned pieces =
+        access.bytes / access.elementBytes * poisonWordsOf(access.elementBytes);
+    for (unsigned i = 0; i < pieces; ++i)
+      undefined |= access.storedPoison[i] & part.lanes;
+  }
+  if (undefined && access.space == Space::Global)
+    onPoisonUse(*access.warp, *access.instruction, undefined, PoisonUse::Store);
+  // What an atomic leaves is as defined as what it found.
+  if (!access.reads())
+    storeUndefined(*part.shadow, access, part.lanes, part.offset);
 }
 
 /// Bytes that a copy in flight will write are nobody's until it is complete.

@@ -28,6 +28,8 @@ public:
   void onInstruction(Warp &warp, const Instruction &in) override;
   LaneMask onAccess(const Access &access) override;
   void onSync(const SyncEvent &event) override;
+  void onPoisonUse(Warp &warp, const Instruction &in, LaneMask lanes,
+                   PoisonUse use) override;
   void onUndefined(Block *block, Space space, uint64_t address,
                    uint64_t bytes) override;
   void onDefined(Block *block, Space space, uint64_t address,
@@ -67,6 +69,7 @@ private:
   bool nextPart(const Access &access, LaneMask &rest, Part &part);
 
   void checkPart(const Access &access, Part &part);
+  void checkPoison(const Access &access, Part &part);
   void checkFlight(const Access &access, Part &part);
   void checkRace(const Access &access, Part &part);
   void synchronise(const Access &access, const Part &part);

@@ -1,4 +1,4 @@
-//===- RaceReports.cpp - What the checker says about a race ---------------===//
+//===- Reports.cpp - What the checker says --------------------------------===//
 
 #include "Checks/Checker.h"
 
@@ -100,5 +100,36 @@ void Checker::reportRace(const Race &race) {
   else
     finding.message += " (global memory, byte " + std::to_string(race.offset) +
                        " of its allocation)";
+  journal.add(std::move(finding));
+}
+
+static const char *describe(PoisonUse use) {
+  switch (use) {
+  case PoisonUse::Address:
+    return "the address is undefined: it comes from memory or a register that "
+           "nothing wrote";
+  case PoisonUse::Guard:
+    return "a branch or guard depends on an undefined value";
+  case PoisonUse::Store:
+    return "stores an undefined value to global memory";
+  case PoisonUse::MemberMask:
+    return "the member mask is undefined";
+  case PoisonUse::Barrier:
+    return "the number or the thread count of the barrier is undefined";
+  case PoisonUse::Trap:
+    return "an undefined value decides over a trap";
+  }
+  return "";
+}
+
+void Checker::onPoisonUse(Warp &warp, const Instruction &in, LaneMask lanes,
+                          PoisonUse use) {
+  if (!set.poison ||
+      !reported.insert({&in, nullptr, static_cast<int>(use)}).second)
+    return;
+  Finding finding;
+  finding.kind = FindingKind::Uninitialised;
+  finding.place = placeOf(warp, in, lanes);
+  finding.message = describe(use);
   journal.add(std::move(finding));
 }
