@@ -333,11 +333,9 @@ void FunctionDecoder::decodeInstruction(const syntax::Instruction &in) {
   if (matched.clock)
     readClock();
   commit(in, form, matched);
-  if (matched.clock) {
-    auto kind = std::make_shared<const ClockKind>(*matched.clock);
-    module.program.instructions.back().extra = kind.get();
-    module.program.extras.push_back(std::move(kind));
-  }
+  if (matched.clock)
+    module.program.instructions.back().extra = reinterpret_cast<const void *>(
+        static_cast<uintptr_t>(*matched.clock));
 }
 
 /// A clock has another value at every use: the instruction becomes the table's

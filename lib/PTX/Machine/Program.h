@@ -76,7 +76,7 @@ enum class FrameValueKind : uint8_t {
 };
 /// %clock, %clock_hi, %clock64, %globaltimer*, %pm*: read at each use, only as
 /// the source of a mov (the decoder refuses them elsewhere), which becomes the
-/// row `%clock`: one result, Instruction::extra points to the ClockKind.
+/// row `%clock`: one result; Instruction::extra is the ClockKind as a number.
 enum class ClockKind : uint8_t {
   Clock,
   ClockHi,
