@@ -43,7 +43,7 @@ private:
   /// Why operands do not fit. The text is made only when it will be shown.
   struct Mismatch {
     bool wanted = false;
-    size_t at = 0; ///< operand
+    size_t depth = 0; ///< how far it fitted; the best row is explained
     syntax::Position position;
     std::string why;
   };

@@ -47,8 +47,8 @@ FunctionDecoder::matchForm(const syntax::Instruction &in, const Form &form) {
     Mismatch mismatch;
     if (matchRow(*row, in, mismatch))
       return matched;
-    if (mismatch.at > furthest) {
-      furthest = mismatch.at;
+    if (mismatch.depth > furthest) {
+      furthest = mismatch.depth;
       best = row;
     }
   }
@@ -75,8 +75,11 @@ bool FunctionDecoder::matchRow(const Row &row, const syntax::Instruction &in,
       matched.memberMask = row.memberMask;
     bool present = next < in.operandCount &&
                    operands[next].paired == spec.has(operand::Pair);
-    mismatch.at = next;
+    mismatch.depth = 2 * next;
     if (present) {
+      bool wantsVector = spec.kind == OperandKind::Vector;
+      bool isVector = operands[next].kind == syntax::Operand::Kind::Vector;
+      mismatch.depth += wantsVector == isVector;
       if (!matchOperand(spec, operands[next], i < row.resultCount, mismatch))
         return false;
       ++next;
@@ -96,7 +99,7 @@ bool FunctionDecoder::matchRow(const Row &row, const syntax::Instruction &in,
   }
   if (row.resultCount == row.operands.size())
     matched.results = matched.slots.size();
-  mismatch.at = next;
+  mismatch.depth = 2 * next;
   if (next == in.operandCount)
     return true;
   mismatch.position = operands[next].position;

@@ -1,0 +1,135 @@
+//===- RegisterAllocationTest.cpp - Who may share an offset ---------------===//
+
+#include "Decoded.h"
+
+#include "Decode/RegisterAllocation.h"
+
+#include <map>
+#include <random>
+#include <set>
+
+using namespace ptx;
+using namespace ptx::test;
+
+TEST(Registers, DeadOnesMakeRoom) {
+  std::string body = ".reg .b32 %r<1001>; mov.u32 %r0, 0;\n";
+  for (int i = 1; i <= 1000; ++i)
+    body += "add.u32 %r" + std::to_string(i) + ", %r" + std::to_string(i - 1) +
+            ", 1;\n";
+  Decoded decoded(kernel(body + "st.global.b32 [l0], %r1000;"));
+  EXPECT_LE(decoded.function().frameBytes, 1024u);
+}
+
+TEST(Registers, ResultsNeverShareWithTheirSources) {
+  Decoded decoded(kernel("mov.u32 t0, 1; mov.u32 t1, 2; add.u32 t2, t0, t1;\n"
+                         "st.global.b32 [l0], t2;"));
+  const Instruction &add = decoded.in(2);
+  EXPECT_NE(add.operand[0], add.operand[1]);
+  EXPECT_NE(add.operand[0], add.operand[2]);
+}
+
+TEST(Registers, WhatMayBeReadUnwrittenSharesWithNobodyBefore) {
+  // t1 is read where only a guarded write came before: it lives from the
+  // begin, and t0 may not lie there.
+  Decoded decoded(kernel("mov.u32 t0, 1; st.global.b32 [l0], t0;\n"
+                         "@p mov.u32 t1, 2; st.global.b32 [l0], t1;"));
+  EXPECT_NE(decoded.in(0).operand[0], decoded.in(2).operand[0]);
+}
+
+TEST(Registers, LoopsKeepWhatTheNextRoundReads) {
+  Decoded decoded(kernel("mov.u32 t0, 0; L: add.u32 t1, t0, 1; add.u32 t2, "
+                         "t1, 1; mov.u32 t0, t2; mov.u32 t3, 7; mov.u32 t4, "
+                         "t3; @p bra L; st.global.b32 [l0], t4;"));
+  EXPECT_NE(decoded.in(4).operand[0], decoded.in(0).operand[0]);
+  EXPECT_NE(decoded.in(5).operand[0], decoded.in(0).operand[0]);
+}
+
+TEST(Registers, AsynchronousOnesKeepTheirOwn) {
+  Decoded decoded(kernel("wgmma {f0, f1}, l0; mov.f32 f2, 1.0; mov.f32 f3, "
+                         "2.0; st.global.f32 [l1], f2;"));
+  std::set<Slot> own{decoded.in(0).operand[0], decoded.in(0).operand[1],
+                     decoded.in(1).operand[0], decoded.in(2).operand[0]};
+  EXPECT_EQ(own.size(), 4u);
+}
+
+namespace {
+struct Step {
+  std::vector<uint32_t> reads;
+  uint32_t write;
+  bool guarded;
+};
+
+/// Runs a random walk through a random graph with one value a register, and
+/// again with one value an offset: every read must see the same.
+void walk(std::mt19937 &random, bool reuse) {
+  auto pick = [&](uint32_t n) { return static_cast<uint32_t>(random()) % n; };
+  uint32_t registers = 3 + pick(20), count = 10 + pick(60);
+  std::vector<VirtualRegister> files(registers);
+  for (VirtualRegister &file : files)
+    file.width =
+        pick(4) ? Width::Word : (pick(2) ? Width::Double : Width::Predicate);
+  std::vector<Step> steps(count);
+  for (Step &step : steps) {
+    for (uint32_t k = pick(3); k; --k)
+      step.reads.push_back(pick(registers));
+    step.write = pick(registers);
+    step.guarded = pick(4) == 0;
+  }
+  std::vector<BlockRange> blocks;
+  for (uint32_t at = 0; at < count;) {
+    uint32_t end = std::min<uint32_t>(count, at + 1 + pick(8));
+    blocks.push_back({at, end, {}});
+    at = end;
+  }
+  for (uint32_t b = 0; b < blocks.size(); ++b) {
+    if (b + 1 < blocks.size())
+      blocks[b].successors.push_back(b + 1);
+    if (pick(2))
+      blocks[b].successors.push_back(
+          pick(static_cast<uint32_t>(blocks.size())));
+  }
+  RegisterPlacement placement = placeRegisters(
+      files, blocks, count,
+      [&](uint32_t i, RegisterUses &uses) {
+        uses.reads = steps[i].reads;
+        uses.writes = {steps[i].write};
+        uses.mayNotWrite = steps[i].guarded;
+      },
+      reuse);
+  std::vector<int> values(registers, -1);
+  std::map<Slot, int> offsets; // by 4 bytes
+  auto cells = [&](uint32_t id) {
+    return std::max(1u, fileBytesOf(files[id].width) / 128);
+  };
+  uint32_t block = 0;
+  int next = 0;
+  for (int moves = 0; moves < 60; ++moves) {
+    for (uint32_t i = blocks[block].begin; i < blocks[block].end; ++i) {
+      for (uint32_t id : steps[i].reads)
+        for (uint32_t c = 0; c < cells(id); ++c) {
+          auto found = offsets.find(placement.slots[id] + 128 * c);
+          ASSERT_EQ(found == offsets.end() ? -1 : found->second, values[id]);
+        }
+      if (steps[i].guarded && pick(2))
+        continue;
+      uint32_t id = steps[i].write;
+      values[id] = next++;
+      for (uint32_t c = 0; c < cells(id); ++c)
+        offsets[placement.slots[id] + 128 * c] = values[id];
+      for (uint32_t other : steps[i].reads)
+        if (other != id)
+          ASSERT_NE(placement.slots[other], placement.slots[id]);
+    }
+    if (blocks[block].successors.empty())
+      return;
+    block = blocks[block].successors[pick(
+        static_cast<uint32_t>(blocks[block].successors.size()))];
+  }
+}
+} // namespace
+
+TEST(Registers, RandomProgramsReadWhatTheyWrote) {
+  std::mt19937 random(1);
+  for (int i = 0; i < 3000 && !::testing::Test::HasFatalFailure(); ++i)
+    walk(random, i % 8 != 0);
+}
