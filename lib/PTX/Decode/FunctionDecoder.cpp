@@ -334,8 +334,8 @@ void FunctionDecoder::decodeInstruction(const syntax::Instruction &in) {
     readClock();
   commit(in, form, matched);
   if (matched.clock)
-    module.program.instructions.back().extra = reinterpret_cast<const void *>(
-        static_cast<uintptr_t>(*matched.clock));
+    module.program.instructions.back().extra =
+        reinterpret_cast<const void *>(static_cast<uintptr_t>(*matched.clock));
 }
 
 /// A clock has another value at every use: the instruction becomes the table's

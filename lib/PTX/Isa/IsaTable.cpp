@@ -16,12 +16,14 @@ namespace ptx {
 using namespace ptx;
 
 namespace {
-/// Modifiers whose order has a meaning; the others are sorted behind class 0.
+/// Modifiers whose order among their class has a meaning; class 0 is sorted.
 int orderedClass(std::string_view modifier) {
   if (typeNamed(modifier) != Type::None)
     return 3;
   if (modifier == ".row" || modifier == ".col")
     return 2;
+  if (modifier.substr(0, 10) == ".L2::evict") // of createpolicy: two of them
+    return 4;
   std::string_view space = modifier.substr(0, modifier.find(':'));
   for (std::string_view name :
        {".global", ".shared", ".local", ".param", ".const"})

@@ -153,8 +153,8 @@ struct OptionGroup {
 struct Row {
   std::string opcode; // "fma"
   /// The modifiers that must be written: {".rn", ".ftz", ".f32"}. They are
-  /// looked up in any order, except that types, state spaces and
-  /// `.row`/`.col` keep theirs.
+  /// looked up in any order, except that types, state spaces, `.row`/`.col`
+  /// and the policies `.L2::evict_...` keep theirs.
   std::vector<std::string> modifiers;
   std::vector<OperandSpec> operands; // results first
   unsigned resultCount = 1;          // of `operands`, before flattening
