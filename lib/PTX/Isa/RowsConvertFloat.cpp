@@ -1,0 +1,191 @@
+//===- RowsConvertFloat.cpp - cvt between float types ---------------------===//
+
+#include "Arithmetic/ConvertFloat.h"
+#include "Arithmetic/ConvertSmall.h"
+#include "Arithmetic/LaneConvert.h"
+#include "Isa/LaneRows.h"
+
+using namespace ptx;
+using namespace ptx::arithmetic;
+using namespace ptx::lanes;
+using namespace ptx::operand;
+
+namespace {
+void addCvt(IsaTable &table, const std::string &name, Type to,
+            std::vector<Type> from, const HandlerSet &handlers,
+            Since since = {}, float weight = 1) {
+  std::vector<OperandSpec> operands = {reg(to).wider()};
+  for (Type type : from)
+    operands.push_back(source(type).wider());
+  addForm(table, "cvt" + name, operands, handlers, {Cost::Convert, weight},
+          since);
+}
+template <class H> constexpr Type pairOf() {
+  return std::is_same_v<H, Half> ? Type::F16x2 : Type::BF16x2;
+}
+template <class H> inline constexpr bool kIsHalf = std::is_same_v<H, Half>;
+
+/// Integral values: .rni, .rzi, .rmi, .rpi, of one type.
+template <Round R> void addIntegral(IsaTable &table) {
+  constexpr const char *names[] = {".rni", ".rzi", ".rmi", ".rpi"};
+  std::string name = names[static_cast<unsigned>(R)];
+  forBoth([&]<bool Sat>() {
+    std::string sat = name + when(Sat, ".sat");
+    addCvt(table, sat + ".f16.f16", Type::F16, {Type::F16},
+           convertHandlers<integralHalf<Half, R, Sat>>());
+    addCvt(table, sat + ".bf16.bf16", Type::BF16, {Type::BF16},
+           convertHandlers<integralHalf<BHalf, R, Sat>>(), {90, 78});
+    addCvt(table, sat + ".f32.f32", Type::F32, {Type::F32},
+           convertHandlers<integralF32<R, false, Sat>>());
+    addCvt(table, sat + ".ftz.f32.f32", Type::F32, {Type::F32},
+           convertHandlers<integralF32<R, true, Sat>>());
+    addCvt(table, sat + ".f64.f64", Type::F64, {Type::F64},
+           convertHandlers<integralF64<R, Sat>>());
+  });
+}
+
+/// Conversions that are exact.
+template <bool Sat> void addWidening(IsaTable &table) {
+  std::string sat = when(Sat, ".sat");
+  forBoth([&]<bool Ftz>() {
+    std::string name = when(Ftz, ".ftz") + sat;
+    addCvt(table, name + ".f32.f16", Type::F32, {Type::F16},
+           convertHandlers<halfToF32<Ftz, Sat>>());
+    addCvt(table, name + ".f32.f32", Type::F32, {Type::F32},
+           convertHandlers<sameF32<Ftz, Sat>>());
+    addCvt(table, name + ".f64.f32", Type::F64, {Type::F32},
+           convertHandlers<f32ToF64<Ftz, Sat>>(), {}, 2);
+  });
+  addCvt(table, sat + ".f64.f16", Type::F64, {Type::F16},
+         convertHandlers<halfToF64<Half, Sat>>(), {}, 2);
+  addCvt(table, sat + ".f64.bf16", Type::F64, {Type::BF16},
+         convertHandlers<halfToF64<BHalf, Sat>>(), {90, 78}, 2);
+}
+
+/// `.rn` and the like, of one number.
+template <Round R> void addNarrowing(IsaTable &table) {
+  std::string name = roundName(R);
+  forBoth([&]<bool Ftz>() {
+    forBoth([&]<bool Sat>() {
+      std::string all = name + when(Ftz, ".ftz") + when(Sat, ".sat");
+      addCvt(table, all + ".f32.f64", Type::F32, {Type::F64},
+             convertHandlers<f64ToF32<R, Ftz, Sat>>(), {}, 2);
+      // Nothing is flushed on the way to f16.
+      addCvt(table, all + ".f16.f32", Type::F16, {Type::F32},
+             convertHandlers<f32ToHalf<Half, R, FloatModifiers{.sat = Sat}>>());
+    });
+  });
+  Since bf16 = {90, 78};
+  addCvt(table, name + ".f16.f64", Type::F16, {Type::F64},
+         eachConvertHandlers<f64ToHalf<Half, R>>(), {}, 3);
+  addCvt(table, name + ".bf16.f64", Type::BF16, {Type::F64},
+         eachConvertHandlers<f64ToHalf<BHalf, R>>(), bf16, 3);
+  addCvt(table, name + ".bf16.f16", Type::BF16, {Type::F16},
+         convertHandlers<halfToHalf<Half, BHalf, R>>(), bf16);
+  addCvt(table, name + ".f16.bf16", Type::F16, {Type::BF16},
+         convertHandlers<halfToHalf<BHalf, Half, R>>(), bf16);
+  bool everywhere = R == Round::Nearest || R == Round::Zero;
+  addCvt(table, name + ".bf16.f32", Type::BF16, {Type::F32},
+         convertHandlers<f32ToHalf<BHalf, R, FloatModifiers{}>>(),
+         everywhere ? Since{80, 70} : bf16);
+}
+
+/// `.relu` and `.satfinite`, and two numbers packed.
+template <class H, Round R, FloatModifiers M>
+void addModified(IsaTable &table) {
+  std::string name = roundName(R) + when(M.relu, ".relu");
+  name += when(M.satfinite, ".satfinite");
+  Since since = M.satfinite ? Since{80, 81} : Since{80, 70};
+  if constexpr (M.relu || M.satfinite)
+    addCvt(table, name + suffixOf<H>() + ".f32", typeOf<H>(), {Type::F32},
+           convertHandlers<f32ToHalf<H, R, M>>(), since);
+  addCvt(table, name + std::string(typeName(pairOf<H>())) + ".f32", pairOf<H>(),
+         {Type::F32, Type::F32}, convertHandlers<f32ToHalves<H, R, M>>(),
+         since);
+}
+template <Round R> void addAllModified(IsaTable &table) {
+  forBoth([&]<bool Relu>() {
+    forBoth([&]<bool Finite>() {
+      constexpr FloatModifiers m = {.relu = Relu, .satfinite = Finite};
+      addModified<Half, R, m>(table);
+      addModified<BHalf, R, m>(table);
+      std::string name = roundName(R) + when(Relu, ".relu");
+      name += when(Finite, ".satfinite");
+      addCvt(table, name + ".tf32.f32", Type::B32, {Type::F32},
+             convertHandlers<f32ToTF32<R, Relu, Finite>>(),
+             Finite ? Since{100, 86} : Since{90, 78});
+    });
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// 8-, 6- and 4-bit floats
+//===----------------------------------------------------------------------===//
+
+template <class Fmt, bool Relu>
+void addSmall(IsaTable &table, const char *name, Since since) {
+  std::string relu = when(Relu, ".relu");
+  std::string narrow = ".rn.satfinite" + relu + name;
+  std::string wide = ".rn" + relu;
+  constexpr bool isByte = kPairShift<Fmt> == 4;
+  constexpr Type type = isByte ? Type::B8 : Type::B16;
+  HandlerSet to, from;
+  if constexpr (isByte) {
+    to = convertHandlers<f32ToSmallByte<Fmt, Relu>>();
+    from = convertHandlers<smallByteToHalves<Fmt, Half, Relu>>();
+  } else {
+    to = convertHandlers<f32ToSmallPair<Fmt, Relu>>();
+    from = convertHandlers<smallPairToHalves<Fmt, Half, Relu>>();
+  }
+  addCvt(table, narrow + ".f32", type, {Type::F32, Type::F32}, to, since, 2);
+  addCvt(table, wide + ".f16x2" + name, Type::F16x2, {type}, from, since, 2);
+}
+template <class Fmt, bool Relu> void addFP8(IsaTable &table, const char *name) {
+  Since since = {89, std::is_same_v<Fmt, E4M3> ? 81u : 81u};
+  addSmall<Fmt, Relu>(table, name, since);
+  addCvt(table, ".rn.satfinite" + when(Relu, ".relu") + name + ".f16x2",
+         Type::B16, {Type::F16x2},
+         convertHandlers<halvesToSmallPair<Fmt, Half, Relu>>(), since, 2);
+}
+template <bool Up, bool Satfinite> void addScales(IsaTable &table) {
+  std::string name = std::string(Up ? ".rp" : ".rz") +
+                     when(Satfinite, ".satfinite") + ".ue8m0x2";
+  Since since = {100, 86, true};
+  addCvt(table, name + ".f32", Type::B16, {Type::F32, Type::F32},
+         convertHandlers<f32ToUE8M0Pair<Up, Satfinite>>(), since);
+  addCvt(table, name + ".bf16x2", Type::B16, {Type::BF16x2},
+         convertHandlers<bhalvesToUE8M0Pair<Up, Satfinite>>(), since);
+}
+} // namespace
+
+namespace ptx {
+void registerConvertFloatRows(IsaTable &table) {
+  forRounds([&]<Round R>() {
+    addIntegral<R>(table);
+    addNarrowing<R>(table);
+  });
+  forBoth([&]<bool Sat>() { addWidening<Sat>(table); });
+  addCvt(table, ".f32.bf16", Type::F32, {Type::BF16},
+         convertHandlers<bhalfToF32>(), {90, 78});
+  addAllModified<Round::Nearest>(table);
+  addAllModified<Round::Zero>(table);
+  addCvt(table, ".rna.tf32.f32", Type::B32, {Type::F32},
+         convertHandlers<f32ToTF32<Round::Away, false, false>>(), {80, 70});
+  addCvt(table, ".rna.satfinite.tf32.f32", Type::B32, {Type::F32},
+         convertHandlers<f32ToTF32<Round::Away, false, true>>(), {80, 81});
+  Since small = {100, 86, true};
+  forBoth([&]<bool Relu>() {
+    addFP8<E4M3, Relu>(table, ".e4m3x2");
+    addFP8<E5M2, Relu>(table, ".e5m2x2");
+    addSmall<E2M3, Relu>(table, ".e2m3x2", small);
+    addSmall<E3M2, Relu>(table, ".e3m2x2", small);
+    addSmall<E2M1, Relu>(table, ".e2m1x2", small);
+  });
+  addScales<false, false>(table);
+  addScales<false, true>(table);
+  addScales<true, false>(table);
+  addScales<true, true>(table);
+  addCvt(table, ".rn.bf16x2.ue8m0x2", Type::BF16x2, {Type::B16},
+         convertHandlers<ue8m0PairToBHalves>(), small);
+}
+} // namespace ptx
