@@ -3,13 +3,17 @@
 #ifndef PTX_TENSOR_WGMMA_H
 #define PTX_TENSOR_WGMMA_H
 
+#include "Isa/IsaTable.h"
 #include "Tensor/Fragment.h"
 #include "Tensor/SharedMatrix.h"
 
 namespace ptx::tensor {
 
-/// wgmma.mma_async with everything its modifiers and immediates say. M is 64:
-/// each of the four warps holds 16 rows, as a fragment of m16.
+/// A warpgroup: four warps, each with 16 of the 64 rows, which lie in its
+/// registers as a fragment of m16.
+inline constexpr unsigned kGroupWarps = 4, kGroupRows = kGroupWarps * kRows;
+
+/// wgmma.mma_async with everything its modifiers and immediates say.
 struct WgmmaShape {
   Format a = Format::F16, b = Format::F16;
   Accumulator d = Accumulator::F32;
@@ -17,25 +21,29 @@ struct WgmmaShape {
   bool aInRegisters = false;
   bool negate = false; ///< exactly one of imm-scale-a, imm-scale-b is -1
   bool transposedA = false, transposedB = false;
-  bool saturate = false;
+  bool saturate = false, exclusive = false;
 
   unsigned words() const { return k * bitsOf(a) / 32; }
   unsigned registersOfD() const { return n / (d == Accumulator::F16 ? 4 : 2); }
+  /// Words of the sums of one warp, and of the group.
+  unsigned wordsOfWarp() const { return n * kRows; }
+  unsigned wordsOfGroup() const { return n * kGroupRows; }
   MatrixTile tileOf(bool ofB, uint64_t descriptor) const;
 };
+/// What a row spells; the immediates are not part of that.
+WgmmaShape wgmmaShapeOf(const Row &row);
 
-/// The most 32-bit words of B, and of one warp's C and D.
-inline constexpr unsigned kMaxWordsOfGroupB = 256 * 8,
-                          kMaxWordsOfGroupC = 256 * kRows;
+/// The most 32-bit words of A and B.
+inline constexpr unsigned kMaxWordsOfGroupA = kGroupRows * 8,
+                          kMaxWordsOfGroupB = 256 * 8;
 
-/// One warp's part: D = A B + C for its 16 rows. \p a [words][16], \p b
-/// [n][words]; \p c and \p d are the warp's registers (c null: zero).
-void multiplyGroupRows(const Kernels &kernels, const WgmmaShape &shape,
-                       const Rule &rule, bool exact, const uint32_t *a,
-                       const uint32_t *b, Registers c, MutableRegisters d);
+/// D = A B + D. \p a [4][words][16], \p b [n][words], \p d [4][n][16].
+void multiplyGroup(const Kernels &kernels, const WgmmaShape &shape,
+                   const Rule &rule, bool exact, const uint32_t *a,
+                   const uint32_t *b, uint32_t *d);
 
-/// Rows [row][words] -> [words][16], as multiplyGroupRows takes A.
-void rowsToVectors(const uint32_t *rows, unsigned words, uint32_t *out);
+/// Rows [64][words] -> [4][words][16], as multiplyGroup takes A.
+void groupRowsToVectors(const uint32_t *rows, unsigned words, uint32_t *out);
 
 } // namespace ptx::tensor
 

@@ -1,0 +1,166 @@
+//===- MatrixMoves.cpp - ldmatrix, stmatrix, movmatrix --------------------===//
+//
+// Lanes 8 j to 8 j + 7 give the addresses of the rows of matrix j, 16 bytes
+// each. In register j lane l holds elements 2 (l % 4) and the next of row l /
+// 4, of the transposed matrix with `.trans`.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Tensor/MatrixMoves.h"
+
+#include "Decode/DecodeContext.h"
+#include "Machine/PoisonPlan.h"
+#include "Tensor/MatrixAccess.h"
+
+#include <cstring>
+
+namespace ptx::tensor {
+namespace {
+
+constexpr uint32_t kRowBytes = 16;
+
+struct MatrixMove {
+  unsigned count = 1; ///< matrices
+  bool transposed = false;
+  Space space = Space::Generic;
+};
+
+/// Lane l of one matrix in registers: the two elements of column l / 4 of a
+/// matrix whose rows are \p rows (eight times eight halves).
+void transpose(const uint16_t (*rows)[8], uint32_t *lanes) {
+  for (unsigned l = 0; l < kLanes; ++l) {
+    const unsigned row = 2 * (l % 4), column = l / 4;
+    lanes[l] = rows[row][column] | uint32_t{rows[row + 1][column]} << 16;
+  }
+}
+
+/// The undefined lanes of the transposed register: lane l takes from words
+/// column / 2 of rows 2 (l % 4) and the next.
+LaneMask transposePoison(const LaneMask words /* of lanes */) {
+  LaneMask undefined = 0;
+  for (unsigned l = 0; l < kLanes; ++l) {
+    const unsigned row = 2 * (l % 4), word = l / 8;
+    undefined |=
+        ((words >> (4 * row + word) | words >> (4 * row + 4 + word)) & 1) << l;
+  }
+  return undefined;
+}
+
+/// Makes the access of all rows and the pointers to them.
+LaneMask prepareRows(Warp &warp, const Instruction &in, const MatrixMove &move,
+                     unsigned addressOperand, Access &access, uint64_t *address,
+                     std::byte **pointer) {
+  if (warp.poison)
+    checkAddressPoison(warp, in, addressOperand);
+  readAddresses(warp, in, addressOperand, 0, address);
+  LaneMask lanes = warp.active;
+  if (move.count < 4)
+    lanes &= (1u << 8 * move.count) - 1;
+  if (!lanes)
+    return 0;
+  access.instruction = &in;
+  access.warp = &warp;
+  access.space = move.space;
+  if (move.space == Space::Generic &&
+      (takeWindow(warp, in, lanes, address, access.space) != lanes ||
+       access.space != Space::Shared))
+    warp.fail(FindingKind::IllegalAddress, in, lanes,
+              "the rows of " + in.row->opcode + " must be in shared memory");
+  checkAlignment(warp, in, address, lanes, kRowBytes);
+  access.lanes = lanes;
+  access.bytes = kRowBytes;
+  access.elementBytes = 4;
+  access.address = address;
+  return prepareAccess(warp, in, access, pointer);
+}
+
+} // namespace
+
+void decodeMatrixMove(DecodeContext &context, Instruction &in) {
+  MatrixMove move;
+  move.count = context.has(".x4") ? 4 : context.has(".x2") ? 2 : 1;
+  move.transposed = context.has(".trans");
+  if (!context.option("space").empty())
+    move.space = Space::Shared;
+  in.extra = context.keep(move);
+}
+
+void handleLoadMatrix(Warp &warp, const Instruction &in) {
+  const auto &move = *static_cast<const MatrixMove *>(in.extra);
+  alignas(64) uint64_t address[kLanes];
+  std::byte *pointer[kLanes];
+  LaneMask poison[4] = {};
+  Access access;
+  access.kind = AccessKind::LoadMatrix;
+  if (warp.poison)
+    access.loadedPoison = poison;
+  const LaneMask lanes =
+      prepareRows(warp, in, move, in.resultCount, access, address, pointer);
+  for (unsigned j = 0; j < move.count; ++j) {
+    alignas(16) uint16_t rows[8][8] = {};
+    LaneMask undefined = 0;
+    for (unsigned r = 0; r < 8; ++r)
+      if (lanes >> (8 * j + r) & 1) {
+        std::memcpy(rows[r], pointer[8 * j + r], kRowBytes);
+        for (unsigned word = 0; word < 4; ++word)
+          undefined |= (poison[word] >> (8 * j + r) & 1) << (4 * r + word);
+      }
+    if (in.operand[j] == kNoSlot)
+      continue;
+    auto *result = warp.lanes<uint32_t>(in.operand[j]);
+    if (move.transposed)
+      transpose(rows, result);
+    else
+      std::memcpy(result, rows, sizeof rows);
+    if (warp.poison)
+      writePoison(warp, in, j, kAllLanes,
+                  move.transposed ? transposePoison(undefined) : undefined);
+  }
+}
+
+void handleStoreMatrix(Warp &warp, const Instruction &in) {
+  const auto &move = *static_cast<const MatrixMove *>(in.extra);
+  alignas(16) uint16_t rows[4][8][8];
+  LaneMask poison[4] = {};
+  for (unsigned j = 0; j < move.count; ++j) {
+    const auto *source = warp.lanes<uint32_t>(in.operand[1 + j]);
+    uint16_t plain[8][8];
+    std::memcpy(plain, source, sizeof plain);
+    if (move.transposed) {
+      for (unsigned r = 0; r < 8; ++r)
+        for (unsigned c = 0; c < 8; ++c)
+          rows[j][r][c] = plain[c][r];
+    } else {
+      std::memcpy(rows[j], plain, sizeof plain);
+    }
+    if (!warp.poison)
+      continue;
+    LaneMask words = readPoison(warp, in, 1 + j, 0);
+    if (move.transposed)
+      words = transposePoison(words);
+    for (unsigned l = 0; l < kLanes; ++l)
+      poison[l % 4] |= (words >> l & 1) << (8 * j + l / 4);
+  }
+  alignas(64) uint64_t address[kLanes];
+  std::byte *pointer[kLanes];
+  Access access;
+  access.kind = AccessKind::StoreMatrix;
+  if (warp.poison)
+    access.storedPoison = poison;
+  const LaneMask lanes =
+      prepareRows(warp, in, move, 0, access, address, pointer);
+  forEachLane(lanes, [&](unsigned lane) {
+    std::memcpy(pointer[lane], rows[lane / 8][lane % 8], kRowBytes);
+  });
+}
+
+void handleMoveMatrix(Warp &warp, const Instruction &in) {
+  alignas(16) uint16_t rows[8][8];
+  std::memcpy(rows, warp.lanes<uint32_t>(in.source(0)), sizeof rows);
+  transpose(rows, warp.lanes<uint32_t>(in.operand[0]));
+  if (warp.poison)
+    writePoison(warp, in, 0, kAllLanes,
+                transposePoison(readPoison(warp, in, 1, 0)));
+}
+
+} // namespace ptx::tensor

@@ -1,0 +1,18 @@
+//===- MatrixMoves.h - ldmatrix, stmatrix, movmatrix ------------*- C++ -*-===//
+
+#ifndef PTX_TENSOR_MATRIXMOVES_H
+#define PTX_TENSOR_MATRIXMOVES_H
+
+#include "Isa/IsaTable.h"
+
+namespace ptx::tensor {
+
+/// Row::decode and handlers of ldmatrix, stmatrix and movmatrix.
+void decodeMatrixMove(DecodeContext &context, Instruction &in);
+void handleLoadMatrix(Warp &warp, const Instruction &in);
+void handleStoreMatrix(Warp &warp, const Instruction &in);
+void handleMoveMatrix(Warp &warp, const Instruction &in);
+
+} // namespace ptx::tensor
+
+#endif // PTX_TENSOR_MATRIXMOVES_H
