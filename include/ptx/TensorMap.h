@@ -1,0 +1,67 @@
+//===- TensorMap.h - Descriptions of tensors for bulk copies --------------===//
+//
+// What cuTensorMapEncodeTiled makes: 128 opaque bytes that a kernel gets as a
+// `__grid_constant__` parameter, or builds itself with tensormap.replace.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef PTX_TENSORMAP_H
+#define PTX_TENSORMAP_H
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace ptx {
+
+/// Element types, numbered as CUtensorMapDataType.
+enum class TensorElement : uint8_t {
+  U8,
+  U16,
+  U32,
+  S32,
+  U64,
+  S64,
+  F16,
+  F32,
+  F64,
+  BF16,
+  F32Ftz,
+  TF32,
+  TF32Ftz,
+};
+unsigned byteSize(TensorElement element);
+/// "u8", "f32ftz" ...; throws Error for a name that is none.
+TensorElement tensorElementNamed(std::string_view name);
+
+/// One tensor in global memory and the box a copy moves. Dimension 0 is the
+/// innermost, contiguous one.
+struct TensorMap {
+  static constexpr unsigned kBytes = 128;
+
+  TensorElement element = TensorElement::U8;
+  unsigned rank = 1;    ///< 1 to 5
+  uint64_t address = 0; ///< of the tensor, a multiple of 16
+  std::array<uint64_t, 5> size{1, 1, 1, 1, 1}; ///< elements, 1 to 2^32
+  /// Bytes from one element to the next along dimensions 1 to 4: multiples of
+  /// 16 below 2^40.
+  std::array<uint64_t, 4> stride{};
+  std::array<uint32_t, 5> box{1, 1, 1, 1, 1};           ///< elements, 1 to 256
+  std::array<uint32_t, 5> elementStride{1, 1, 1, 1, 1}; ///< 1 to 8
+  unsigned swizzle = 0;    ///< bytes: 0, 32, 64 or 128
+  unsigned interleave = 0; ///< bytes: only 0 is modelled
+  bool nanFill = false;    ///< outside the tensor: NaN instead of zero
+
+  /// Checks everything cuTensorMapEncodeTiled checks; throws Error naming the
+  /// field that is wrong.
+  void validate() const;
+  /// The opaque bytes, after validate().
+  std::array<std::byte, kBytes> encode() const;
+  /// Reads them back without checking: a kernel may have written them.
+  static TensorMap decode(const std::byte *bytes);
+};
+
+} // namespace ptx
+
+#endif // PTX_TENSORMAP_H

@@ -1,0 +1,129 @@
+//===- TensorBox.cpp - Which bytes a tensor copy moves --------------------===//
+//
+// As recorded on an H100: the element stride of dimension 0 is ignored; with a
+// swizzle every row of the box takes the swizzle's width; stores clip
+// dimension 0 only at whole granules of 16 bytes.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Async/TensorBox.h"
+
+#include <algorithm>
+
+namespace ptx::async {
+namespace {
+
+constexpr int64_t kGranule = 16;
+
+/// Elements the box has along a dimension.
+uint32_t countOf(const TensorMap &map, unsigned d) {
+  if (d == 0)
+    return map.box[0];
+  const uint32_t step = std::max(map.elementStride[d], 1u);
+  return (map.box[d] + step - 1) / step;
+}
+
+uint32_t rowsOf(const TensorMap &map) {
+  uint32_t rows = 1;
+  for (unsigned d = 1; d < map.rank; ++d)
+    rows *= countOf(map, d);
+  return rows;
+}
+
+uint32_t pitchOf(const TensorMap &map) {
+  return map.swizzle ? map.swizzle : map.box[0] * byteSize(map.element);
+}
+
+/// One row of the box on its way into runs.
+class Splitter {
+public:
+  Splitter(const TensorMap &map, uint32_t shared, std::vector<BoxRun> &out)
+      : map(map), shared(shared), out(out) {}
+
+  /// Bytes [begin, end) of the box row at \p offset of the box.
+  void add(uint32_t offset, int64_t begin, int64_t end, uint64_t global,
+           bool inside) {
+    while (begin < end) {
+      // A swizzle keeps granules together, nothing longer.
+      int64_t stop =
+          map.swizzle ? std::min(end, (begin / kGranule + 1) * kGranule) : end;
+      uint32_t at = shared + offset + static_cast<uint32_t>(begin);
+      if (map.swizzle)
+        at ^= (at >> 7 & (map.swizzle / 16 - 1)) << 4;
+      out.push_back({at, global + static_cast<uint64_t>(begin),
+                     static_cast<uint32_t>(stop - begin), inside});
+      begin = stop;
+    }
+  }
+
+private:
+  const TensorMap &map;
+  uint32_t shared;
+  std::vector<BoxRun> &out;
+};
+
+} // namespace
+
+std::string refusal(const TensorMap &map, const int32_t *coordinate,
+                    bool store) {
+  const int64_t bytes = int64_t{coordinate[0]} * byteSize(map.element);
+  if (bytes % kGranule)
+    return "coordinate 0 is " + std::to_string(coordinate[0]) + ", which is " +
+           std::to_string(bytes) + " bytes into the row: no multiple of 16";
+  if (store)
+    for (unsigned d = 0; d < map.rank; ++d)
+      if (coordinate[d] < 0)
+        return "coordinate " + std::to_string(d) + " is " +
+               std::to_string(coordinate[d]) +
+               "; stores take no negative coordinates";
+  return {};
+}
+
+std::vector<BoxRun> boxRuns(const TensorMap &map, const int32_t *coordinate,
+                            uint32_t shared, bool store) {
+  const int64_t bytes = byteSize(map.element);
+  const int64_t width = map.box[0] * bytes;
+  int64_t length = static_cast<int64_t>(map.size[0]) * bytes;
+  if (store)
+    length = (length + kGranule - 1) / kGranule * kGranule;
+  // The part of a row that lies in the tensor.
+  const int64_t start = coordinate[0] * bytes;
+  const int64_t begin = std::clamp<int64_t>(-start, 0, width);
+  const int64_t end = std::clamp<int64_t>(length - start, begin, width);
+  std::vector<BoxRun> runs;
+  Splitter splitter(map, shared, runs);
+  const uint32_t rows = rowsOf(map), pitch = pitchOf(map);
+  for (uint32_t row = 0; row < rows; ++row) {
+    uint64_t global = map.address + static_cast<uint64_t>(start);
+    bool inside = true;
+    uint32_t rest = row;
+    for (unsigned d = 1; d < map.rank; ++d) {
+      const uint32_t count = countOf(map, d);
+      const int64_t at =
+          int64_t{coordinate[d]} +
+          int64_t{rest % count} * std::max(map.elementStride[d], 1u);
+      rest /= count;
+      inside = inside && at >= 0 && at < static_cast<int64_t>(map.size[d]);
+      global += static_cast<uint64_t>(at) * map.stride[d - 1];
+    }
+    const uint32_t offset = row * pitch;
+    if (!inside) {
+      splitter.add(offset, 0, width, 0, false);
+      continue;
+    }
+    splitter.add(offset, 0, begin, 0, false);
+    splitter.add(offset, begin, end, global, true);
+    splitter.add(offset, end, width, 0, false);
+  }
+  return runs;
+}
+
+uint32_t transactionBytes(const TensorMap &map) {
+  return byteSize(map.element) * map.box[0] * rowsOf(map);
+}
+
+uint32_t spannedBytes(const TensorMap &map) {
+  return rowsOf(map) * pitchOf(map);
+}
+
+} // namespace ptx::async

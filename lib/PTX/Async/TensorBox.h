@@ -1,0 +1,38 @@
+//===- TensorBox.h - Which bytes a tensor copy moves ------------*- C++ -*-===//
+
+#ifndef PTX_ASYNC_TENSORBOX_H
+#define PTX_ASYNC_TENSORBOX_H
+
+#include "ptx/TensorMap.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace ptx::async {
+
+/// Bytes that lie together in shared and in global memory.
+struct BoxRun {
+  uint32_t shared; ///< address in shared memory
+  uint64_t global; ///< address, if inside
+  uint32_t bytes;
+  bool inside; ///< in the tensor; else filled (loads), skipped (stores)
+};
+
+/// Why the hardware refuses the copy ("illegal instruction"), or empty.
+std::string refusal(const TensorMap &map, const int32_t *coordinate,
+                    bool store);
+
+/// The runs of a box at \p coordinate [rank], ascending in the box. \p shared:
+/// address of the box in shared memory, whose bits also decide the swizzle.
+std::vector<BoxRun> boxRuns(const TensorMap &map, const int32_t *coordinate,
+                            uint32_t shared, bool store);
+
+/// What a load counts as transferred: the whole box, clipped or not.
+uint32_t transactionBytes(const TensorMap &map);
+/// The bytes of shared memory a box spans, with the padding of a swizzle.
+uint32_t spannedBytes(const TensorMap &map);
+
+} // namespace ptx::async
+
+#endif // PTX_ASYNC_TENSORBOX_H

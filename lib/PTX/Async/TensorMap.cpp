@@ -1,0 +1,210 @@
+//===- TensorMap.cpp - Descriptions of tensors for bulk copies ------------===//
+//
+// The layout of the 128 bytes is ours. All zero bytes are a map too (rank 1 of
+// u8): kernels start from those and replace every field.
+//
+//===----------------------------------------------------------------------===//
+
+#include "ptx/TensorMap.h"
+
+#include "Async/TensorMapFields.h"
+#include "ptx/Error.h"
+
+#include <cstring>
+#include <string>
+
+namespace ptx {
+namespace {
+
+/// What the opaque bytes hold.
+struct Encoded {
+  uint64_t address;
+  uint64_t size[5];
+  uint64_t stride[4];
+  uint16_t box[5];
+  uint8_t elementStride[5];
+  uint8_t rank; ///< less one
+  uint8_t element;
+  uint8_t swizzle;    ///< 0: none, 1: 32, 2: 64, 3: 128 bytes
+  uint8_t interleave; ///< 0: none, 1: 16, 2: 32 bytes
+  uint8_t fill;
+};
+static_assert(sizeof(Encoded) <= TensorMap::kBytes);
+
+Encoded load(const std::byte *bytes) {
+  Encoded e;
+  std::memcpy(&e, bytes, sizeof e);
+  return e;
+}
+
+constexpr std::string_view kNames[] = {
+    "u8",  "u16", "u32",  "s32",    "u64",  "s64",    "f16",
+    "f32", "f64", "bf16", "f32ftz", "tf32", "tf32ftz"};
+
+/// tensormap.replace numbers the types its own way.
+constexpr TensorElement kReplaced[] = {
+    TensorElement::U8,     TensorElement::U16,  TensorElement::U32,
+    TensorElement::S32,    TensorElement::U64,  TensorElement::S64,
+    TensorElement::F16,    TensorElement::F32,  TensorElement::F32Ftz,
+    TensorElement::F64,    TensorElement::BF16, TensorElement::TF32,
+    TensorElement::TF32Ftz};
+
+void require(bool holds, const std::string &why) {
+  if (!holds)
+    throw Error("tensor map: " + why);
+}
+
+std::string number(uint64_t value) { return std::to_string(value); }
+
+} // namespace
+
+unsigned byteSize(TensorElement element) {
+  constexpr unsigned bytes[] = {1, 2, 4, 4, 8, 8, 2, 4, 8, 2, 4, 4, 4};
+  return bytes[static_cast<unsigned>(element)];
+}
+
+TensorElement tensorElementNamed(std::string_view name) {
+  for (unsigned i = 0; i < std::size(kNames); ++i)
+    if (kNames[i] == name)
+      return static_cast<TensorElement>(i);
+  throw Error("tensor map: no element type '" + std::string(name) + "'");
+}
+
+void TensorMap::validate() const {
+  const unsigned bytes = byteSize(element);
+  require(rank >= 1 && rank <= 5,
+          "the rank is " + number(rank) + "; it can be 1 to 5");
+  require(address && address % 16 == 0,
+          "the address must be a multiple of 16 and not null");
+  require(interleave == 0,
+          "interleaved layouts are not modelled: interleave must be 0");
+  require(swizzle == 0 || swizzle == 32 || swizzle == 64 || swizzle == 128,
+          "the swizzle is " + number(swizzle) +
+              " bytes; it can be 0, 32, 64 "
+              "or 128");
+  for (unsigned d = 0; d < rank; ++d) {
+    const std::string where = " of dimension " + number(d) + " is ";
+    require(size[d] >= 1 && size[d] <= uint64_t{1} << 32,
+            "the size" + where + number(size[d]) + "; it can be 1 to 2^32");
+    require(box[d] >= 1 && box[d] <= 256,
+            "the box" + where + number(box[d]) + "; it can be 1 to 256");
+    require(elementStride[d] >= 1 && elementStride[d] <= 8,
+            "the element stride" + where + number(elementStride[d]) +
+                "; it can be 1 to 8");
+  }
+  for (unsigned d = 0; d + 1 < rank; ++d)
+    require(stride[d] % 16 == 0 && stride[d] < uint64_t{1} << 40,
+            "the stride of dimension " + number(d + 1) + " is " +
+                number(stride[d]) +
+                " bytes; it must be a multiple of 16 below 2^40");
+  const uint64_t inner = uint64_t{box[0]} * bytes;
+  require(inner % 16 == 0, "a row of the box has " + number(inner) +
+                               " bytes; it must be a multiple of 16");
+  require(!swizzle || inner <= swizzle,
+          "a row of the box has " + number(inner) +
+              " bytes; with a swizzle of " + number(swizzle) +
+              " it can have no more than those");
+  require(!nanFill || element == TensorElement::F16 ||
+              element >= TensorElement::F32,
+          "only floating-point tensors can be filled with NaN");
+}
+
+std::array<std::byte, TensorMap::kBytes> TensorMap::encode() const {
+  validate();
+  Encoded e = {};
+  e.address = address;
+  for (unsigned d = 0; d < 5; ++d) {
+    e.size[d] = d < rank ? size[d] : 1;
+    e.box[d] = static_cast<uint16_t>(d < rank ? box[d] : 1);
+    e.elementStride[d] = static_cast<uint8_t>(d < rank ? elementStride[d] : 1);
+  }
+  for (unsigned d = 0; d + 1 < rank; ++d)
+    e.stride[d] = stride[d];
+  e.rank = static_cast<uint8_t>(rank - 1);
+  e.element = static_cast<uint8_t>(element);
+  e.swizzle = swizzle == 128 ? 3 : static_cast<uint8_t>(swizzle / 32);
+  e.fill = nanFill;
+  std::array<std::byte, kBytes> bytes{};
+  std::memcpy(bytes.data(), &e, sizeof e);
+  return bytes;
+}
+
+TensorMap TensorMap::decode(const std::byte *bytes) {
+  const Encoded e = load(bytes);
+  TensorMap map;
+  map.element =
+      static_cast<TensorElement>(e.element < std::size(kNames) ? e.element : 0);
+  map.rank = e.rank + 1u;
+  map.address = e.address;
+  for (unsigned d = 0; d < 5; ++d) {
+    map.size[d] = e.size[d];
+    map.box[d] = e.box[d];
+    map.elementStride[d] = e.elementStride[d];
+  }
+  for (unsigned d = 0; d < 4; ++d)
+    map.stride[d] = e.stride[d];
+  constexpr unsigned swizzles[] = {0, 32, 64, 128};
+  map.swizzle = swizzles[e.swizzle & 3];
+  map.interleave = e.interleave * 16u;
+  map.nanFill = e.fill;
+  return map;
+}
+
+bool async::replaceField(std::byte *bytes, MapField field, unsigned ordinal,
+                         uint64_t value) {
+  Encoded e = load(bytes);
+  switch (field) {
+  case MapField::GlobalAddress:
+    e.address = value;
+    break;
+  case MapField::Rank:
+    if (value > 4)
+      return false;
+    e.rank = static_cast<uint8_t>(value);
+    break;
+  case MapField::BoxDim:
+    if (ordinal > 4 || value > 256)
+      return false;
+    e.box[ordinal] = static_cast<uint16_t>(value);
+    break;
+  case MapField::GlobalDim:
+    if (ordinal > 4)
+      return false;
+    e.size[ordinal] = value;
+    break;
+  case MapField::GlobalStride:
+    if (ordinal > 3)
+      return false;
+    e.stride[ordinal] = value;
+    break;
+  case MapField::ElementStride:
+    if (ordinal > 4 || value > 8)
+      return false;
+    e.elementStride[ordinal] = static_cast<uint8_t>(value);
+    break;
+  case MapField::ElemType:
+    if (value >= std::size(kReplaced))
+      return false;
+    e.element = static_cast<uint8_t>(kReplaced[value]);
+    break;
+  case MapField::InterleaveLayout:
+    if (value > 2)
+      return false;
+    e.interleave = static_cast<uint8_t>(value);
+    break;
+  case MapField::SwizzleMode:
+    if (value > 3)
+      return false;
+    e.swizzle = static_cast<uint8_t>(value);
+    break;
+  case MapField::FillMode:
+    if (value > 1)
+      return false;
+    e.fill = static_cast<uint8_t>(value);
+    break;
+  }
+  std::memcpy(bytes, &e, sizeof e);
+  return true;
+}
+
+} // namespace ptx
