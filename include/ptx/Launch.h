@@ -48,7 +48,7 @@ struct LaunchOptions {
   ScheduleOrder order = ScheduleOrder::RoundRobin;
   uint64_t seed = 0;
   /// Blocks in flight at once (a host thread); default: what the occupancy
-  /// allows for cooperative grids and with the cache model, else a few.
+  /// allows for cooperative grids, else a few.
   std::optional<unsigned> resident;
   unsigned threads = 1; ///< host threads
   /// The architecture whose limits and numerics hold: 75, 80, 86, 89, 90,
@@ -57,7 +57,7 @@ struct LaunchOptions {
   TensorMode tensor = TensorMode::Exact;
   Completion completion = Completion::Latest;
   uint64_t instructionBudget = 0; ///< warp instructions in all; 0: no bound
-  /// Warp instructions of one turn; default 256, 8 with the cache model.
+  /// Warp instructions of one turn; default 256.
   std::optional<unsigned> quantum;
   /// Bytes of stack a thread may use for calls (cudaLimitStackSize).
   uint32_t stackLimit = 64u << 10;

@@ -81,7 +81,7 @@ private:
                  get("atom_sectors") + get("local_ld_sectors") +
                  get("local_st_sectors"),
              C::L1Sectors);
-    addPerSm("tensor", "matrix products", get("mma_flop"), C::TensorFlop);
+    addPerSm("tensor", "matrix products", get("mma_work"), C::TensorFlop);
     addPerSm("barrier", "warps at barriers", get("barriers"), C::Barriers);
     addPerSm("constant", "addresses of constant memory", get("const_req"),
              C::Constants);

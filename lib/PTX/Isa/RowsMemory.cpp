@@ -125,6 +125,8 @@ MemoryInfo describe(DecodeContext &context, const Row &row, Type type,
   info.order = orderOf(context);
   info.scope = scopeOf(context);
   info.nonCoherent = !context.option("nc").empty();
+  std::string_view cache = context.option("cache");
+  info.pastL1 = cache == ".cg" || cache == ".cv";
   checkOrder(context, info);
   return info;
 }

@@ -182,8 +182,6 @@ static unsigned residentClusters(const Grid &grid, unsigned threads) {
     clusters = *options.resident / perCluster;
   else if (options.cooperative)
     clusters = grid.size.count() / perCluster;
-  else if (options.cacheModel)
-    clusters = (most + threads - 1) / threads;
   else // enough to interleave, few enough for the host's caches
     clusters = std::clamp<uint64_t>(16 / warps, 2, 8) / perCluster;
   return static_cast<unsigned>(std::clamp<uint64_t>(clusters, 1, most));
@@ -198,7 +196,7 @@ static void setUpMachine(Run &run, Machine &machine, unsigned threads) {
       uint64_t{grid.perSm} * grid.smCount / grid.cluster.count()));
   if (options.resident)
     machine.residentMost = machine.residentLimit;
-  machine.quantum = options.quantum.value_or(options.cacheModel ? 8 : 256);
+  machine.quantum = options.quantum.value_or(256);
   machine.quantum = std::max(1u, machine.quantum);
   machine.shuffled = options.order == ScheduleOrder::Random;
   machine.poison = run.poison.get();

@@ -19,6 +19,7 @@ struct MemoryInfo {
   uint8_t count = 1; ///< elements
   bool isSigned = false;
   bool nonCoherent = false;
+  bool pastL1 = false; ///< .cg, .cv: L1 does not answer
   Order order = Order::Weak;
   Scope scope = Scope::None;
   uint8_t address = 0; ///< operand index of the address

@@ -1,6 +1,6 @@
 //===- TimeModelTest.cpp - The time model on what an H100 counted ---------===//
 
-#include "RecordedCases.h"
+#include "counters/RecordedCases.h"
 
 #include "ptx/Error.h"
 #include "ptx/Model.h"
@@ -17,7 +17,8 @@ using namespace ptx::test;
 namespace {
 
 TEST(TimeModel, HoldsTheMeasuredTimes) {
-  std::vector<RecordedCase> cases = readRecordedCases();
+  std::vector<RecordedCase> cases =
+      readRecordedCases(PTX_TEST_DATA "/counters/cases.txt");
   ASSERT_EQ(cases.size(), 94u);
   unsigned inside = 0, within25 = 0, within35 = 0;
   std::vector<double> width;
@@ -43,7 +44,8 @@ TEST(TimeModel, HoldsTheMeasuredTimes) {
 
 TEST(TimeModel, OrdersItsNumbers) {
   for (const Chip &chip : allChips())
-    for (const RecordedCase &c : readRecordedCases()) {
+    for (const RecordedCase &c :
+         readRecordedCases(PTX_TEST_DATA "/counters/cases.txt")) {
       TimeEstimate t = estimateTime(c.counters, chip);
       EXPECT_LE(t.lower, t.point) << c.name;
       EXPECT_LE(t.point, t.upper) << c.name;
@@ -56,7 +58,8 @@ TEST(TimeModel, OrdersItsNumbers) {
 
 TEST(TimeModel, NamesWhatLimits) {
   auto limitOf = [](const char *name) {
-    for (const RecordedCase &c : readRecordedCases())
+    for (const RecordedCase &c :
+         readRecordedCases(PTX_TEST_DATA "/counters/cases.txt"))
       if (c.name == name)
         return std::string(estimateTime(c.counters, chipNamed("h100")).limit);
     return std::string("no such case");

@@ -1,0 +1,218 @@
+//===- CounterObserver.cpp - Counts what a launch does --------------------===//
+
+#include "Counters/CounterObserver.h"
+#include "Counters/Counting.h"
+
+#include "Isa/IsaTable.h"
+#include "ptx/Launch.h"
+#include "ptx/Module.h"
+
+#include <algorithm>
+
+namespace ptx {
+
+void AccessSums::operator+=(const AccessSums &other) {
+  requests += other.requests;
+  sectors += other.sectors;
+  lines += other.lines;
+  ideal += other.ideal;
+  bytes += other.bytes;
+  wavefronts += other.wavefronts;
+  conflicts += other.conflicts;
+}
+
+static LaunchShape shapeOf(const Grid &grid) {
+  LaunchShape shape;
+  shape.kernel = grid.kernel->name;
+  shape.grid = grid.size;
+  shape.block = grid.block;
+  shape.cluster = grid.cluster;
+  shape.staticShared = grid.staticShared;
+  shape.dynamicShared = grid.dynamicShared;
+  unsigned asked = grid.module->kernel(grid.kernel->name).maxRegisters;
+  shape.registers = MachineCode::registersOf(*grid.kernel);
+  if (asked)
+    shape.registers = std::min(shape.registers, asked);
+  shape.blocksPerSm =
+      std::max(1u, occupancy(grid.sm, unsigned(grid.block.count()),
+                             grid.sharedBytes(), shape.registers));
+  shape.multiprocessors = grid.smCount;
+  return shape;
+}
+
+/// The chip whose caches are modelled.
+static const Chip &chipOf(const Grid &grid) {
+  return chipNamed(grid.sm >= 90 ? "h100" : "a100");
+}
+
+CountingShared::CountingShared(const Grid &grid)
+    : program(*grid.program), code(program), shape(shapeOf(grid)),
+      chip(chipOf(grid)), blockWork(grid.size.count()) {
+  if (grid.options->cacheModel)
+    replay =
+        std::make_unique<ChipReplay>(chip, shape, program.instructions.size());
+}
+
+CounterObserver::CounterObserver(std::shared_ptr<CountingShared> shared)
+    : shared(std::move(shared)), rules(accessRules()),
+      instructions(this->shared->program.instructions.size()),
+      sites(instructions.size()),
+      sliceClocks(size_t(this->shared->chip.best(ChipConstant::Slices))) {}
+
+std::unique_ptr<Observer> CounterObserver::fork() {
+  return std::make_unique<CounterObserver>(shared);
+}
+
+void CounterObserver::join(Observer &worker) {
+  auto &other = static_cast<CounterObserver &>(worker);
+  for (size_t i = 0; i < instructions.size(); ++i) {
+    instructions[i].warps += other.instructions[i].warps;
+    instructions[i].lanes += other.instructions[i].lanes;
+    instructions[i].on += other.instructions[i].on;
+    sites[i].sectors += other.sites[i].sectors;
+    sites[i].ideal += other.sites[i].ideal;
+    sites[i].wavefronts += other.sites[i].wavefronts;
+    sites[i].idealWavefronts += other.sites[i].idealWavefronts;
+  }
+  for (size_t c = 0; c < classes.size(); ++c)
+    classes[c] += other.classes[c];
+  for (size_t s = 0; s < sliceClocks.size(); ++s)
+    sliceClocks[s] += other.sliceClocks[s];
+  divergent += other.divergent;
+  polls += other.polls;
+  atomicRequests += other.atomicRequests;
+  reductionRequests += other.reductionRequests;
+  extraInstructions += other.extraInstructions;
+  busiestWarp = std::max(busiestWarp, other.busiestWarp);
+  matrix += other.matrix;
+  loaded.unite(other.loaded);
+  stored.unite(other.stored);
+}
+
+void CounterObserver::onGridEnd(Grid &) {
+  if (shared->replay)
+    shared->replay->finish();
+}
+
+CounterObserver::Running &CounterObserver::running(Block &block) {
+  if (&block != lastBlock) {
+    lastBlock = &block;
+    lastRunning = &blocks[&block];
+  }
+  return *lastRunning;
+}
+
+void CounterObserver::onBlockStart(Block &block) {
+  if (!shared->replay)
+    return;
+  Running &state = running(block);
+  state.time.assign((shared->shape.block.count() + kLanes - 1) / kLanes, 0);
+  state.trace = std::make_unique<BlockTrace>();
+  state.trace->block = block.linear;
+  state.trace->warps = uint32_t(state.time.size());
+}
+
+void CounterObserver::onBlockEnd(Block &block) {
+  uint64_t work = 0, most = 0;
+  for (const auto &warp : block.warps) {
+    work += warp->executed;
+    most = std::max(most, warp->executed);
+  }
+  busiestWarp = std::max(busiestWarp, most);
+  shared->blockWork[block.linear] = float(work);
+  if (!shared->replay)
+    return;
+  Running &state = running(block);
+  state.trace->duration = uint32_t(most);
+  {
+    std::lock_guard<std::mutex> guard(shared->lock);
+    shared->replay->feed(std::move(state.trace));
+  }
+  blocks.erase(&block);
+  lastBlock = nullptr;
+}
+
+void CounterObserver::onInstruction(Warp &warp, const Instruction &in) {
+  InstructionCount &count =
+      instructions[&in - shared->program.instructions.data()];
+  ++count.warps;
+  count.lanes += unsigned(__builtin_popcount(warp.running));
+  count.on += unsigned(__builtin_popcount(warp.active));
+  if (shared->replay)
+    ++running(*warp.block).time[warp.index];
+  if (in.row->cost == Cost::Tensor)
+    matrix.count(warp, in);
+}
+
+/// Instructions that several splits execute together are copies.
+uint32_t CounterObserver::siteOf(const Access &access) const {
+  const Instruction *first = shared->program.instructions.data();
+  size_t site = size_t(access.instruction - first);
+  return uint32_t(access.instruction >= first && site < sites.size()
+                      ? site
+                      : access.warp->pc - 1);
+}
+
+LaneMask CounterObserver::onAccess(const Access &access) {
+  if (!access.lanes)
+    return access.lanes;
+  uint32_t site = siteOf(access);
+  using K = AccessKind;
+  switch (access.kind) {
+  case K::CopySource:
+  case K::CopyDestination:
+    countCopy(access, site);
+    return access.lanes;
+  case K::BulkSource:
+  case K::BulkDestination:
+  case K::TensorSource:
+  case K::TensorDestination:
+    countBulk(access, site);
+    return access.lanes;
+  case K::Load:
+  case K::Store:
+  case K::Atomic:
+  case K::Reduction:
+  case K::LoadMatrix:
+  case K::StoreMatrix:
+    break;
+  default:
+    return access.lanes;
+  }
+  bool atomic = access.kind == K::Atomic || access.kind == K::Reduction;
+  switch (access.space) {
+  case Space::Global:
+    if (atomic)
+      countAtomic(access, site);
+    else
+      countGlobal(access, site,
+                  access.kind == K::Load ? AccessClass::GlobalLoad
+                                         : AccessClass::GlobalStore);
+    break;
+  case Space::Local:
+    countLocal(access, site);
+    break;
+  case Space::Shared:
+    atomic ? countSharedAtomic(access, site) : countShared(access, site);
+    break;
+  case Space::Constant:
+    countConstant(access);
+    break;
+  default:
+    break;
+  }
+  return access.lanes;
+}
+
+std::unique_ptr<Observer>
+makeCounting(Grid &grid, std::function<void(LaunchResult &)> &finish) {
+  auto observer =
+      std::make_unique<CounterObserver>(std::make_shared<CountingShared>(grid));
+  finish = [before = finish, raw = observer.get()](LaunchResult &result) {
+    before(result);
+    result.counters = raw->summarize();
+  };
+  return observer;
+}
+
+} // namespace ptx

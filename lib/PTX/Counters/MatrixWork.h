@@ -1,0 +1,38 @@
+//===- MatrixWork.h - Matrix products issued, and how much was useful -----===//
+
+#ifndef PTX_COUNTERS_MATRIXWORK_H
+#define PTX_COUNTERS_MATRIXWORK_H
+
+#include "Machine/Warp.h"
+
+#include <cstdint>
+
+namespace ptx {
+
+struct Row;
+
+struct MatrixShape {
+  unsigned m = 0, n = 0, k = 0;
+  unsigned aBits = 16; ///< of an element of A
+  bool group = false;  ///< wgmma: four warps together
+  double flop() const { return 2.0 * m * n * k; }
+};
+
+/// The shape a tensor row names; m is 0 if it multiplies nothing.
+MatrixShape matrixShapeOf(const Row &row);
+
+/// FLOP of mma.sync. A product whose row of A or column of B is all zero was
+/// issued for nothing: padding of a ragged tile.
+class MatrixWork {
+public:
+  void count(const Warp &warp, const Instruction &in);
+  void operator+=(const MatrixWork &other) {
+    issued += other.issued;
+    useful += other.useful;
+  }
+  double issued = 0, useful = 0;
+};
+
+} // namespace ptx
+
+#endif // PTX_COUNTERS_MATRIXWORK_H
