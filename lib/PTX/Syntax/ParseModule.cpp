@@ -16,6 +16,9 @@ std::string syntax::statementAt(std::string_view text, size_t begin) {
   for (size_t i = begin; i < text.size() && statement.size() < longest; ++i) {
     char c = text[i];
     if (character::is(c, character::Blank)) {
+      // Many directives have no `;` at the end.
+      if (c == '\n' && statement[0] == '.')
+        return statement;
       blank = true;
       continue;
     }
@@ -155,10 +158,11 @@ void Parser::parseVersion() {
   module.version = part[0] * 10 + part[1];
   if (part[1] > 9 || module.version < 10)
     failAt(position, "there is no such version of the PTX ISA");
-  if (module.version > 92)
+  // Minor versions only add: what is unknown of them is refused by name.
+  if (part[0] > 9)
     failAt(position, "PTX ISA " + std::to_string(part[0]) + "." +
                          std::to_string(part[1]) +
-                         " is newer than the 9.2 known here");
+                         " is newer than the 9.x known here");
 }
 
 void Parser::parseTarget() {

@@ -61,7 +61,7 @@ TEST(ParserHeader, TakesOptionsOfTheTarget) {
 TEST(ParserHeader, RefusesWhatItDoesNotKnow) {
   EXPECT_NE(errorOf("").why.find("empty"), std::string::npos);
   EXPECT_NE(errorOf(".target sm_90").why.find(".version"), std::string::npos);
-  EXPECT_NE(errorOf(".version 11.0\n.target sm_90").why.find("newer"),
+  EXPECT_NE(errorOf(".version 10.0\n.target sm_90").why.find("newer"),
             std::string::npos);
   for (const char *target :
        {"sm_91", "sm_9", "sm_90b", "sm_80a", "sm_4D", "compute_90", "sm_"})
