@@ -11,14 +11,18 @@ y = f(x)
 
 from __future__ import annotations
 
-from moe_mlir.errors import MoEError
-from moe_mlir.executable import CompiledModel
-from moe_mlir.frontends import from_jax, from_stablehlo, from_torch
-from moe_mlir.model import Model
-from moe_mlir.plan import Plan, plot_plans
-from moe_mlir.routing import route
-from moe_mlir.storage import load
-from moe_mlir.summary import format_report
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from moe_mlir.errors import MoEError
+    from moe_mlir.executable import CompiledModel
+    from moe_mlir.frontends import from_jax, from_stablehlo, from_torch
+    from moe_mlir.model import Model
+    from moe_mlir.plan import Plan, plot_plans
+    from moe_mlir.routing import route
+    from moe_mlir.storage import load
+    from moe_mlir.summary import format_report
 
 __all__ = [
     "CompiledModel",
@@ -33,3 +37,31 @@ __all__ = [
     "plot_plans",
     "route",
 ]
+
+# Where each name comes from. Loaded when first used, so that the emulator
+# (moe_mlir.ptx) can be imported without the compiler.
+_HOME = {
+    "CompiledModel": "executable",
+    "MoEError": "errors",
+    "Model": "model",
+    "Plan": "plan",
+    "format_report": "summary",
+    "from_jax": "frontends",
+    "from_stablehlo": "frontends",
+    "from_torch": "frontends",
+    "load": "storage",
+    "plot_plans": "plan",
+    "route": "routing",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'moe_mlir' has no attribute '{name}'")
+    value = getattr(importlib.import_module(f"moe_mlir.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
