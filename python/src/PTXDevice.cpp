@@ -5,13 +5,48 @@
 #include "ptx/Device.h"
 #include "ptx/Error.h"
 #include "ptx/Module.h"
+#include "ptx/TensorMap.h"
 
 #include <pybind11/stl.h>
+
+#include <algorithm>
 
 namespace py = pybind11;
 using namespace ptx;
 
+/// Sizes are innermost first; strides in bytes, of dimensions 1 and up.
+static py::bytes encodeTensorMap(const std::string &type, uint64_t address,
+                                 const std::vector<uint64_t> &dims,
+                                 const std::vector<uint64_t> &strides,
+                                 const std::vector<uint32_t> &box,
+                                 const std::vector<uint32_t> &elementStrides,
+                                 unsigned interleave, unsigned swizzle,
+                                 bool nanFill) {
+  TensorMap map;
+  if (dims.empty() || dims.size() > map.size.size())
+    throw Error("a tensor map has 1 to 5 dimensions, the array has " +
+                std::to_string(dims.size()));
+  map.element = tensorElementNamed(type);
+  map.rank = static_cast<unsigned>(dims.size());
+  map.address = address;
+  std::copy(dims.begin(), dims.end(), map.size.begin());
+  std::copy(strides.begin(), strides.end(), map.stride.begin());
+  std::copy(box.begin(), box.end(), map.box.begin());
+  std::copy(elementStrides.begin(), elementStrides.end(),
+            map.elementStride.begin());
+  map.interleave = interleave;
+  map.swizzle = swizzle;
+  map.nanFill = nanFill;
+  map.validate();
+  auto bytes = map.encode();
+  return {reinterpret_cast<const char *>(bytes.data()), bytes.size()};
+}
+
 void ptx::python::bindDevice(py::module_ &m) {
+  m.def("encode_tensor_map", &encodeTensorMap, py::arg("type"),
+        py::arg("address"), py::arg("dims"), py::arg("strides"), py::arg("box"),
+        py::arg("element_strides"), py::arg("interleave"), py::arg("swizzle"),
+        py::arg("fill_nan"));
   py::class_<Device, std::shared_ptr<Device>>(m, "Device")
       .def(py::init<>())
       .def("allocate", &Device::allocate, py::arg("bytes"),
