@@ -169,6 +169,8 @@ class _Range:
             return
         self.device_address = device.allocate(size, self.name)
         device.copy_in(self.device_address, self.low, size)
+        if not self.writable:
+            device.set_writable(self.device_address, False)
 
     def read_back(self, device: _ptx.Device) -> None:
         if self.copied and self.writable:

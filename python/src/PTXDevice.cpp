@@ -63,6 +63,8 @@ void ptx::python::bindDevice(py::module_ &m) {
           py::arg("address"), py::arg("bytes"), py::arg("name") = "",
           py::arg("writable") = true)
       .def("free", &Device::free, py::arg("address"))
+      .def("set_writable", &Device::setWritable, py::arg("address"),
+           py::arg("writable"))
       .def(
           "copy_in",
           [](Device &device, uint64_t to, uint64_t from, uint64_t bytes) {

@@ -23,8 +23,12 @@ void BlockOrder::onBarrier(WarpState &warp, LaneMask live,
       event.order == Order::Acquire || event.order == Order::AcqRel;
   if (event.step == SyncStep::Arrive && releases)
     object.arrive(event.phase, warp.order.release(event.lanes, live));
-  if (event.step == SyncStep::Release && acquires)
-    warp.order.acquire(event.lanes, live, object.completed(event.phase));
+  if (event.step != SyncStep::Release || !acquires)
+    return;
+  // A barrier names the phase that is over, an mbarrier how many are.
+  const uint64_t over =
+      event.kind == SyncKind::Mbarrier ? event.phase : event.phase + 1;
+  warp.order.acquire(event.lanes, live, object.completed(over));
 }
 
 void checks::applyToWarp(WarpState &warp, LaneMask live,

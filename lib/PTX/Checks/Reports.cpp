@@ -2,6 +2,7 @@
 
 #include "Checks/Checker.h"
 
+#include <algorithm>
 #include <cstring>
 
 using namespace ptx;
@@ -68,8 +69,10 @@ void Checker::reportRace(const Race &race) {
   if (same && !set.sameValueRaces)
     return;
   const Access &access = *currentAccess;
-  auto key = std::make_tuple(access.instruction, race.other.instruction,
-                             static_cast<int>(race.kind) * 2 + same);
+  // Once for a pair of instructions, whichever of them came first.
+  const Instruction *a = access.instruction, *b = race.other.instruction;
+  auto key = std::make_tuple(std::min(a, b), std::max(a, b),
+                             (proxy ? 100 : 102) + same);
   if (!reported.insert(key).second)
     return;
   Finding finding;

@@ -2,10 +2,8 @@
 
 #include "Machine/Parts.h"
 
-#if __has_include("Checks/Checks.h")
 #include "Checks/Checks.h"
-#define PTX_HAS_CHECKS 1
-#endif
+
 #if __has_include("Counters/Counting.h")
 #include "Counters/Counting.h"
 #define PTX_HAS_COUNTERS 1
@@ -18,10 +16,8 @@ namespace ptx {
 
 Parts makeParts(Grid &grid, Journal &journal) {
   Parts parts;
-#ifdef PTX_HAS_CHECKS
   if (auto checks = makeChecks(grid, journal))
     parts.observers.push_back(std::move(checks));
-#endif
 #ifdef PTX_HAS_COUNTERS
   if (grid.options->counters)
     parts.observers.push_back(makeCounting(grid, parts.finish));

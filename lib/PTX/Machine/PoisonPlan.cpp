@@ -95,6 +95,8 @@ static Kind kindOf(const Instruction &in) {
   case Cost::Async:
   case Cost::Control:
     return Kind::Handler;
+  case Cost::Tensor: // wgmma defines its registers when it is waited for
+    return opcode == "wgmma" ? Kind::Handler : Kind::Generic;
   case Cost::Matrix:
     return opcode == "movmatrix" ? Kind::Generic : Kind::Handler;
   default:
