@@ -24,7 +24,6 @@
 #include "Machine/Machine.h"
 
 #include <array>
-#include <deque>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -38,10 +37,11 @@ inline constexpr unsigned char kGarbage = 0xcd;
 /// cp.async of one instruction, lanes of one group.
 struct LaneCopy {
   const Instruction *instruction = nullptr;
-  LaneMask lanes = 0;                  ///< not yet carried out
-  uint64_t group = 0;                  ///< of each lane's own count
-  uint64_t sequence = 0;               ///< ascending in the warp
-  uint8_t bytes = 0;                   ///< written
+  LaneMask lanes = 0;    ///< not yet carried out
+  uint64_t group = 0;    ///< of each lane's own count
+  uint64_t sequence = 0; ///< ascending in the warp
+  uint8_t bytes = 0;     ///< written
+  bool whole = false;    ///< every lane reads as much as it writes
   std::array<uint8_t, kLanes> taken{}; ///< read; the rest is zero
   std::array<const std::byte *, kLanes> from{};
   std::array<uint64_t, kLanes> shared{}; ///< offset in the own block
@@ -57,7 +57,8 @@ struct LaneArrival {
 };
 
 struct WarpState final : AsyncWarpState {
-  std::deque<LaneCopy> copies;
+  std::vector<std::unique_ptr<LaneCopy>> copies; ///< oldest first
+  std::vector<std::unique_ptr<LaneCopy>> spare;  ///< to be used again
   std::vector<LaneArrival> arrivals;
   uint64_t nextSequence = 1;
   std::array<uint64_t, kLanes> copyGroups{}; ///< committed, a lane

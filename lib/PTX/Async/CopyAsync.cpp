@@ -41,17 +41,69 @@ void sourceBytes(Warp &warp, const Instruction &in, const CopyInfo &info,
   }
 }
 
-/// Carries out one lane of a copy.
-void copyLane(Warp &warp, const LaneCopy &copy, unsigned l) {
+/// Whole pieces of a size the compiler knows.
+template <unsigned bytes>
+void copyWhole(std::byte *shared, const LaneCopy &copy, LaneMask lanes) {
+  forEachLane(lanes, [&](unsigned l) {
+    std::memcpy(shared + copy.shared[l], copy.from[l], bytes);
+  });
+}
+
+template <unsigned bytes>
+void spoilWhole(std::byte *shared, const LaneCopy &copy) {
+  forEachLane(copy.lanes, [&](unsigned l) {
+    std::memset(shared + copy.shared[l], kGarbage, bytes);
+  });
+}
+
+/// Carries out the copy of some lanes.
+void copyLanes(Warp &warp, const LaneCopy &copy, LaneMask lanes) {
   Block &block = *warp.block;
-  std::byte *to = block.shared.data + copy.shared[l];
-  const unsigned taken = copy.taken[l];
-  if (taken)
-    std::memcpy(to, copy.from[l], taken);
-  if (taken < copy.bytes)
-    std::memset(to + taken, 0, copy.bytes - taken);
-  if (Observer *observer = block.machine->observer)
-    observer->onDefined(&block, Space::Shared, copy.shared[l], copy.bytes);
+  std::byte *shared = block.shared.data;
+  if (copy.whole) {
+    auto run = copy.bytes == 16  ? copyWhole<16>
+               : copy.bytes == 8 ? copyWhole<8>
+                                 : copyWhole<4>;
+    return run(shared, copy, lanes);
+  }
+  forEachLane(lanes, [&](unsigned l) {
+    std::byte *to = shared + copy.shared[l];
+    const unsigned taken = copy.taken[l];
+    if (taken)
+      std::memcpy(to, copy.from[l], taken);
+    if (taken < copy.bytes)
+      std::memset(to + taken, 0, copy.bytes - taken);
+    if (Observer *observer = block.machine->observer)
+      observer->onDefined(&block, Space::Shared, copy.shared[l], copy.bytes);
+  });
+}
+
+/// The destination holds garbage until the copy is complete.
+void spoil(Warp &warp, const LaneCopy &copy) {
+  std::byte *shared = warp.block->shared.data;
+  auto run = copy.bytes == 16  ? spoilWhole<16>
+             : copy.bytes == 8 ? spoilWhole<8>
+                               : spoilWhole<4>;
+  run(shared, copy);
+  if (Observer *observer = observerOf(warp))
+    forEachLane(copy.lanes, [&](unsigned l) {
+      observer->onUndefined(warp.block, Space::Shared, copy.shared[l],
+                            copy.bytes);
+    });
+}
+
+/// Lanes whose count of groups is \p group, or larger.
+LaneMask lanesInGroup(const uint64_t *groups, uint64_t group) {
+  LaneMask mask = 0;
+  for (unsigned l = 0; l < kLanes; ++l)
+    mask |= LaneMask{groups[l] == group} << l;
+  return mask;
+}
+LaneMask lanesBeyond(const uint64_t *limit, uint64_t group) {
+  LaneMask mask = 0;
+  for (unsigned l = 0; l < kLanes; ++l)
+    mask |= LaneMask{limit[l] > group} << l;
+  return mask;
 }
 
 /// Asks observers for one side of the copy; resolves its addresses.
@@ -141,69 +193,119 @@ void decodeCopyAsync(DecodeContext &context, Instruction &in) {
   in.extra = context.keep(info);
 }
 
+namespace {
+
+/// A record to fill: one that was used before, if there is any.
+std::unique_ptr<LaneCopy> freshCopy(WarpState &state) {
+  if (state.spare.empty())
+    return std::make_unique<LaneCopy>();
+  auto copy = std::move(state.spare.back());
+  state.spare.pop_back();
+  return copy;
+}
+
+/// Puts garbage where the copy will write, and the copy among those in
+/// flight: a record for the lanes that are in the same group.
+void enqueue(Warp &warp, std::unique_ptr<LaneCopy> copy) {
+  WarpState &state = stateOf(warp);
+  spoil(warp, *copy);
+  for (LaneMask rest = copy->lanes; rest;) {
+    const uint64_t group = state.copyGroups[__builtin_ctz(rest)];
+    const LaneMask same = rest & lanesInGroup(state.copyGroups.data(), group);
+    rest &= ~same;
+    auto part = rest ? std::make_unique<LaneCopy>(*copy) : std::move(copy);
+    part->lanes = same;
+    part->group = group;
+    state.copies.push_back(std::move(part));
+  }
+}
+
+/// All lanes copy whole pieces, and everything is where it may be: nothing to
+/// look at one by one. Fills \p copy; false if that is not so.
+bool prepareQuickly(Warp &warp, const Instruction &in, const CopyInfo &info,
+                    LaneCopy &copy) {
+  if (warp.observed || warp.active != kAllLanes || info.sourceSize >= 0 ||
+      info.ignore >= 0 || in.width[0] != Width::Word ||
+      in.width[1] != Width::Double)
+    return false;
+  const auto *to = warp.lanes<uint32_t>(in.operand[0]);
+  const auto *from = warp.lanes<uint64_t>(in.operand[1]);
+  const auto toOffset = static_cast<uint32_t>(in.offset[0]);
+  const auto fromOffset = static_cast<uint64_t>(in.offset[1]);
+  const uint64_t bytes = info.bytes;
+  uint64_t bits = 0, low = ~uint64_t{0}, high = 0;
+  uint32_t last = 0;
+  for (unsigned l = 0; l < kLanes; ++l) {
+    const uint32_t shared = to[l] + toOffset;
+    const uint64_t global = from[l] + fromOffset;
+    copy.shared[l] = shared;
+    copy.from[l] = reinterpret_cast<const std::byte *>(global);
+    bits |= shared | global;
+    last = shared > last ? shared : last;
+    low = global < low ? global : low;
+    high = global > high ? global : high;
+  }
+  GlobalRange range;
+  return !(bits & (bytes - 1)) && last + bytes <= warp.block->shared.size &&
+         high - low < UINT32_MAX &&
+         warp.block->machine->findGlobal(low, high - low + bytes, range);
+}
+
+} // namespace
+
 void handleCopyAsync(Warp &warp, const Instruction &in) {
   const auto &info = *static_cast<const CopyInfo *>(in.extra);
   Engine &engine = engineOf(warp);
   WarpState &state = stateOf(warp);
-  uint64_t shared[kLanes], global[kLanes];
-  readSpaceAddresses(warp, in, 0, 0, Space::Shared, false, shared);
-  readSpaceAddresses(warp, in, 1, 1, Space::Global, false, global);
-  LaneCopy copy;
+  std::unique_ptr<LaneCopy> fresh = freshCopy(state);
+  LaneCopy &copy = *fresh;
   copy.instruction = &in;
   copy.bytes = info.bytes;
   copy.lanes = warp.active;
-  sourceBytes(warp, in, info, copy.taken);
-  std::byte *pointer[kLanes];
-  copy.lanes &= side(warp, in, Space::Shared, AccessKind::CopyDestination,
-                     copy.lanes, info.bytes, shared, pointer);
-  if (copy.lanes)
-    copy.lanes &= prepareSource(warp, in, copy, global);
-  forEachLane(copy.lanes, [&](unsigned l) {
-    copy.shared[l] =
-        static_cast<uint64_t>(pointer[l] - warp.block->shared.data);
-  });
+  copy.whole = prepareQuickly(warp, in, info, copy);
   copy.sequence = state.nextSequence++;
-  if (engine.earliest()) {
-    forEachLane(copy.lanes, [&](unsigned l) { copyLane(warp, copy, l); });
-    return;
-  }
-  Observer *observer = observerOf(warp);
-  forEachLane(copy.lanes, [&](unsigned l) {
-    std::memset(pointer[l], kGarbage, info.bytes);
-    if (observer)
-      observer->onUndefined(warp.block, Space::Shared, copy.shared[l],
-                            info.bytes);
-  });
-  // One record for the lanes that are in the same group.
-  for (LaneMask rest = copy.lanes; rest;) {
-    copy.group = state.copyGroups[__builtin_ctz(rest)];
-    LaneMask same = 0;
-    forEachLane(rest, [&](unsigned l) {
-      same |= LaneMask{state.copyGroups[l] == copy.group} << l;
+  if (!copy.whole) {
+    uint64_t shared[kLanes], global[kLanes];
+    readSpaceAddresses(warp, in, 0, 0, Space::Shared, false, shared);
+    readSpaceAddresses(warp, in, 1, 1, Space::Global, false, global);
+    sourceBytes(warp, in, info, copy.taken);
+    std::byte *pointer[kLanes];
+    copy.lanes &= side(warp, in, Space::Shared, AccessKind::CopyDestination,
+                       copy.lanes, info.bytes, shared, pointer);
+    if (copy.lanes)
+      copy.lanes &= prepareSource(warp, in, copy, global);
+    forEachLane(copy.lanes, [&](unsigned l) {
+      copy.shared[l] =
+          static_cast<uint64_t>(pointer[l] - warp.block->shared.data);
     });
-    copy.lanes = same;
-    state.copies.push_back(copy);
-    rest &= ~same;
   }
+  if (!engine.earliest())
+    return enqueue(warp, std::move(fresh));
+  copyLanes(warp, copy, copy.lanes);
+  state.spare.push_back(std::move(fresh));
 }
 
 void Engine::completeCopies(Warp &warp, LaneMask lanes, const uint64_t *limit,
                             uint64_t sequence) {
   WarpState &state = stateOf(warp);
-  for (LaneCopy &copy : state.copies) {
-    if (copy.sequence > sequence)
-      break;
-    LaneMask now = copy.lanes & lanes;
-    if (limit)
-      forEachLane(now, [&](unsigned l) {
-        if (copy.group >= limit[l])
-          now &= ~(1u << l);
-      });
-    forEachLane(now, [&](unsigned l) { copyLane(warp, copy, l); });
+  size_t kept = 0;
+  for (size_t i = 0; i < state.copies.size(); ++i) {
+    LaneCopy &copy = *state.copies[i];
+    LaneMask now = copy.sequence > sequence ? 0 : copy.lanes & lanes;
+    if (now && limit)
+      now &= lanesBeyond(limit, copy.group);
+    if (!now) {
+      std::swap(state.copies[kept++], state.copies[i]);
+      continue;
+    }
+    copyLanes(warp, copy, now);
     copy.lanes &= ~now;
+    if (copy.lanes)
+      std::swap(state.copies[kept++], state.copies[i]);
+    else
+      state.spare.push_back(std::move(state.copies[i]));
   }
-  while (!state.copies.empty() && !state.copies.front().lanes)
-    state.copies.pop_front();
+  state.copies.resize(kept);
   if (!state.arrivals.empty())
     settleArrivals(warp);
 }
@@ -213,9 +315,9 @@ void Engine::settleArrivals(Warp &warp) {
   for (size_t i = 0; i < state.arrivals.size(); ++i) {
     LaneArrival &arrival = state.arrivals[i];
     LaneMask waiting = 0;
-    for (const LaneCopy &copy : state.copies)
-      if (copy.sequence <= arrival.sequence)
-        waiting |= copy.lanes;
+    for (const auto &copy : state.copies)
+      if (copy->sequence <= arrival.sequence)
+        waiting |= copy->lanes;
     const LaneMask ready = arrival.lanes & ~waiting;
     if (!ready)
       continue;

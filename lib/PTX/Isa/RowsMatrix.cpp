@@ -29,7 +29,7 @@ void addMatrixMoves(IsaTable &table) {
       row.minPtx = 65;
       row.cost = Cost::Matrix;
       row.aligned = true;
-      row.handlers = handleLoadMatrix;
+      row.handlers = loadMatrixHandlers();
       row.decode = decodeMatrixMove;
       row.options = {space};
       Row store = row;

@@ -18,14 +18,6 @@ using tensor::Product;
 constexpr unsigned kColumns = 32; ///< decoded at a time
 constexpr unsigned kTogether = 8; ///< accumulators kept in registers
 
-inline F32 multiplyAdd(F32 a, float b, F32 c) {
-#ifdef __FMA__
-  return __builtin_elementwise_fma(a, F32{} + b, c);
-#else
-  return a * b + c;
-#endif
-}
-
 /// A block of A: out[k] holds element k of the sixteen rows.
 void decodeRows(const Product &p, const uint32_t *words, F32 *out) {
   const unsigned per = 32 / tensor::bitsOf(p.a);
@@ -34,13 +26,6 @@ void decodeRows(const Product &p, const uint32_t *words, F32 *out) {
     for (unsigned j = 0; j < per; ++j)
       out[q * per + j] = elementAsFloat(p.a, w, j);
   }
-}
-
-inline void storePairs(float *out, F32 low, F32 high) {
-  store(out, __builtin_shufflevector(low, high, 0, 16, 1, 17, 2, 18, 3, 19, 4,
-                                     20, 5, 21, 6, 22, 7, 23));
-  store(out + 16, __builtin_shufflevector(low, high, 8, 24, 9, 25, 10, 26, 11,
-                                          27, 12, 28, 13, 29, 14, 30, 15, 31));
 }
 
 /// Columns of B: out[column * K + k], the sign turned where the products are

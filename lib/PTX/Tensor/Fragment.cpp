@@ -179,6 +179,13 @@ void multiplyDoubles(const Kernels &kernels, const MmaShape &s, Registers a,
                   &sums[n * kRows + r], sizeof(double));
 }
 
+/// What Kernels::warp takes.
+bool isWarpShape(const MmaShape &s) {
+  return s.m == 16 && s.n == 8 && !s.sparse && s.a == s.b &&
+         s.a <= Format::TF32 && s.words() <= 8 && s.c == Accumulator::F32 &&
+         s.d == Accumulator::F32;
+}
+
 } // namespace
 
 void multiply(const Kernels &kernels, const MmaShape &shape, const Rule &rule,
@@ -186,6 +193,8 @@ void multiply(const Kernels &kernels, const MmaShape &shape, const Rule &rule,
               MutableRegisters d, const uint32_t *metadata, unsigned selector) {
   if (shape.a == Format::F64)
     return multiplyDoubles(kernels, shape, a, b, c, d);
+  if (!exact && isWarpShape(shape))
+    return kernels.warp(shape.a, shape.words() / 4, a, b, c, d);
   Product p;
   p.a = shape.a;
   p.b = shape.b;

@@ -11,7 +11,8 @@ namespace ptx::tensor {
 #define PTX_KERNELS(LEVEL)                                                     \
   {ptx::LEVEL::multiplyExact,    ptx::LEVEL::multiplyFast,                     \
    ptx::LEVEL::multiplyIntegers, ptx::LEVEL::multiplyF64,                      \
-   ptx::LEVEL::lanesToRows,      ptx::LEVEL::rowsToLanes}
+   ptx::LEVEL::multiplyWarp,     ptx::LEVEL::lanesToRows,                      \
+   ptx::LEVEL::rowsToLanes,      ptx::LEVEL::loadMatrixRows}
 
 const Kernels kBaselineKernels = PTX_KERNELS(baseline);
 const Kernels kAvx2Kernels = PTX_KERNELS(avx2);

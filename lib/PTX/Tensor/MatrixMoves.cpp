@@ -11,6 +11,7 @@
 #include "Decode/DecodeContext.h"
 #include "Machine/PoisonPlan.h"
 #include "Tensor/MatrixAccess.h"
+#include "Tensor/Product.h"
 
 #include <cstring>
 
@@ -85,7 +86,10 @@ void decodeMatrixMove(DecodeContext &context, Instruction &in) {
   in.extra = context.keep(move);
 }
 
-void handleLoadMatrix(Warp &warp, const Instruction &in) {
+namespace {
+
+/// Addresses anywhere, checked and observed.
+void loadMatrix(Warp &warp, const Instruction &in) {
   const auto &move = *static_cast<const MatrixMove *>(in.extra);
   alignas(64) uint64_t address[kLanes];
   std::byte *pointer[kLanes];
@@ -116,6 +120,30 @@ void handleLoadMatrix(Warp &warp, const Instruction &in) {
       writePoison(warp, in, j, kAllLanes,
                   move.transposed ? transposePoison(undefined) : undefined);
   }
+}
+
+template <const Kernels &kernels>
+void handleLoadMatrix(Warp &warp, const Instruction &in) {
+  const auto &move = *static_cast<const MatrixMove *>(in.extra);
+  const unsigned at = in.resultCount;
+  if (warp.observed || move.space != Space::Shared ||
+      warp.active != kAllLanes || in.width[at] != Width::Word)
+    return loadMatrix(warp, in);
+  uint32_t *results[4];
+  for (unsigned j = 0; j < move.count; ++j)
+    results[j] = warp.lanes<uint32_t>(in.operand[j]);
+  const AlignedBytes &shared = warp.block->shared;
+  if (!kernels.loadRows(warp.lanes<uint32_t>(in.operand[at]),
+                        static_cast<uint32_t>(in.offset[0]), shared.data,
+                        shared.size, move.count, move.transposed, results))
+    loadMatrix(warp, in);
+}
+
+} // namespace
+
+HandlerSet loadMatrixHandlers() {
+  return {handleLoadMatrix<kBaselineKernels>, handleLoadMatrix<kAvx2Kernels>,
+          handleLoadMatrix<kAvx512Kernels>};
 }
 
 void handleStoreMatrix(Warp &warp, const Instruction &in) {

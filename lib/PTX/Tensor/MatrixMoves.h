@@ -9,7 +9,8 @@ namespace ptx::tensor {
 
 /// Row::decode and handlers of ldmatrix, stmatrix and movmatrix.
 void decodeMatrixMove(DecodeContext &context, Instruction &in);
-void handleLoadMatrix(Warp &warp, const Instruction &in);
+/// One a CPU level.
+HandlerSet loadMatrixHandlers();
 void handleStoreMatrix(Warp &warp, const Instruction &in);
 void handleMoveMatrix(Warp &warp, const Instruction &in);
 

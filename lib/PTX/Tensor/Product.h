@@ -13,6 +13,7 @@
 #ifndef PTX_TENSOR_PRODUCT_H
 #define PTX_TENSOR_PRODUCT_H
 
+#include <cstddef>
 #include <cstdint>
 
 namespace ptx::tensor {
@@ -92,6 +93,12 @@ struct Kernels {
   /// multiply-adds, k = 0 first.
   void (*f64)(unsigned depth, unsigned columns, const double *a,
               const double *b, double *c);
+  /// The fast mode of an m16n8 instruction with f32 sums, from registers to
+  /// registers: where matrix kernels spend their time. \p quads: quadruples of
+  /// words a row (1 or 2); A and B are f16, bf16 or tf32.
+  void (*warp)(Format format, unsigned quads, const uint32_t *const *a,
+               const uint32_t *const *b, const uint32_t *const *c,
+               uint32_t *const *d);
   /// 8 x 4 words of lane order (word 4 r + t) -> [t][row] of a block, the
   /// vectors of rows \p stride words apart. lower gives rows 0 to 7, upper
   /// (may be null: zeros) rows 8 to 15.
@@ -100,6 +107,12 @@ struct Kernels {
   /// The inverse; upper may be null.
   void (*fromRows)(const uint32_t *in, unsigned stride, uint32_t *lower,
                    uint32_t *upper);
+  /// ldmatrix where all is well: row r of matrix j at shared address
+  /// address[8 j + r] + offset. False, and nothing done, if an address is
+  /// misaligned or outside.
+  bool (*loadRows)(const uint32_t *address, uint32_t offset,
+                   const std::byte *shared, uint64_t size, unsigned count,
+                   bool transposed, uint32_t *const *result);
 };
 
 extern const Kernels kBaselineKernels, kAvx2Kernels, kAvx512Kernels;
@@ -116,8 +129,13 @@ extern const Kernels kBaselineKernels, kAvx2Kernels, kAvx512Kernels;
                         const uint32_t *, uint32_t *);                         \
   void multiplyF64(unsigned, unsigned, const double *, const double *,         \
                    double *);                                                  \
+  void multiplyWarp(tensor::Format, unsigned, const uint32_t *const *,         \
+                    const uint32_t *const *, const uint32_t *const *,          \
+                    uint32_t *const *);                                        \
   void lanesToRows(const uint32_t *, const uint32_t *, uint32_t *, unsigned);  \
   void rowsToLanes(const uint32_t *, unsigned, uint32_t *, uint32_t *);        \
+  bool loadMatrixRows(const uint32_t *, uint32_t, const std::byte *, uint64_t, \
+                      unsigned, bool, uint32_t *const *);                      \
   }
 
 #endif // PTX_TENSOR_PRODUCT_H

@@ -87,6 +87,24 @@ inline F32 elementAsFloat(Format format, U32 w, unsigned j) {
   }
 }
 
+/// a * b + c; every product of the formats here is exact in f32, so that this
+/// is the same with and without an instruction for it.
+inline F32 multiplyAdd(F32 a, float b, F32 c) {
+#ifdef __FMA__
+  return __builtin_elementwise_fma(a, F32{} + b, c);
+#else
+  return a * b + c;
+#endif
+}
+
+/// Stores low[0], high[0], low[1], ...
+inline void storePairs(float *out, F32 low, F32 high) {
+  store(out, __builtin_shufflevector(low, high, 0, 16, 1, 17, 2, 18, 3, 19, 4,
+                                     20, 5, 21, 6, 22, 7, 23));
+  store(out + 16, __builtin_shufflevector(low, high, 8, 24, 9, 25, 10, 26, 11,
+                                          27, 12, 28, 13, 29, 14, 30, 15, 31));
+}
+
 } // namespace
 
 #endif // PTX_TENSOR_VECTORS_H
