@@ -53,6 +53,8 @@ public:
 
   /// The allocation an address lies in.
   std::optional<Allocation> find(uint64_t address) const;
+  /// The allocation with the highest address up to \p address.
+  std::optional<Allocation> findBelow(uint64_t address) const;
   /// The allocation that was freed there, if the memory was not reused.
   std::optional<Allocation> findFreed(uint64_t address) const;
   /// All, ascending by address.

@@ -126,6 +126,14 @@ std::optional<Device::Allocation> Device::find(uint64_t address) const {
   return findIn(state->live, address);
 }
 
+std::optional<Device::Allocation> Device::findBelow(uint64_t address) const {
+  std::lock_guard guard(lock);
+  auto it = state->live.upper_bound(address);
+  if (it == state->live.begin())
+    return std::nullopt;
+  return std::prev(it)->second;
+}
+
 std::optional<Device::Allocation> Device::findFreed(uint64_t address) const {
   std::lock_guard guard(lock);
   return findIn(state->freed, address);

@@ -51,6 +51,14 @@ static void checkGridAndBlock(const KernelInfo &kernel,
                             std::to_string(kernel.maxntid.count()));
 }
 
+/// The `.extern .shared` array begins at a multiple of its alignment.
+static uint32_t staticShared(const KernelInfo &kernel) {
+  uint32_t align = kernel.usesDynamicShared
+                       ? std::max(1u, kernel.dynamicSharedAlignment)
+                       : 1;
+  return (kernel.staticShared + align - 1) / align * align;
+}
+
 static void checkShared(const KernelInfo &kernel, const LaunchOptions &options,
                         const Limits &limits) {
   if (kernel.staticShared > kStaticSharedLimit)
@@ -58,7 +66,7 @@ static void checkShared(const KernelInfo &kernel, const LaunchOptions &options,
            "the kernel has " + std::to_string(kernel.staticShared) +
                " bytes of static shared memory; at most " +
                std::to_string(kStaticSharedLimit) + " are possible");
-  uint64_t total = uint64_t{kernel.staticShared} + options.dynamicShared;
+  uint64_t total = uint64_t{staticShared(kernel)} + options.dynamicShared;
   if (total > limits.sharedPerBlock)
     refuse(kernel.name, std::to_string(total) + " bytes of shared memory (" +
                             std::to_string(kernel.staticShared) + " static, " +
@@ -142,7 +150,7 @@ static void prepareGrid(Grid &grid, const Module &module,
   grid.block = options.block;
   grid.cluster = clusterShape(kernel, options, limits);
   grid.explicitCluster = grid.cluster.count() > 1 || kernel.explicitCluster;
-  grid.staticShared = kernel.staticShared;
+  grid.staticShared = staticShared(kernel);
   grid.dynamicShared = options.dynamicShared;
   grid.sm = sm;
   grid.smCount = limits.multiprocessors;

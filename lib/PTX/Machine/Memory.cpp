@@ -119,15 +119,16 @@ static std::byte *paramPointer(Warp &warp, unsigned lane, uint64_t address,
               what + ", in memory that was freed (" +
                   std::to_string(freed->bytes) + " bytes at " +
                   hexText(freed->address) + ")");
-  if (auto near = device.find(address)) {
-    if (writes && !near->writable)
+  auto near = device.findBelow(address);
+  // Farther away it has nothing to do with that allocation.
+  if (near && address - near->address < near->bytes + 65536) {
+    std::string name = near->name.empty() ? "" : " (" + near->name + ")";
+    if (writes && !near->writable && address - near->address < near->bytes)
       warp.fail(K::ReadOnly, in, lanes,
-                what + ", which may not be written" +
-                    (near->name.empty() ? "" : " (" + near->name + ")"));
+                what + ", which may not be written" + name);
     warp.fail(K::OutOfBounds, in, lanes,
               what + ", past the end of the " + std::to_string(near->bytes) +
-                  " bytes at " + hexText(near->address) +
-                  (near->name.empty() ? "" : " (" + near->name + ")"));
+                  " bytes at " + hexText(near->address) + name);
   }
   warp.fail(K::OutOfBounds, in, lanes, what + ", where nothing is allocated");
 }

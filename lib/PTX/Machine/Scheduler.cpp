@@ -157,10 +157,6 @@ bool Machine::round() {
         if (warp.live && !warp.asleep)
           progressed |= turn(warp);
       }
-      // Whoever was not drawn: nothing may wait for luck alone.
-      for (auto &warp : block->warps)
-        if (warp->live && !warp->asleep && random() % 4 == 0)
-          progressed |= turn(*warp);
     } else {
       for (auto &warp : block->warps)
         if (warp->live && !warp->asleep)
@@ -171,6 +167,12 @@ bool Machine::round() {
     if (grid.stopped.load(std::memory_order_relaxed))
       throw LaunchStopped{};
   }
+  // Nothing may depend on whom chance drew.
+  if (shuffled && !progressed)
+    for (Block *block : order)
+      for (auto &warp : block->warps)
+        if (warp->live && !warp->asleep)
+          progressed |= turn(*warp);
   checkBudget(executed);
   return progressed;
 }
