@@ -244,7 +244,7 @@ void handleNanosleep(Warp &warp, const Instruction &in) {
 //===----------------------------------------------------------------------===//
 
 void handleClock(Warp &warp, const Instruction &in) {
-  ClockKind kind = *static_cast<const ClockKind *>(in.extra);
+  auto kind = static_cast<ClockKind>(reinterpret_cast<uintptr_t>(in.extra));
   Machine &machine = *warp.block->machine;
   // Time passes with instructions, and with every look at the clock, so that a
   // loop that waits for a while ends.
