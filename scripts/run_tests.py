@@ -10,7 +10,6 @@ status is 0 only if nothing failed and every suite that was asked for ran a test
 import argparse
 import dataclasses
 import json
-import os
 import pathlib
 import subprocess
 import sys
@@ -61,7 +60,7 @@ class Runner:
         path.unlink(missing_ok=True)
         return path
 
-    def run(self, *command: object, **environment: str) -> int:
+    def run(self, *command: object) -> int:
         """Runs a command in the source folder and gives its exit status."""
         words = [str(word) for word in command]
         print("$", " ".join(words), flush=True)
@@ -70,7 +69,6 @@ class Runner:
             subprocess.Popen(
                 words,
                 cwd=SOURCE,
-                env=os.environ | environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -102,12 +100,7 @@ def run_gtest(runner: Runner, long: bool) -> Result:
     result = Result("gtest")
     for program in sorted((runner.build / "test" / "unit").glob("*Tests")):
         report = runner.report(f"{program.name}.json")
-        status = runner.run(
-            program,
-            "--gtest_brief=1",
-            f"--gtest_output=json:{report}",
-            MOE_TEST_LONG=str(int(long)),
-        )
+        status = runner.run(program, "--gtest_brief=1", f"--gtest_output=json:{report}")
         failed = result.failed
         if report.exists():
             for suite in json.loads(report.read_text())["testsuites"]:
