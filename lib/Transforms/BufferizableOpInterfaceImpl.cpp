@@ -21,6 +21,43 @@ struct IdxModel : DstBufferizableOpInterfaceExternalModel<IdxModel<OpT>, OpT> {
     return cast<DestinationStyleOpInterface>(op).isDpsInput(&operand);
   }
 
+  /// Each of the `outs` is memory of its own, whether its result is used or
+  /// not: an op may read again what it wrote. The analysis takes two `outs`
+  /// without contents, as a tensor.empty that cse merged, for memory that can
+  /// be shared.
+  LogicalResult resolveConflicts(Operation *op, RewriterBase &rewriter,
+                                 const AnalysisState &analysis,
+                                 const BufferizationState &state) const {
+    SmallVector<OpOperand *> shared;
+    SmallVector<Value> written;
+    for (OpOperand &out :
+         cast<DestinationStyleOpInterface>(op).getDpsInitsMutable()) {
+      Value value = out.get();
+      if (!isa<TensorType>(value.getType()) || !analysis.isInPlace(out))
+        continue;
+      if (llvm::any_of(written, [&](Value other) {
+            return analysis.areAliasingBufferizedValues(value, other);
+          }))
+        shared.push_back(&out);
+      written.push_back(value);
+    }
+    if (failed(
+            cast<BufferizableOpInterface>(op).resolveTensorOpOperandConflicts(
+                rewriter, analysis, state)))
+      return failure();
+    OpBuilder::InsertionGuard guard(rewriter);
+    rewriter.setInsertionPoint(op);
+    for (OpOperand *out : shared) {
+      FailureOr<Value> memory = allocateTensorForShapedValue(
+          rewriter, op->getLoc(), out->get(), analysis.getOptions(), state,
+          /*copy=*/false);
+      if (failed(memory))
+        return failure();
+      rewriter.modifyOpInPlace(op, [&] { out->set(*memory); });
+    }
+    return success();
+  }
+
   LogicalResult bufferize(Operation *op, RewriterBase &rewriter,
                           const BufferizationOptions &options,
                           BufferizationState &state) const {

@@ -75,6 +75,29 @@ def test_no_tokens(target: Any) -> None:
         assert plan.row_token.size == plan.gates.size == plan.nan_tokens == 0
 
 
+def test_results_that_are_read_alone() -> None:
+    """What nobody reads of a plan is still memory of its own."""
+    rng = np.random.default_rng(5)
+    logits = rng.standard_normal((2, 9, 6)).astype(np.float32)
+    plan = moe.route(logits, 2, target="reference")
+    for name, kind in [
+        ("gates", "tensor<?xf32>"),
+        ("row_token", "tensor<?xi32>"),
+        ("token_row", "tensor<?xi32>"),
+        ("token_offsets", "tensor<?x?xi32>"),
+        ("expert_offsets", "tensor<7xi32>"),
+    ]:
+        field = f"%f = moe.plan_field %plan {name} : !moe.plan<?x?x6, rows = ?>"
+        text = f"""func.func @main(%x: tensor<?x?x6xf32>) -> {kind} {{
+          %plan, %gates = moe.route %x top 2 scope = token score = softmax
+              normalize = none : tensor<?x?x6xf32>
+          {field if name != "gates" else ""}
+          return {"%f" if name != "gates" else "%gates"} : {kind}
+        }}"""
+        got = moe.Model.from_text(text).compile(threads=1)(logits)
+        np.testing.assert_array_equal(got, getattr(plan, name), err_msg=name)
+
+
 def test_code_is_kept() -> None:
     moe.route(LOGITS, 3, scope="sequence", floor=1, cap=7)
     before = _cached_kernel.cache_info()
@@ -131,6 +154,19 @@ def test_torch_logits() -> None:
         moe.route(logits.requires_grad_(), 8)
     with pytest.raises(moe.MoEError, match=r"on meta.*tensor.cpu"):
         moe.route(torch.empty(LOGITS.shape, device="meta"), 8)
+
+
+def test_torch_tensors_without_plain_memory() -> None:
+    import torch
+
+    logits = torch.randn(1, 3, 4)
+    negative = torch.complex(logits, -logits).conj().imag
+    same = moe.route(negative, 2, target="reference")
+    want = moe.route(logits, 2, target="reference")
+    np.testing.assert_array_equal(same.gates, want.gates)
+    for odd in (logits.to(torch.float8_e4m3fn), logits.to_sparse(), logits.to("meta")):
+        with pytest.raises(moe.MoEError, match=r"^logits: "):
+            moe.route(odd, 2, target="reference")
 
 
 def test_jax_logits() -> None:
