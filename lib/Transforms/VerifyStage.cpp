@@ -1,5 +1,6 @@
 // moe-verify-stage: what may and may not be left after a stage of a pipeline.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
 #include "moe/IR/MoE.h"
@@ -82,6 +83,11 @@ static LogicalResult verifyBuffers(Operation *op) {
 
 static LogicalResult verifyLoops(Operation *op) {
   StringRef dialect = op->getName().getDialectNamespace();
+  if (auto assertion = dyn_cast<cf::AssertOp>(op))
+    return refuse(op, "loops")
+           << "where it fails it ends the process, which compiled code never "
+              "does; check outside of it that \""
+           << assertion.getMsg() << "\"";
   if (dialect == "math" && !isInlineMath(op))
     return refuse(op, "loops") << "moe-expand-math has no expansion of it for "
                                << op->getResultTypes().front()

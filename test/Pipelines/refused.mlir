@@ -33,3 +33,12 @@ func.func @no_plan_through_it(%p: !moe.plan<2x3x4, rows = 6>)
       : !moe.plan<2x3x4, rows = 6> to tensor<6xi32>
   return %t : tensor<6xi32>
 }
+
+// -----
+
+func.func @no_abort(%i: index, %n: index) -> i1 {
+  %inside = arith.cmpi ult, %i, %n : index
+  // expected-error @+1 {{'cf.assert' op cannot be left after stage 'loops' of the pipeline: where it fails it ends the process, which compiled code never does; check outside of it that "the index is inside"}}
+  cf.assert %inside, "the index is inside"
+  return %inside : i1
+}
