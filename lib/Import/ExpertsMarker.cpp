@@ -113,6 +113,10 @@ LogicalResult ExpertsImport::readAttributes() {
       return failure();
     *field = value->getValue().convertToFloat();
   }
+  if (activation.limit < 0.0f)
+    return marker.emitError() << "attribute 'limit' is " << activation.limit
+                              << ", but it bounds values from both sides: it "
+                                 "must be zero or more";
   return success();
 }
 

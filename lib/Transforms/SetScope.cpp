@@ -58,6 +58,10 @@ struct SetScope : moe::impl::SetScopeBase<SetScope> {
     if (scope != "token" && scope != "sequence")
       return refuse() << "scope must be token or sequence, got '" << scope
                       << "'";
+    for (const auto *bound : {&floor, &cap})
+      if (bound->getValue() < -1)
+        return refuse() << bound->getArgStr() << " = " << bound->getValue()
+                        << " is no number of experts; give 0 or more, or none";
     if (!toSequence() && (newFloor() || newCap()))
       return refuse() << "floor and cap belong to scope=sequence; in "
                          "scope=token every token gets k experts";

@@ -426,6 +426,19 @@ func.func @main(%logits: tensor<2x3x4xf32>, %x: tensor<2x3x8xf32>, %w0: tensor<4
 }
 // -----
 
+// A clamp whose bounds are in the wrong order.
+func.func private @moe.route.0(tensor<2x3x4xf32>) -> (tensor<5xi32>, tensor<12xi32>, tensor<2x4xi32>, tensor<12xi32>, tensor<12xf32>)
+  attributes {moe.marker = {op = "route", version = 1 : i64, operands = ["logits"], k = 2 : i64, scope = "token", score = "softmax", normalize = "sum"}}
+func.func private @moe.experts.0(tensor<2x3x8xf32>, tensor<5xi32>, tensor<12xi32>, tensor<2x4xi32>, tensor<12xi32>, tensor<12xf32>, tensor<4x32x8xf32>, tensor<4x8x16xf32>) -> (tensor<2x3x8xf32>)
+  attributes {moe.marker = {op = "experts", version = 1 : i64, operands = ["x", "expert_offsets", "row_token", "token_offsets", "token_row", "gates", "gate_up", "down"], activation = "clamped_swiglu", layout = "nk", limit = -1.0 : f64, alpha = 1.0 : f64}}
+func.func @main(%logits: tensor<2x3x4xf32>, %x: tensor<2x3x8xf32>, %w0: tensor<4x32x8xf32>, %w1: tensor<4x8x16xf32>) {
+  %0:5 = call @moe.route.0(%logits) : (tensor<2x3x4xf32>) -> (tensor<5xi32>, tensor<12xi32>, tensor<2x4xi32>, tensor<12xi32>, tensor<12xf32>)
+  // expected-error @below {{marker @moe.experts.0: attribute 'limit' is -1.000000e+00, but it bounds values from both sides: it must be zero or more}}
+  %1 = call @moe.experts.0(%x, %0#0, %0#1, %0#2, %0#3, %0#4, %w0, %w1) : (tensor<2x3x8xf32>, tensor<5xi32>, tensor<12xi32>, tensor<2x4xi32>, tensor<12xi32>, tensor<12xf32>, tensor<4x32x8xf32>, tensor<4x8x16xf32>) -> (tensor<2x3x8xf32>)
+  return
+}
+// -----
+
 // A clamp without its slope.
 func.func private @moe.route.0(tensor<2x3x4xf32>) -> (tensor<5xi32>, tensor<12xi32>, tensor<2x4xi32>, tensor<12xi32>, tensor<12xf32>)
   attributes {moe.marker = {op = "route", version = 1 : i64, operands = ["logits"], k = 2 : i64, scope = "token", score = "softmax", normalize = "sum"}}

@@ -4,11 +4,13 @@
 // RUN: moe-opt %t/cap.mlir -split-input-file -verify-diagnostics -moe-set-scope="cap=5"
 // RUN: not moe-opt %t/cap.mlir -moe-set-scope="scope=batch" 2>&1 | FileCheck %s --check-prefix=SCOPE
 // RUN: not moe-opt %t/cap.mlir -moe-set-scope="scope=token cap=2" 2>&1 | FileCheck %s --check-prefix=TOKEN
+// RUN: not moe-opt %t/cap.mlir -moe-set-scope="cap=-2" 2>&1 | FileCheck %s --check-prefix=NEGATIVE
 // RUN: not moe-opt %t/named.mlir -moe-set-scope="layers=a,c*" 2>&1 | FileCheck %s --check-prefix=NONE
 // RUN: not moe-opt %t/named.mlir -moe-set-scope="layers=[" 2>&1 | FileCheck %s --check-prefix=GLOB
 // RUN: not moe-opt %t/cap.mlir -moe-set-scope="layers=a" 2>&1 | FileCheck %s --check-prefix=UNNAMED
 // RUN: not moe-opt %t/named.mlir -moe-set-scope="cap=1" -o %t/unwritten 2>/dev/null
 // RUN: not ls %t/unwritten
+// NEGATIVE: moe-set-scope: cap = -2 is no number of experts; give 0 or more, or none
 
 // SCOPE: error: moe-set-scope: scope must be token or sequence, got 'batch'
 // TOKEN: error: moe-set-scope: floor and cap belong to scope=sequence
