@@ -81,11 +81,7 @@ def to_numpy(value: object, where: str, *, constant: bool = False) -> Array:
         try:
             return np.from_dlpack(value)
         except (BufferError, RuntimeError, TypeError, ValueError) as error:
-            raise MoEError(
-                f"{where}: this {type(value).__name__} cannot be viewed by NumPy "
-                f"({error}); copy it to a NumPy array",
-                where=where,
-            ) from error
+            raise _cannot_view(value, where, error) from error
     try:
         array = np.asarray(value)
     except ValueError as error:  # nested lists of unequal length
@@ -117,12 +113,23 @@ def _torch_view(value: Any, where: str, constant: bool) -> Array:
             where=where,
         )
     tensor = value.detach()
-    if tensor.dtype == torch.bfloat16:
-        bits = tensor.contiguous().view(torch.int16).numpy()
-        return bits.view(DTYPES["bf16"])  # type: ignore[no-any-return]
     if tensor.layout != torch.strided or tensor.is_conj():
         raise MoEError(f"{where}: pass a dense tensor", where=where)
-    return tensor.numpy()  # type: ignore[no-any-return]
+    try:
+        if tensor.dtype == torch.bfloat16:
+            bits = tensor.contiguous().view(torch.int16).numpy()
+            return bits.view(DTYPES["bf16"])  # type: ignore[no-any-return]
+        return tensor.resolve_neg().numpy()  # type: ignore[no-any-return]
+    except (RuntimeError, TypeError) as error:  # no memory of numbers NumPy knows
+        raise _cannot_view(value, where, error) from error
+
+
+def _cannot_view(value: object, where: str, error: Exception) -> MoEError:
+    return MoEError(
+        f"{where}: this {type(value).__name__} cannot be viewed by NumPy ({error}); "
+        "copy it to a NumPy array",
+        where=where,
+    )
 
 
 def _jax_view(value: Any, where: str) -> Array:
@@ -135,7 +142,10 @@ def _jax_view(value: Any, where: str) -> Array:
             "moe_mlir.jax.route and moe_mlir.jax.experts inside",
             where=where,
         )
-    return np.asarray(value)
+    try:
+        return np.asarray(value)
+    except RuntimeError as error:  # deleted, or on several devices
+        raise _cannot_view(value, where, error) from error
 
 
 def from_numpy(array: Array, kind: Kind) -> Any:

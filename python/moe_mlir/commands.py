@@ -68,7 +68,7 @@ def _call(name: str) -> Any:
         return function()
     except MoEError:
         raise
-    except Exception as error:  # the user's code may raise anything
+    except (Exception, SystemExit) as error:  # the user's code may raise anything
         raise MoEError(
             f"{name}: {type(error).__name__}: {error}; the module must be importable "
             "from here, and CALLABLE() must return the model",
@@ -112,6 +112,8 @@ def _read_inputs(model: Model, given: list[str]) -> dict[str, Array]:
         name, equals, file = entry.partition("=")
         if not equals:
             raise MoEError(f"--input {entry}: must be NAME=FILE.npy", where="--input")
+        if name in inputs:
+            raise MoEError(f"--input {name} is given twice", where="--input")
         array = _read_array(Path(file))
         if name in specs and array.dtype.kind == "V":
             # NumPy stores the bits of bfloat16 and forgets their meaning.

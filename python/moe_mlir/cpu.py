@@ -25,6 +25,10 @@ def default_threads() -> int:
     return len(os.sched_getaffinity(0))
 
 
+#: More would wait for each other, and the system may refuse them while a call runs.
+MOST_THREADS = 1024
+
+
 def check_threads(threads: int | None) -> int:
     """A number of threads; None means all CPUs that this process may use."""
     if threads is None:
@@ -33,6 +37,12 @@ def check_threads(threads: int | None) -> int:
         raise MoEError(
             f"threads is {threads!r}; it must be a positive integer, or None for all "
             "CPUs of this process",
+            where="threads",
+        )
+    if threads > MOST_THREADS:
+        raise MoEError(
+            f"threads is {threads}; at most {MOST_THREADS} are made, and more than the "
+            f"{default_threads()} CPUs of this process do not help",
             where="threads",
         )
     return threads

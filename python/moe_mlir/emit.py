@@ -34,6 +34,12 @@ def emit(model: Model, kind: str, output: Path, *, cpu: str = "host") -> list[Pa
     Raises:
         MoEError: The model cannot be compiled, or a file cannot be written.
     """
+    if kind in ("object", "shared") and output.suffix == ".h":
+        raise MoEError(
+            f"{output}: the C header of the code goes there; name the code "
+            f"{output.with_suffix(ENDINGS[kind])}",
+            where=str(output),
+        )
     names = [spec.name for spec in model.signature.inputs]
     with progress(f"compiling {output}"):
         lowered = lower(model._module, cpu, names)

@@ -59,7 +59,7 @@ class CompiledModel:
         bound: list[Array | None] = []
         for argument in self.signature.arguments:
             if argument.packed:
-                pack = functions[argument.packed["function"]]
+                pack = _pack_function(functions, argument)
                 sources = [weight_of(weights, source) for source in pack.arguments]
                 results = [result.result for result in pack.results]
                 bound.append(self._code.call(pack.name, sources, results)[0])
@@ -114,6 +114,19 @@ class CompiledModel:
                     f"input '{spec.name}' is missing; {takes}", where=spec.name
                 )
         return [ordered[spec.name] for spec in specs]
+
+
+def _pack_function(functions: dict[str, Signature], argument: TensorSpec) -> Signature:
+    """The function that makes a packed argument."""
+    assert argument.packed is not None
+    name = argument.packed["function"]
+    if name not in functions:
+        raise MoEError(
+            f"{argument.name} is made by @{name}, and the module has no such public "
+            "function; pack weights with moe-pack-weights",
+            where=argument.name,
+        )
+    return functions[name]
 
 
 def weight_of(weights: Mapping[str, Any], spec: TensorSpec) -> Array:

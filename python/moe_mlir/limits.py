@@ -69,7 +69,11 @@ class Limits:
                     where=spec.name,
                 )
         for group in self.equal:
-            known = [place for place in group if place[0] in shapes]
+            known = [
+                (name, dim)
+                for name, dim in group
+                if 0 <= dim < len(shapes.get(name, ()))
+            ]
             found = {place: shapes[place[0]][place[1]] for place in known}
             if len(set(found.values())) > 1:
                 words = ", ".join(f"{n}[{d}] = {s}" for (n, d), s in found.items())

@@ -161,6 +161,12 @@ class Model:
                     f"with_scope: {name} is {value!r}; it must be an integer",
                     where=name,
                 )
+            if not 0 <= value < 2**31:
+                raise MoEError(
+                    f"with_scope: {name} = {value} is no number of experts; give none "
+                    f"for no {name}",
+                    where=name,
+                )
             options.append(f"{name}={value}")
         if layers is not None:
             names = [layers] if isinstance(layers, str) else list(layers)

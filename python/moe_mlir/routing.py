@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import functools
-import operator
 import threading
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from moe_mlir import _moe
+from moe_mlir import _moe, checks
 from moe_mlir.arrays import DTYPES, Array, dense, describe, dtype_name, to_numpy
 from moe_mlir.cpu import default_threads, lower_routing
 from moe_mlir.errors import MoEError
@@ -129,53 +128,22 @@ def _check_choice(name: str, value: object) -> str:
     )
 
 
-def _integer(name: str, value: Any) -> int:
-    try:
-        if isinstance(value, (bool, np.bool_)):
-            raise TypeError
-        number = operator.index(value)
-    except TypeError:
-        raise MoEError(
-            f"route: {name} is {value!r}; it must be an integer", where=name
-        ) from None
-    if not -(2**63) <= number < 2**63:
-        raise MoEError(f"route: {name} = {number} is out of range", where=name)
-    return number
-
-
-def _number(name: str, value: Any) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError, OverflowError):
-        raise MoEError(
-            f"route: {name} is {value!r}; it must be a number", where=name
-        ) from None
-
-
 def _options(
     *, groups: Any, cap: Any, rank_logits: Any, **given: Any
 ) -> dict[str, Any]:
     """The options by their names in the dialect, of the right types."""
-    if groups is None:
-        groups = (1, 1, "max")
-    elif not isinstance(groups, (tuple, list)) or len(groups) != 3:
-        raise MoEError(
-            f"route: groups is {groups!r}; use (number of groups, groups kept per "
-            'token, "max" or "top2_sum"), e.g. (8, 4, "top2_sum")',
-            where="groups",
-        )
     options: dict[str, Any] = {
-        name: _integer(name, given[name]) for name in ("k", "floor")
+        name: checks.integer("route", name, given[name]) for name in ("k", "floor")
     }
     for name in ("scope", "score", "normalize"):
         options[name] = _check_choice(name, given[name])
     for name in ("scale", "eps", "norm_min"):
-        options[name] = _number(name, given[name])
-    options["n_group"] = _integer("groups[0]", groups[0])
-    options["topk_group"] = _integer("groups[1]", groups[1])
-    options["group_score"] = _check_choice("group_score", groups[2])
-    options["cap"] = None if cap is None else _integer("cap", cap)
-    options["rank_logits"] = bool(rank_logits)
+        options[name] = checks.real("route", name, given[name])
+    count, kept, group_score = checks.groups("route", groups)
+    options |= {"n_group": count, "topk_group": kept}
+    options["group_score"] = _check_choice("group_score", group_score)
+    options["cap"] = None if cap is None else checks.integer("route", "cap", cap)
+    options["rank_logits"] = checks.flag("route", "rank_logits", rank_logits)
     return options
 
 

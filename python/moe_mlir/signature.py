@@ -116,8 +116,15 @@ def read_signatures(
 def _read(entry: dict[str, Any], names: list[str]) -> Signature:
     inputs = 0
     arguments = []
-    for value in entry["arguments"]:
+    for i, value in enumerate(entry["arguments"]):
         attributes = value["attributes"]
+        if not _names_weights(attributes):
+            raise MoEError(
+                f"@{entry['name']}, argument {i}: has the attributes {attributes}; a "
+                'weight carries moe.param = "<name>", a packed one moe.packed = '
+                '{function = "<name>", params = ["<name>", ...]}',
+                where=f"@{entry['name']}",
+            )
         if "moe.param" in attributes:
             name = f"weight '{attributes['moe.param']}'"
         elif "moe.packed" in attributes:
@@ -130,6 +137,19 @@ def _read(entry: dict[str, Any], names: list[str]) -> Signature:
         _spec(entry, f"result {i}", value) for i, value in enumerate(entry["results"])
     ]
     return Signature(entry["name"], tuple(arguments), tuple(results))
+
+
+def _names_weights(attributes: dict[str, Any]) -> bool:
+    """Whether moe.param and moe.packed, where an argument has them, are well-formed."""
+    if not isinstance(attributes.get("moe.param", ""), str):
+        return False
+    if "moe.packed" not in attributes:
+        return True
+    packed = attributes["moe.packed"]
+    if not isinstance(packed, dict) or not isinstance(packed.get("function"), str):
+        return False
+    names = packed.get("params")
+    return isinstance(names, list) and all(isinstance(name, str) for name in names)
 
 
 def _spec(entry: dict[str, Any], name: str, value: dict[str, Any]) -> TensorSpec:

@@ -9,6 +9,7 @@ from typing import Any
 
 from moe_mlir.errors import MoEError
 from moe_mlir.files import written_folder
+from moe_mlir.importing.report import report_problem
 from moe_mlir.model import Model
 from moe_mlir.progress import progress
 from moe_mlir.weights import MappedWeights, save_weights
@@ -83,6 +84,11 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
             "the model again",
             where=str(path),
         ) from error
+    except RecursionError as error:
+        raise MoEError(
+            f"{path}: is nested too deep to be a manifest; import the model again",
+            where=str(path),
+        ) from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise MoEError(
             f"{path}: is not the manifest of a model of format {FORMAT}; import the "
@@ -97,12 +103,22 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
                 "model again",
                 where=str(path),
             )
+    if problem := report_problem(manifest["report"]):
+        raise MoEError(
+            f"{path}: the report is damaged: {problem}; import the model again",
+            where=str(path),
+        )
     return manifest
 
 
 def _inside(folder: Path, name: object) -> Path:
     """A file that a manifest names, relative to its folder."""
-    if not isinstance(name, str) or not name or Path(name).is_absolute():
+    if (
+        not isinstance(name, str)
+        or not name
+        or "\0" in name
+        or Path(name).is_absolute()
+    ):
         raise MoEError(
             f"{folder / MANIFEST}: names the file {name!r}; files are named by their "
             "path relative to the folder",

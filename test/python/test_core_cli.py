@@ -140,6 +140,8 @@ def test_import_of_torch(folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch) 
 REFUSED = [
     (["show", "nowhere"], "nowhere: does not exist"),
     (["scope", "m", "sequence", "-o", "n", "--floor", "3"], "floor"),
+    (["scope", "m", "sequence", "-o", "n", "--floor", "-7"], "floor = -7 is no number"),
+    (["scope", "m", "sequence", "-o", "n", "--cap", "9" * 20], "is no number of exper"),
     (["scope", "m", "sequence", "-o", "n", "--layers", "other"], "other"),
     (["scope", "m", "sequence", "-o", "/proc/n"], "/proc/n: cannot be written"),
     (["run", "m", "--output", "y.npy"], "input 'x' is missing"),
@@ -153,6 +155,16 @@ REFUSED = [
         "--output is given 2 times, and the model has 1 result",
     ),
     (["compile", "m", "--emit", "object", "--cpu", "i386"], "unknown CPU 'i386'"),
+    (
+        ["run", "m", "--input=x=x.npy", "--input=x=x.npy", "--output=y.npy"],
+        "--input x is given twice",
+    ),
+    (
+        ["run", "m", "--input=x=x.npy", "--output=y.npy", "--threads=100000"],
+        "threads is 100000; at most 1024",
+    ),
+    (["compile", "m", "--emit", "object", "-o", "n.h"], "name the code n.o"),
+    (["import", "jax", "sys:exit", "-o", "n"], "sys:exit: SystemExit"),
     (["compile", "m", "--emit", "llvm", "-o", "m"], "m: is a folder"),
     (["show", "m", "--picture", "m.txt"], "use .png, .svg or .pdf"),
     (["import", "torch", "no_such:make", "-o", "n"], "No module named 'no_such'"),

@@ -198,6 +198,39 @@ def test_weights_that_do_not_fit() -> None:
         moe.Model.from_text(text, weights | {"down": weights["down"].astype(float)})
 
 
+def test_report_of_other_dimensions(tmp_path: pathlib.Path) -> None:
+    dims = [{"input": "input0", "dim": dim, "requested": "n"} for dim in (0, 9, -9)]
+    model = layer_model()
+    model.report["dynamic_dims"] = dims
+    model.save(tmp_path / "m")
+    compiled = moe.load(tmp_path / "m").compile(threads=1)
+    assert compiled(np.zeros((1, 2, 32), np.float32)).shape == (1, 2, 32)
+
+
+def test_packed_by_no_function() -> None:
+    text = """func.func @main(%w: tensor<4xf32>
+        {moe.packed = {function = "gone", params = ["w"]}}) -> tensor<4xf32> {
+      return %w : tensor<4xf32>
+    }"""
+    with pytest.raises(moe.MoEError, match="is made by @gone, and the module has no"):
+        moe.Model.from_text(text).compile()
+
+
+@pytest.mark.parametrize(
+    "attribute",
+    [
+        "moe.param = 5 : i32",
+        "moe.packed = 5 : i32",
+        "moe.packed = {}",
+        'moe.packed = {function = "f", params = [1 : i32]}',
+    ],
+)
+def test_malformed_attributes_of_weights(attribute: str) -> None:
+    text = f"func.func @main(%w: tensor<4xf32> {{{attribute}}}) {{ return }}"
+    with pytest.raises(moe.MoEError, match="@main, argument 0: has the attributes"):
+        moe.Model.from_text(text)
+
+
 def test_module_without_main() -> None:
     with pytest.raises(moe.MoEError, match="no public function @main"):
         moe.Model.from_text("func.func @f() { return }")
@@ -229,12 +262,19 @@ def test_damaged_folders(tmp_path: pathlib.Path) -> None:
         ({"format": 9}, "not the manifest of a model of format 1"),
         ({"weights": 3}, "'weights' is missing or not a list"),
         ({"weights": ["/etc/passwd"]}, "path relative to the folder"),
+        ({"module": "model\0mlir"}, "path relative to the folder"),
+        ({"report": {"layers": 3}}, "'layers' is not a list"),
+        ({"report": {"inputs": [{}]}}, r"'inputs\[0\]' has no str 'name'"),
+        ({"report": {"dynamic_dims": [1]}}, r"'dynamic_dims\[0\]' is not a dict"),
     ]:
         manifest.write_text(json.dumps(entries | entry))
         with pytest.raises(moe.MoEError, match=message):
             moe.load(folder)
     manifest.write_text('{"format": ')
     with pytest.raises(moe.MoEError, match=r"manifest.json:1:12: is not JSON"):
+        moe.load(folder)
+    manifest.write_text("[" * 100000)
+    with pytest.raises(moe.MoEError, match="is nested too deep"):
         moe.load(folder)
     with pytest.raises(moe.MoEError, match="does not exist"):
         moe.load(tmp_path / "nowhere")

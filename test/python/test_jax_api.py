@@ -237,6 +237,7 @@ def test_a_plan_is_a_pytree_of_arrays() -> None:
         ({"groups": (3, 1, "max")}, "n_group = 3 does not divide the 8 experts"),
         ({"score": "identity", "scope": "sequence"}, "set rank_logits"),
         ({"score": "tanh"}, "score must be one of softmax"),
+        ({"k": 2.7}, "k is 2.7; it must be an integer"),
         ({"choice_bias": np.zeros(7)}, r"choice_bias must be \[E\] = \[8\], got \[7\]"),
         ({"valid": np.ones((S, T + 1), bool)}, r"valid must be \[S, T\]"),
     ],
@@ -252,18 +253,24 @@ def test_wrong_arguments_of_route_are_refused(
     ("weights", "message"),
     [
         ({}, "got none of them"),
-        ({"gate_up": 0, "up": 0}, "got gate_up, up"),
-        ({"gate_up": 0, "activation": "tanh"}, "activation must be one of silu"),
-        ({"gate_up": 0, "layout": "nk"}, r"gate_up must be \[8, .*layout 'nk'"),
+        ({"gate_up": None, "up": None}, "got gate_up, up"),
+        ({"gate_up": None, "activation": "tanh"}, "activation must be one of silu"),
+        ({"gate_up": None, "layout": "nk"}, r"gate_up must be \[8, .*layout 'nk'"),
+        (
+            {"gate_up": None, "activation": "clamped_swiglu", "limit": -1},
+            "limit is -1.0",
+        ),
+        ({"gate_up": None, "x": np.zeros((T, S, 4))}, f"the plan is of {S} sequences"),
     ],
 )
 def test_wrong_arguments_of_experts_are_refused(
     weights: dict[str, Any], message: str
 ) -> None:
     w = _weights()
-    given = {k: w["gate_up"] if v == 0 else v for k, v in weights.items()}
+    given = {k: w["gate_up"] if v is None else v for k, v in weights.items()}
+    x = given.pop("x", _x())
     with pytest.raises(MoEError, match=message):
-        moe.experts(_x(), moe.route(_logits(), K), down=w["down"], **given)
+        moe.experts(x, moe.route(_logits(), K), down=w["down"], **given)
 
 
 def test_sizes_beyond_32_bit_indices_are_refused() -> None:

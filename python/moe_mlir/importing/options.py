@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from moe_mlir import _moe
+from moe_mlir import _moe, checks
 from moe_mlir.errors import MoEError
 
 SCORES = ("softmax", "sigmoid", "sqrtsoftplus", "identity")
@@ -35,6 +36,8 @@ def check_weights(given: Collection[str], activation: str) -> None:
         )
     if activation == "clamped_swiglu" and first == ("up",):
         raise MoEError("experts: activation 'clamped_swiglu' needs gate and up")
+    if "down" not in given:
+        raise MoEError("experts: down is missing; every expert has it")
     allowed = {f"{name}_bias" for name in (*first, "down")}
     for name in sorted(given):
         if name.endswith("_bias") and name not in allowed:
@@ -62,19 +65,48 @@ def check_route_shapes(
         )
 
 
+def check_clamp(activation: str, limit: Any, alpha: Any) -> tuple[float, float]:
+    """Limit and alpha as numbers.
+
+    Raises:
+        MoEError: They are none, or bound nothing where the activation reads them.
+    """
+    limit = checks.real("experts", "limit", limit)
+    alpha = checks.real("experts", "alpha", alpha)
+    if activation == "clamped_swiglu":
+        if not (math.isfinite(limit) and limit >= 0):
+            raise MoEError(
+                f"experts: limit is {limit}; it bounds values from both sides, so it "
+                "must be a finite number, zero or more"
+            )
+        if not math.isfinite(alpha):
+            raise MoEError(f"experts: alpha is {alpha}; it must be a finite number")
+    return limit, alpha
+
+
 def check_expert_shapes(
-    x: Sequence[Any], shapes: Mapping[str, Sequence[Any]], experts: int, layout: str
+    x: Sequence[Any],
+    plan: Sequence[Sequence[Any]],
+    shapes: Mapping[str, Sequence[Any]],
+    layout: str,
 ) -> None:
-    """Raises MoEError unless weights and biases fit x and each other.
+    """Raises MoEError unless plan, weights and biases fit x and each other.
 
     Args:
         x: Shape of x.
+        plan: Shapes of the plan's ``expert_offsets`` and ``token_offsets``.
         shapes: Shapes of the given weights and biases by name.
-        experts: E of the plan.
         layout: "nk" or "kn".
     """
     if len(x) != 3:
         raise MoEError(f"experts: x must be [S, T, H], got {list(x)}")
+    (ends,), (sequences, token_ends) = plan
+    experts, tokens = ends - 1, token_ends - 1
+    if x[0] != sequences or x[1] != tokens:
+        raise MoEError(
+            f"experts: x is {list(x)}, and the plan is of {sequences} sequences of "
+            f"{tokens} tokens; x must be [S, T, H] of the same S and T"
+        )
     hidden = x[-1]
     down = shapes["down"]
     if len(down) != 3:
@@ -145,22 +177,24 @@ class RouteOptions:
         check_choice("route", "scope", scope, ("token", "sequence"))
         check_choice("route", "score", score, SCORES)
         check_choice("route", "normalize", normalize, ("none", "sum", "softmax"))
-        n_group, topk_group, group_score = groups or (1, 1, "max")
+        n_group, topk_group, group_score = checks.groups("route", groups)
         check_choice("route", "group score", group_score, ("max", "top2_sum"))
+        if not isinstance(layer, str):
+            raise MoEError(f"route: layer is {layer!r}; it must be a name, a string")
         options = cls(
-            k=int(k),
+            k=checks.integer("route", "k", k),
             scope=scope,
             score=score,
             normalize=normalize,
-            scale=float(scale),
-            eps=float(eps),
-            norm_min=float(norm_min),
-            n_group=int(n_group),
-            topk_group=int(topk_group),
+            scale=checks.real("route", "scale", scale),
+            eps=checks.real("route", "eps", eps),
+            norm_min=checks.real("route", "norm_min", norm_min),
+            n_group=n_group,
+            topk_group=topk_group,
             group_score=group_score,
-            floor=int(floor),
-            cap=NO_CAP if cap is None else int(cap),
-            rank_logits=bool(rank_logits),
+            floor=checks.integer("route", "floor", floor),
+            cap=NO_CAP if cap is None else checks.integer("route", "cap", cap),
+            rank_logits=checks.flag("route", "rank_logits", rank_logits),
             layer=layer,
         )
         problem = _shape_problem(rank, scope) or _moe.check_options(

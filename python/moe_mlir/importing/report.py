@@ -2,11 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from moe_mlir.importing.versions import producer_versions
 from moe_mlir.importing.walk import dialect_histogram
+
+#: Types of the entries of a report, and of the keys that an item of a list must have.
+_ENTRIES: dict[str, type] = {
+    "frontend": str,
+    "name": str,
+    "producers": dict,
+    "layers": list,
+    "inputs": list,
+    "outputs": list,
+    "dynamic_dims": list,
+    "operations": dict,
+    "residual": dict,
+    "markers": dict,
+}
+_ITEMS: dict[str, dict[str, type]] = {
+    "layers": {},
+    "inputs": {"name": str},
+    "outputs": {},
+    "dynamic_dims": {"input": str, "dim": int, "requested": str},
+}
+
+
+def report_problem(report: Mapping[str, Any]) -> str | None:
+    """What is wrong with a report that was read from a file; None if nothing is."""
+    for key, value in report.items():
+        if key in _ENTRIES and not isinstance(value, _ENTRIES[key]):
+            return f"'{key}' is not a {_ENTRIES[key].__name__}"
+    for key, wanted in _ITEMS.items():
+        for number, item in enumerate(report.get(key, ())):
+            if not isinstance(item, dict):
+                return f"'{key}[{number}]' is not a dict"
+            for name, kind in wanted.items():
+                if not isinstance(item.get(name), kind):
+                    return f"'{key}[{number}]' has no {kind.__name__} '{name}'"
+    return None
 
 
 def make_report(

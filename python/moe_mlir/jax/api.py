@@ -13,6 +13,7 @@ from moe_mlir import _moe
 from moe_mlir.errors import MoEError
 from moe_mlir.importing.options import (
     RouteOptions,
+    check_clamp,
     check_expert_shapes,
     check_route_shapes,
 )
@@ -187,14 +188,18 @@ def experts(
         "down_bias": down_bias,
     }
     attributes = layers.ExpertOptions(
-        activation, layout, arrangement, float(limit), float(alpha), gate_on
+        activation,
+        layout,
+        arrangement,
+        *check_clamp(activation, limit, alpha),
+        gate_on,
     )
     present = {name: value for name, value in weights.items() if value is not None}
     attributes.check(present)
     check_expert_shapes(
         x.shape,
+        (plan.expert_offsets.shape, plan.token_offsets.shape),
         {name: value.shape for name, value in present.items()},
-        plan.expert_offsets.shape[0] - 1,
         layout,
     )
     return _experts(attributes, tuple(present), x, plan, tuple(present.values()))

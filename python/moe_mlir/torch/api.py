@@ -6,16 +6,25 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from moe_mlir.checks import integer
 from moe_mlir.errors import MoEError
 from moe_mlir.importing.options import (
     ACTIVATIONS,
     RouteOptions,
     check_choice,
+    check_clamp,
     check_expert_shapes,
     check_route_shapes,
     check_weights,
 )
 from moe_mlir.torch.plan import RoutePlan
+
+
+def _check_tensor(where: str, name: str, value: object) -> None:
+    if not isinstance(value, Tensor):
+        raise MoEError(
+            f"{where}: {name} is a {type(value).__name__}; it must be a torch.Tensor"
+        )
 
 
 def route(
@@ -64,6 +73,7 @@ def route(
     Raises:
         MoEError: An option or a shape breaks the routing contract.
     """
+    _check_tensor("route", "logits", logits)
     options = RouteOptions.make(
         k,
         experts=logits.shape[-1],
@@ -98,12 +108,26 @@ def plan_from_choice(ids: Tensor, weights: Tensor, experts: int) -> RoutePlan:
             expert".
         weights: ``[S, T, K]``, the weight of each choice. Differentiable.
         experts: Number of experts E.
+
+    Raises:
+        MoEError: A shape, a type or the number of experts is wrong.
     """
+    where = "plan_from_choice"
+    _check_tensor(where, "ids", ids)
+    _check_tensor(where, "weights", weights)
+    if integer(where, "experts", experts) < 1:
+        raise MoEError(f"{where}: experts is {experts}; there is at least one")
+    if ids.dtype not in (torch.int32, torch.int64):
+        raise MoEError(f"{where}: ids are {ids.dtype}; they must be int32 or int64")
+    if not weights.is_floating_point():
+        raise MoEError(f"{where}: weights are {weights.dtype}; they must be floats")
     if ids.dim() != 3 or ids.shape != weights.shape:
         raise MoEError(
             "moe plan_from_choice: ids and weights must both be [S, T, K], got "
             f"{tuple(ids.shape)} and {tuple(weights.shape)}"
         )
+    if ids.shape[2] < 1:
+        raise MoEError(f"{where}: ids are {list(ids.shape)}; K must be at least 1")
     return RoutePlan(*torch.ops.moe.plan_from_choice(ids, weights, experts))
 
 
@@ -161,9 +185,27 @@ def experts(
         "up_bias": up_bias,
         "down_bias": down_bias,
     }
-    shapes = {name: tuple(w.shape) for name, w in weights.items() if w is not None}
-    check_weights(shapes, activation)
-    check_expert_shapes(x.shape, shapes, plan.expert_offsets.shape[0] - 1, layout)
+    limit, alpha = check_clamp(activation, limit, alpha)
+    given = {name: w for name, w in weights.items() if w is not None}
+    check_weights(given, activation)
+    for name, value in ({"x": x} | given).items():
+        _check_tensor("experts", name, value)
+        if value.dtype != x.dtype or not x.is_floating_point():
+            raise MoEError(
+                f"experts: {name} is {value.dtype} and x is {x.dtype}; x, weights and "
+                "biases must be floats of one type"
+            )
+    if not isinstance(plan, RoutePlan):
+        raise MoEError(
+            f"experts: the plan is a {type(plan).__name__}; give what route or "
+            "plan_from_choice returned"
+        )
+    check_expert_shapes(
+        x.shape,
+        (plan.expert_offsets.shape, plan.token_offsets.shape),
+        {name: tuple(value.shape) for name, value in given.items()},
+        layout,
+    )
     y: Tensor = torch.ops.moe.experts(
         x,
         *plan,

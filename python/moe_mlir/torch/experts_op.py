@@ -59,7 +59,7 @@ def experts_reference(
         matrix = weight[expert] if layout == "nk" else weight[expert].T
         return F.linear(rows, matrix, None if bias is None else bias[expert])
 
-    flat = x.reshape(-1, x.shape[-1])
+    flat = x.flatten(0, 1)
     wide = torch.promote_types(x.dtype, torch.float32)
     out = torch.zeros(flat.shape, dtype=wide, device=x.device)
     bounds = expert_offsets.tolist()
