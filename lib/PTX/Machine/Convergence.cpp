@@ -214,14 +214,27 @@ static void executeMembers(Machine &machine, Warp &warp,
     park(warp, waiting, warp.pc - 1, WaitReason::Members);
 }
 
+/// True if the member mask of every active lane is the same and names them.
+static bool allName(const Warp &warp, const Instruction &in) {
+  const uint32_t *mask = warp.lanes<uint32_t>(in.operand[in.memberMask]);
+  uint32_t first = mask[__builtin_ctz(warp.active)];
+  if ((first & warp.active) != warp.active)
+    return false;
+  if (in.operand[in.memberMask] & kConstant)
+    return true;
+  uint32_t different = 0;
+  for (unsigned l = 0; l < kLanes; ++l)
+    different |= (mask[l] ^ first) & -(warp.active >> l & 1);
+  return !different;
+}
+
 void executeTogether(Machine &machine, Warp &warp, const Instruction &in) {
   LaneMask active = warp.active;
   if (in.flags & kMemberMask) {
     // The usual case: all lanes, and the mask names them all.
-    if (active == warp.live && (in.operand[in.memberMask] & kConstant) &&
-        (memberMaskOf(warp, in, 0) & active) == active) {
-      if (!(in.flags & kAligned) || active == warp.live)
-        executeOne(machine, warp, in);
+    bool defined = !warp.poison || (in.operand[in.memberMask] & kConstant);
+    if (active == warp.live && defined && allName(warp, in)) {
+      executeOne(machine, warp, in);
       return;
     }
     if (!(in.flags & kAligned)) {
