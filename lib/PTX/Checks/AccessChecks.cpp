@@ -179,15 +179,39 @@ void Checker::checkRace(const Access &access, Part &part) {
   touch.order = &warp.order;
   touch.reads = access.reads();
   touch.writes = access.writes();
+  currentAccess = &access;
+  currentPart = &part;
+  const uint8_t found = traitsOf(*access.instruction);
+  const bool inGroup = (found & (kBulkGroup | kMatrixGroup)) && touch.reads &&
+                       !touch.writes && access.space == Space::Shared;
+  if (!inGroup) {
+    touchLanes(access, part, warp, touch);
+  } else if (found & kMatrixGroup) {
+    touch.event.warp = warpNumber(*access.warp, Actor::MatrixGroups);
+    touch.event.tick = warp.groups.matrix + 1;
+    touchLanes(access, part, warp, touch);
+  } else {
+    touch.event.warp = warpNumber(*access.warp, Actor::BulkGroups);
+    for (LaneMask rest = part.lanes; rest; rest &= rest - 1) {
+      Part one = part;
+      one.lanes = rest & -rest;
+      touch.event.tick = warp.groups.bulk[__builtin_ctz(rest)] + 1;
+      touchLanes(access, one, warp, touch);
+    }
+  }
+  currentAccess = nullptr;
+  currentPart = nullptr;
+}
+
+void Checker::touchLanes(const Access &access, Part &part, WarpState &warp,
+                         Touch &touch) {
   EventCache &cache =
       warp.events[reinterpret_cast<uintptr_t>(access.instruction) / 64 %
                   warp.events.size()];
-  bool known = cache.instruction == access.instruction &&
-               cache.asyncProxy == touch.event.asyncProxy;
+  const bool known = cache.instruction == access.instruction &&
+                     cache.asyncProxy == touch.event.asyncProxy;
   races.begin(touch, known ? cache.number : 0);
   cache = {access.instruction, touch.event.asyncProxy, touch.number};
-  currentAccess = &access;
-  currentPart = &part;
   const bool whole =
       access.bytes % 4 == 0 || access.bytes == 1 || access.bytes == 2;
   forEachLane(part.lanes, [&](unsigned lane) {
@@ -199,8 +223,6 @@ void Checker::checkRace(const Access &access, Part &part) {
     else
       races.touchRange(part.shadow->cells, offset, access.bytes, lane, touch);
   });
-  currentAccess = nullptr;
-  currentPart = nullptr;
 }
 
 void Checker::synchronise(const Access &access, const Part &part) {

@@ -42,9 +42,16 @@ struct EventCache {
   uint32_t number = 0;
 };
 
+/// Groups of asynchronous operations a warp committed.
+struct CommittedGroups {
+  std::array<Tick, 32> bulk{}; ///< by lane
+  Tick matrix = 0;             ///< wgmma: of the warp
+};
+
 struct WarpState {
   explicit WarpState(uint32_t number) : order(number) {}
   WarpOrder order;
+  CommittedGroups groups;
   std::array<EventCache, 32> events{};
 };
 

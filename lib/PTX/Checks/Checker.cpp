@@ -2,6 +2,10 @@
 
 #include "Checks/Checker.h"
 #include "Checks/Checks.h"
+#include "Isa/IsaTable.h"
+
+#include <algorithm>
+#include <string_view>
 
 using namespace ptx;
 using namespace ptx::checks;
@@ -18,7 +22,7 @@ WarpNumbering numberingOf(const Grid &grid) {
 
 std::unique_ptr<Observer> ptx::makeChecks(Grid &grid, Journal &journal) {
   const CheckSet &set = grid.options->checks;
-  if (!set.race && !set.poison && !set.async)
+  if (!set.any())
     return nullptr;
   return std::make_unique<Checker>(grid, journal);
 }
@@ -35,6 +39,7 @@ Checker::Checker(Grid &grid, Journal &journal)
       races(numbering, [this](const Race &race) { reportRace(race); }),
       sites(numbering) {
   tracksPoison = set.poison;
+  findTraits();
 }
 
 void Checker::onGridStart(Grid &) {
@@ -57,14 +62,14 @@ void Checker::onFree(uint64_t address, uint64_t) {
   lastEnd = 0;
 }
 
-uint32_t Checker::warpNumber(const Warp &warp) const {
+uint32_t Checker::warpNumber(const Warp &warp, Actor actor) const {
   const Block &block = *warp.block;
   const Dim3 &id = block.cluster->id;
   uint64_t columns = grid.size.x / grid.cluster.x;
   uint64_t rows = grid.size.y / grid.cluster.y;
   uint64_t cluster = id.x + columns * (id.y + rows * id.z);
-  uint64_t number = cluster * numbering.blocksPerCluster + block.rank;
-  return static_cast<uint32_t>(number * numbering.warpsPerBlock + warp.index);
+  return numbering.number(cluster * numbering.blocksPerCluster + block.rank,
+                          warp.index, actor);
 }
 
 void Checker::onBlockStart(Block &block) {
@@ -99,6 +104,48 @@ WarpState &Checker::stateOf(Warp &warp) {
 void Checker::onInstruction(Warp &warp, const Instruction &in) {
   currentWarp = &warp;
   currentInstruction = &in;
+  if (traitsOf(in) & kDivides)
+    checkDivision(warp, in);
+}
+
+void Checker::findTraits() {
+  for (const Instruction &in : grid.program->instructions) {
+    uint8_t found = 0;
+    if (in.row) {
+      const Row &row = *in.row;
+      auto has = [&](std::string_view modifier) {
+        return std::find(row.modifiers.begin(), row.modifiers.end(),
+                         modifier) != row.modifiers.end();
+      };
+      if ((row.opcode == "div" || row.opcode == "rem") &&
+          in.operandCount == 3 && row.cost != Cost::Double &&
+          !isFloat(row.operands[0].type))
+        found |= kDivides;
+      if (row.opcode == "wgmma")
+        found |= kMatrixGroup;
+      if (row.opcode == "cp") {
+        found |= kCopies;
+        if (has(".bulk_group") ||
+            (has(".bulk") && (has(".commit_group") || has(".wait_group"))))
+          found |= kBulkGroup;
+      }
+    }
+    traits.push_back(found);
+  }
+}
+
+void Checker::checkDivision(Warp &warp, const Instruction &in) {
+  const Slot slot = in.operand[2];
+  LaneMask zero = 0;
+  forEachLane(warp.active, [&](unsigned lane) {
+    bool isZero = in.width[2] == Width::Double
+                      ? warp.lanes<uint64_t>(slot)[lane] == 0
+                      : warp.lanes<uint32_t>(slot)[lane] == 0;
+    zero |= LaneMask{isZero} << lane;
+  });
+  if (zero && set.bounds && reported.insert({&in, nullptr, 200}).second)
+    warp.report(FindingKind::DivisionByZero, in, zero,
+                "divides an integer by zero; the hardware gives all ones");
 }
 
 MemoryShadow *Checker::globalShadow(uint64_t address, uint64_t bytes,
@@ -140,9 +187,42 @@ void Checker::onSync(const SyncEvent &event) {
     order.onBarrier(warp, live, event, object.first->second);
     return;
   }
+  case SyncKind::AsyncGroup:
+    onGroup(warp, event);
+    return;
   default:
     applyToWarp(warp, live, event);
   }
+}
+
+/// Groups of bulk copies and of wgmma: what they read is read for certain when
+/// their group was waited for.
+void Checker::onGroup(WarpState &warp, const SyncEvent &event) {
+  const uint8_t found = traitsOf(*event.instruction);
+  if (!(found & (kBulkGroup | kMatrixGroup)))
+    return;
+  const bool bulk = found & kBulkGroup;
+  CommittedGroups &groups = warp.groups;
+  if (event.step == SyncStep::Arrive) {
+    groups.matrix += !bulk;
+    forEachLane(event.lanes, [&](unsigned lane) { groups.bulk[lane] += bulk; });
+    return;
+  }
+  const Tick keep = static_cast<Tick>(event.object);
+  auto over = [&](Tick committed) {
+    return committed > keep ? committed - keep : 0;
+  };
+  Past past;
+  if (bulk) {
+    std::array<Tick, 32> ticks{};
+    forEachLane(event.lanes,
+                [&](unsigned lane) { ticks[lane] = over(groups.bulk[lane]); });
+    past.order.raise(warpNumber(*event.warp, Actor::BulkGroups), Known(ticks));
+  } else {
+    past.order.raise(warpNumber(*event.warp, Actor::MatrixGroups),
+                     Known(over(groups.matrix)));
+  }
+  warp.order.acquire(event.lanes, event.warp->live | event.lanes, past);
 }
 
 void Checker::setFlight(Block *block, Space space, uint64_t address,
@@ -165,7 +245,9 @@ void Checker::setFlight(Block *block, Space space, uint64_t address,
     return;
   if (set.poison)
     shadow->setUndefined(offset, bytes, starts);
-  if (!set.async)
+  // An mbarrier's word is undefined too, but nothing will be written there.
+  if (!set.async || (starts && currentInstruction &&
+                     !(traitsOf(*currentInstruction) & kCopies)))
     return;
   if (starts)
     shadow->startFlight(

@@ -60,9 +60,22 @@ private:
     uint64_t offset[kLanes];
   };
 
+  /// What is looked up for each instruction.
+  enum InstructionTrait : uint8_t {
+    kDivides = 1,     ///< integers; the divisor is operand 2
+    kBulkGroup = 2,   ///< completes with a bulk group, or commits, or waits
+    kMatrixGroup = 4, ///< wgmma
+    kCopies = 8,      ///< cp.async and others: what it writes is in flight
+  };
+  uint8_t traitsOf(const Instruction &in) const {
+    return traits[&in - grid.program->instructions.data()];
+  }
+  void findTraits();
+  void checkDivision(Warp &warp, const Instruction &in);
+
   BlockState &stateOf(Block &block);
   WarpState &stateOf(Warp &warp);
-  uint32_t warpNumber(const Warp &warp) const;
+  uint32_t warpNumber(const Warp &warp, Actor actor = Actor::Lanes) const;
   MemoryShadow *globalShadow(uint64_t address, uint64_t bytes, uint64_t &begin);
   MemoryShadow *localShadow(Warp &warp, unsigned lane);
   /// The next piece that lanes of \p rest touch; removes them from it.
@@ -72,6 +85,9 @@ private:
   void checkPoison(const Access &access, Part &part);
   void checkFlight(const Access &access, Part &part);
   void checkRace(const Access &access, Part &part);
+  void touchLanes(const Access &access, Part &part, WarpState &warp,
+                  Touch &touch);
+  void onGroup(WarpState &warp, const SyncEvent &event);
   void synchronise(const Access &access, const Part &part);
   void reportRace(const Race &race);
   bool equalValues(const Race &race) const;
@@ -83,6 +99,7 @@ private:
   Journal &journal;
   const CheckSet set;
   WarpNumbering numbering;
+  std::vector<uint8_t> traits; ///< by instruction
   RaceDetector races;
   ReleaseSites sites;
 

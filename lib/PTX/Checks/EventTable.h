@@ -34,7 +34,7 @@ constexpr Cell makeCell(uint32_t event, unsigned lane) {
 
 struct AccessEvent {
   const Instruction *instruction = nullptr;
-  uint32_t warp = 0;
+  uint32_t warp = ~0u;
   Tick tick = 0;
   uint8_t strongScope = 0; ///< Scope of a strong operation, 0: weak
   bool asyncProxy = false;

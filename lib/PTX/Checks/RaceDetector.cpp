@@ -7,8 +7,10 @@
 using namespace ptx::checks;
 
 void RaceDetector::begin(Touch &touch, uint32_t cached) {
-  touch.event.warp = touch.order->warp();
-  touch.event.tick = touch.order->tick();
+  if (touch.event.warp == kOwnWarp) {
+    touch.event.warp = touch.order->warp();
+    touch.event.tick = touch.order->tick();
+  }
   if (cached != 0 && cached < table.size()) {
     const AccessEvent &old = table[cached];
     if (old.instruction == touch.event.instruction &&

@@ -20,10 +20,27 @@
 
 namespace ptx::checks {
 
-/// How warps are numbered: those of a block in a row, blocks of a cluster too.
+/// Who acts: the lanes of a warp, or what they started and wait for in groups.
+enum class Actor : uint8_t { Lanes, BulkGroups, MatrixGroups, Count };
+
+/// How actors are numbered: those of a block in a row, blocks of a cluster too.
 struct WarpNumbering {
   uint32_t warpsPerBlock = 1, blocksPerCluster = 1;
-  uint32_t block(uint32_t warp) const { return warp / warpsPerBlock; }
+  uint32_t perBlock() const {
+    return warpsPerBlock * static_cast<uint32_t>(Actor::Count);
+  }
+  uint32_t number(uint64_t block, uint32_t warp, Actor actor) const {
+    return static_cast<uint32_t>(block * perBlock() +
+                                 static_cast<uint32_t>(actor) * warpsPerBlock +
+                                 warp);
+  }
+  Actor actor(uint32_t number) const {
+    return static_cast<Actor>(number % perBlock() / warpsPerBlock);
+  }
+  uint32_t warpInBlock(uint32_t number) const {
+    return number % perBlock() % warpsPerBlock;
+  }
+  uint32_t block(uint32_t number) const { return number / perBlock(); }
   uint32_t cluster(uint32_t warp) const {
     return block(warp) / blocksPerCluster;
   }
@@ -32,9 +49,12 @@ struct WarpNumbering {
 /// Scopes as numbers: none < cta < cluster < gpu < sys.
 enum ScopeLevel : uint8_t { kWeak, kCta, kCluster, kGpu, kSys };
 
+/// Stands for the number of Touch::order in Touch::event.
+inline constexpr uint32_t kOwnWarp = ~0u;
+
 /// What one instruction of a warp does to some words.
 struct Touch {
-  AccessEvent event; ///< warp and tick are filled in from `order`
+  AccessEvent event; ///< warp and tick: of `order`, if the warp is kOwnWarp
   WarpOrder *order = nullptr;
   bool reads = false, writes = false;
   uint32_t number = 0;    ///< of the event in the table

@@ -75,10 +75,11 @@ void Checker::reportRace(const Race &race) {
                              (proxy ? 100 : 102) + same);
   if (!reported.insert(key).second)
     return;
+  const bool inGroup = numbering.actor(race.other.warp) != Actor::Lanes;
   Finding finding;
-  finding.kind = proxy  ? FindingKind::MissingWait
-                 : same ? FindingKind::SameValueRace
-                        : FindingKind::Race;
+  finding.kind = proxy || inGroup ? FindingKind::MissingWait
+                 : same           ? FindingKind::SameValueRace
+                                  : FindingKind::Race;
   finding.place = placeOf(*access.warp, *access.instruction, 1u << race.lane);
   // The other warp may be gone: its place is made from the instruction.
   FindingPlace other =
@@ -94,9 +95,13 @@ void Checker::reportRace(const Race &race) {
                   rank / grid.cluster.x % grid.cluster.y;
   other.block.z = cluster / columns / rows * grid.cluster.z +
                   rank / grid.cluster.x / grid.cluster.y;
-  other.warp = race.other.warp % numbering.warpsPerBlock;
+  other.warp = numbering.warpInBlock(race.other.warp);
   finding.other = std::move(other);
-  finding.message = describe(race.kind);
+  finding.message =
+      inGroup
+          ? "writes what an asynchronous operation may still read: wait for "
+            "its group first"
+          : describe(race.kind);
   if (access.space == Space::Shared)
     finding.message +=
         " (shared memory, byte " + std::to_string(race.offset) + ")";

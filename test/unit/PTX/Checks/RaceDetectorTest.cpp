@@ -24,7 +24,7 @@ public:
                  [this](const Race &race) { found.push_back(race); }),
         cells(1 << 16, readers), sites(numbering) {
     for (unsigned warp = 0; warp < warps; ++warp)
-      order.emplace_back(warp);
+      order.emplace_back(numbering.number(warp / 8, warp % 8, Actor::Lanes));
   }
 
   void access(unsigned warp, LaneMask lanes, uint64_t offset, bool writes,
@@ -346,12 +346,13 @@ TEST(Races, LookBackChainStaysSmall) {
   ReleaseSites sites(numbering);
   uint64_t keys[32] = {};
   for (uint32_t block = 0; block < 4000; ++block) {
-    WarpOrder order(block * 8);
+    WarpOrder order(numbering.number(block, 0, Actor::Lanes));
     keys[0] = block;
     if (block > 0) {
       keys[0] = block - 1;
       sites.access({&order, 1, kAll, keys, true, false, true, false, kGpu});
-      EXPECT_TRUE(order.knows(0, (block / 2) * 8, 0, 1));
+      EXPECT_TRUE(
+          order.knows(0, numbering.number(block / 2, 0, Actor::Lanes), 0, 1));
     }
     keys[0] = block;
     sites.access({&order, 1, kAll, keys, false, true, false, true, kGpu});
