@@ -112,7 +112,8 @@ void Checker::checkPart(const Access &access, Part &part) {
 }
 
 void Checker::checkPoison(const Access &access, Part &part) {
-  if (access.reads() && access.loadedPoison)
+  if (access.reads() && access.loadedPoison &&
+      !(traitsOf(*access.instruction) & kBitField))
     loadUndefined(*part.shadow, access, part.lanes, part.offset,
                   access.loadedPoison);
   if (!access.writes())
@@ -176,12 +177,16 @@ void Checker::checkRace(const Access &access, Part &part) {
   touch.event.strongScope = access.order != Order::Weak || touch.event.atomic
                                 ? levelOf(access.scope)
                                 : kWeak;
+  const uint8_t found = traitsOf(*access.instruction);
+  if ((found & kOptimistic) || ((found & kReduces) && access.writes())) {
+    touch.event.strongScope = kGpu;
+    touch.event.atomic = !(found & kOptimistic);
+  }
   touch.order = &warp.order;
   touch.reads = access.reads();
   touch.writes = access.writes();
   currentAccess = &access;
   currentPart = &part;
-  const uint8_t found = traitsOf(*access.instruction);
   const bool inGroup = (found & (kBulkGroup | kMatrixGroup)) && touch.reads &&
                        !touch.writes && access.space == Space::Shared;
   if (!inGroup) {

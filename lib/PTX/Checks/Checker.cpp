@@ -2,10 +2,6 @@
 
 #include "Checks/Checker.h"
 #include "Checks/Checks.h"
-#include "Isa/IsaTable.h"
-
-#include <algorithm>
-#include <string_view>
 
 using namespace ptx;
 using namespace ptx::checks;
@@ -35,11 +31,10 @@ Checker::BlockState::BlockState(Block &block, const CheckSet &set)
 
 Checker::Checker(Grid &grid, Journal &journal)
     : grid(grid), journal(journal), set(grid.options->checks),
-      numbering(numberingOf(grid)),
+      numbering(numberingOf(grid)), traits(findTraits(*grid.program)),
       races(numbering, [this](const Race &race) { reportRace(race); }),
       sites(numbering) {
   tracksPoison = set.poison;
-  findTraits();
 }
 
 void Checker::onGridStart(Grid &) {
@@ -106,32 +101,6 @@ void Checker::onInstruction(Warp &warp, const Instruction &in) {
   currentInstruction = &in;
   if (traitsOf(in) & kDivides)
     checkDivision(warp, in);
-}
-
-void Checker::findTraits() {
-  for (const Instruction &in : grid.program->instructions) {
-    uint8_t found = 0;
-    if (in.row) {
-      const Row &row = *in.row;
-      auto has = [&](std::string_view modifier) {
-        return std::find(row.modifiers.begin(), row.modifiers.end(),
-                         modifier) != row.modifiers.end();
-      };
-      if ((row.opcode == "div" || row.opcode == "rem") &&
-          in.operandCount == 3 && row.cost != Cost::Double &&
-          !isFloat(row.operands[0].type))
-        found |= kDivides;
-      if (row.opcode == "wgmma")
-        found |= kMatrixGroup;
-      if (row.opcode == "cp") {
-        found |= kCopies;
-        if (has(".bulk_group") ||
-            (has(".bulk") && (has(".commit_group") || has(".wait_group"))))
-          found |= kBulkGroup;
-      }
-    }
-    traits.push_back(found);
-  }
 }
 
 void Checker::checkDivision(Warp &warp, const Instruction &in) {

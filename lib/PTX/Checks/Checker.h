@@ -4,6 +4,7 @@
 #define PTX_CHECKS_CHECKER_H
 
 #include "Checks/BlockOrder.h"
+#include "Checks/InstructionTraits.h"
 #include "Checks/MemoryShadow.h"
 #include "Checks/RaceDetector.h"
 #include "Machine/Machine.h"
@@ -60,17 +61,9 @@ private:
     uint64_t offset[kLanes];
   };
 
-  /// What is looked up for each instruction.
-  enum InstructionTrait : uint8_t {
-    kDivides = 1,     ///< integers; the divisor is operand 2
-    kBulkGroup = 2,   ///< completes with a bulk group, or commits, or waits
-    kMatrixGroup = 4, ///< wgmma
-    kCopies = 8,      ///< cp.async and others: what it writes is in flight
-  };
   uint8_t traitsOf(const Instruction &in) const {
     return traits[&in - grid.program->instructions.data()];
   }
-  void findTraits();
   void checkDivision(Warp &warp, const Instruction &in);
 
   BlockState &stateOf(Block &block);
@@ -99,7 +92,7 @@ private:
   Journal &journal;
   const CheckSet set;
   WarpNumbering numbering;
-  std::vector<uint8_t> traits; ///< by instruction
+  std::vector<uint8_t> traits; ///< by instruction: InstructionTrait
   RaceDetector races;
   ReleaseSites sites;
 
