@@ -88,7 +88,8 @@ bool updatesBitField(const Program &program, const Function &function,
     const Instruction &in = program.instructions[i];
     if (in.block != first.block || !in.row)
       return false;
-    if (isOpcode(in, "st") && in.operandCount == 2) {
+    // A cache policy may follow the stored value.
+    if (isOpcode(in, "st") && in.operandCount >= 2) {
       if (in.operand[0] == first.operand[1] && in.offset[0] == first.offset[0])
         return masked && derived.count(in.operand[1]);
       continue;
@@ -119,7 +120,7 @@ std::vector<uint8_t> checks::findTraits(const Program &program) {
     findOptimistic(program, function, traits);
     for (uint32_t i = function.begin; i < function.end; ++i) {
       const Instruction &in = program.instructions[i];
-      if (isOpcode(in, "ld") && in.resultCount == 1 && in.operandCount == 2 &&
+      if (isOpcode(in, "ld") && in.resultCount == 1 && in.operandCount >= 2 &&
           updatesBitField(program, function, i))
         traits[i] |= kBitField;
     }

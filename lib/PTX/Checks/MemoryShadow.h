@@ -7,8 +7,9 @@
 #include "Checks/ShadowCells.h"
 #include "Machine/Access.h"
 
+#include <algorithm>
 #include <cstdint>
-#include <vector>
+#include <map>
 
 namespace ptx::checks {
 
@@ -38,30 +39,41 @@ struct MemoryShadow {
     if (pending.bytes() == 0)
       pending = ByteFlags(bytes);
     pending.set(copy.begin, copy.end - copy.begin, true);
-    copies.push_back(copy);
+    copies.insert_or_assign(copy.begin, copy);
+    longest = std::max(longest, copy.end - copy.begin);
   }
   void endFlight(uint64_t begin, uint64_t length) {
     pending.set(begin, length, false);
-    std::erase_if(copies, [&](const InFlight &copy) {
-      return copy.begin < begin + length && begin < copy.end &&
-             !pending.anyIn(copy.begin, copy.end - copy.begin);
-    });
+    for (auto at = firstNear(begin);
+         at != copies.end() && at->first < begin + length;) {
+      const InFlight &copy = at->second;
+      bool over = !pending.anyIn(copy.begin, copy.end - copy.begin);
+      at = over ? copies.erase(at) : std::next(at);
+    }
   }
   /// The copy that will write one of these bytes, or null.
   const InFlight *inFlight(uint64_t begin, uint64_t length) const {
     if (!pending.anyIn(begin, length))
       return nullptr;
-    for (const InFlight &copy : copies)
-      if (copy.begin < begin + length && begin < copy.end)
-        return &copy;
+    for (auto at = firstNear(begin);
+         at != copies.end() && at->first < begin + length; ++at)
+      if (begin < at->second.end)
+        return &at->second;
     return nullptr;
   }
 
   ByteFlags undefined;
   ByteFlags pending;
-  std::vector<InFlight> copies;
+  std::map<uint64_t, InFlight> copies; ///< by first byte
   ShadowCells cells;
   uint64_t bytes;
+
+private:
+  /// The first copy that may reach \p begin.
+  std::map<uint64_t, InFlight>::const_iterator firstNear(uint64_t begin) const {
+    return copies.lower_bound(begin > longest ? begin - longest : 0);
+  }
+  uint64_t longest = 0;
 };
 
 /// Poison masks of an element: see Access::loadedPoison.
