@@ -1,6 +1,7 @@
 //===- ModelCases.cpp - The counters and the model beside an H100 ---------===//
 //
 //   ptx-model-cases CASES.txt FILE.ptx... [--case TEXT] [--raw] [--plain]
+//                  [--cost]
 //
 // Runs every recorded case whose kernel one of the files holds, prints counters
 // and times beside the recorded ones, then the bars: exit code 1 if one fails.
@@ -27,6 +28,7 @@ struct Arguments {
   std::vector<std::string> files;
   bool raw = false;   ///< all counters of each case
   bool plain = false; ///< no cache model, no time
+  bool cost = false;  ///< host time without, with counters, with caches
 };
 
 /// A share of cases for which something holds.
@@ -187,6 +189,8 @@ Arguments readArguments(int argc, char **argv) {
       arguments.raw = true;
     else if (text == "--plain")
       arguments.plain = true;
+    else if (text == "--cost")
+      arguments.cost = true;
     else if (arguments.cases.empty())
       arguments.cases = text;
     else
@@ -194,8 +198,25 @@ Arguments readArguments(int argc, char **argv) {
   }
   if (arguments.files.empty())
     throw Error("usage: ptx-model-cases CASES.txt FILE.ptx... "
-                "[--case TEXT] [--raw] [--plain]");
+                "[--case TEXT] [--raw] [--plain] [--cost]");
   return arguments;
+}
+
+/// Best of three, in turns: what counting costs on the host.
+void printCost(const Module &module, const RecordedCase &c) {
+  double seconds[3] = {INFINITY, INFINITY, INFINITY};
+  for (unsigned round = 0; round < 3; ++round)
+    for (unsigned mode = 0; mode < 3; ++mode) {
+      LaunchOptions options;
+      options.counters = mode > 0;
+      options.cacheModel = mode > 1;
+      seconds[mode] =
+          std::min(seconds[mode], runCase(module, c, options).hostSeconds);
+    }
+  std::printf("%-22s %8.3f s  counters %5.2f x  caches %5.2f x\n",
+              c.name.c_str(), seconds[0], seconds[1] / seconds[0],
+              seconds[2] / seconds[0]);
+  std::fflush(stdout);
 }
 
 bool run(const Arguments &arguments) {
@@ -218,6 +239,10 @@ bool run(const Arguments &arguments) {
     for (const Module &module : modules) {
       if (!module.kernels().count(c.counters.shape.kernel))
         continue;
+      if (arguments.cost) {
+        printCost(module, c);
+        continue;
+      }
       LaunchOptions options;
       options.counters = true;
       options.cacheModel = !arguments.plain;
