@@ -43,6 +43,15 @@ struct BlockCounters {
   double xbar2l1_sectors = 0; ///< L1 misses (cache model only)
 };
 
+/// One line of the PTX that executed and moved data.
+struct LineCounters {
+  uint32_t line = 0;
+  uint64_t warps = 0; ///< that executed it
+  uint64_t sectors = 0, idealSectors = 0;
+  uint64_t wavefronts = 0, idealWavefronts = 0;
+  double xbar2l1_sectors = 0;
+};
+
 /// The launch the counters belong to.
 struct LaunchShape {
   std::string kernel;
@@ -58,6 +67,7 @@ struct CounterValues {
   /// Sums over the launch.
   std::map<std::string, double> values;
   std::vector<BlockCounters> blocks;
+  std::vector<LineCounters> lines;
   /// Machine instructions of each CTA, in launch order.
   std::vector<float> blockWork;
   bool cacheModel = false; ///< L1, L2 and DRAM counters are there
@@ -67,7 +77,7 @@ struct CounterValues {
     auto at = values.find(name);
     return at == values.end() ? 0 : at->second;
   }
-  /// One JSON object: {"shape": .., "counters": .., "blocks": ..}.
+  /// One JSON object: launch, "counters" and "blocks".
   std::string json() const;
 };
 

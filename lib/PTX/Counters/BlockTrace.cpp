@@ -6,12 +6,15 @@
 
 namespace ptx {
 
+/// Warps of a CTA do not run in step: older ones go first.
+static constexpr uint32_t kWarpStagger = 5;
+
 // A request is a header word, then a word a line: the line's number above its
 // sectors and which of them are partial. Two partial sectors share a word of
 // byte masks.
 void BlockTrace::add(uint32_t time, unsigned warp, Request kind, bool local,
                      uint32_t site, const LineAccess *lines, unsigned count) {
-  order.push_back({time, uint32_t(words.size())});
+  order.push_back({time + warp * kWarpStagger, uint32_t(words.size())});
   words.push_back(uint64_t(site) << 32 | uint64_t(warp & 0x7ff) << 20 |
                   uint64_t(kind) << 17 | uint64_t(local) << 16 | count);
   for (unsigned i = 0; i < count; ++i) {

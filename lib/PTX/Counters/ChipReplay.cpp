@@ -8,9 +8,11 @@ namespace ptx {
 namespace {
 
 constexpr unsigned kLineBytes = 128;
-constexpr unsigned kWays = 16;
+constexpr unsigned kWays = 8;
 /// Instructions that each CTA advances before the next one does.
 constexpr uint64_t kTurn = 4;
+/// Instructions by which the CTAs that start together are apart on an SM.
+constexpr uint64_t kStagger = 64;
 /// Where local memory lies, far from where the host allocates.
 constexpr uint64_t kLocalLines = uint64_t(1) << 28;
 constexpr uint64_t kFrameLines = 1 << 14; ///< of a warp
@@ -74,7 +76,7 @@ bool ChipReplay::place(unsigned sm, unsigned slot) {
   Resident &resident = sms[sm]->resident[slot];
   resident.trace = std::move(waiting.begin()->second);
   waiting.erase(waiting.begin());
-  resident.start = clock;
+  resident.start = clock + (next < sms.size() * slots ? slot * kStagger : 0);
   resident.event = 0;
   ++next;
   return true;
