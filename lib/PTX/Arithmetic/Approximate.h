@@ -136,9 +136,13 @@ template <bool Ftz> PTX_INLINE float sinApprox(float x) {
   float zero = __builtin_fabs(t) > 0.25 ? 0.0f : __builtin_copysignf(0.0f, x);
   return isNaN(x - x) ? canonicalNaN() : sine != 0 ? sine : zero;
 }
+/// The sine of what is left of a quarter turn, which the hardware takes one
+/// step too small.
 template <bool Ftz> PTX_INLINE float cosApprox(float x) {
   double t = 0.25 - __builtin_fabs(turnsOf(operandOf<Ftz>(x)));
-  float cosine = static_cast<float>(sinTurns(cutToSteps(t)));
+  double steps = cutToSteps(t);
+  double less = steps < t ? steps : steps - 0x1p-25;
+  float cosine = static_cast<float>(sinTurns(t > 0 ? less : steps));
   return isNaN(x - x) ? canonicalNaN() : cosine;
 }
 
@@ -160,16 +164,17 @@ PTX_INLINE float tanhApprox(float x) {
 }
 
 template <bool Ftz> PTX_INLINE float rcpApprox(float x) {
-  float a = operandOf<Ftz>(x);
-  return toF32<Ftz>(1.0 / static_cast<double>(a));
+  float result = 1.0f / operandOf<Ftz>(x);
+  // Beyond 2^126 the exact result is below the smallest normal number.
+  bool tiny = Ftz && __builtin_fabsf(x) > 0x1p126f;
+  return canonical(tiny ? __builtin_copysignf(0.0f, x) : result);
 }
 template <bool Ftz> PTX_INLINE float sqrtApprox(float x) {
   return canonical(__builtin_sqrtf(operandOf<Ftz>(x)));
 }
 template <bool Ftz> PTX_INLINE float rsqrtApprox(float x) {
-  double a = operandOf<Ftz>(x);
-  double root = __builtin_sqrt(a);
-  return canonical(static_cast<float>(1.0 / root));
+  // Two roundings: less than 1 ulp, and exact for powers of 4.
+  return canonical(1.0f / __builtin_sqrtf(operandOf<Ftz>(x)));
 }
 /// div.full honours every divisor; div.approx takes those above 2^126 for
 /// infinite.
@@ -183,23 +188,23 @@ template <bool Ftz, bool Full> PTX_INLINE float divApprox(float x, float y) {
   return toF32<Ftz>(static_cast<double>(a) / static_cast<double>(b));
 }
 
-/// Of an f64 the hardware sees the high word only, and gives one.
-PTX_INLINE double highWord(double x) {
-  return doubleOf(bitsOf(x) & 0xffffffff00000000u);
-}
 PTX_INLINE double flushF64(double x) {
   return __builtin_fabs(x) < 0x1p-1022 ? __builtin_copysign(0.0, x) : x;
 }
-/// Cut to the high word, but for what is almost the next one.
-PTX_INLINE double toHighWord(double x) {
-  uint64_t bits = (bitsOf(x) + 0x10000000u) & 0xffffffff00000000u;
+/// The hardware sees the high word alone (a NaN with all of its payload in the
+/// low one is an infinity) and gives one, cut but for what is almost the next.
+PTX_INLINE double highOperand(double x) {
+  return flushF64(doubleOf(bitsOf(x) & 0xffffffff00000000u));
+}
+template <uint64_t Almost> PTX_INLINE double toHighWord(double x) {
+  uint64_t bits = (bitsOf(x) + Almost) & 0xffffffff00000000u;
   return doubleOf(isNaN(x) ? 0x7fffffff00000000u : bits);
 }
 PTX_INLINE double rcpApproxF64(double x) {
-  return toHighWord(flushF64(1.0 / flushF64(highWord(x))));
+  return toHighWord<0x10000000>(flushF64(1.0 / highOperand(x)));
 }
 PTX_INLINE double rsqrtApproxFtzF64(double x) {
-  return toHighWord(1.0 / __builtin_sqrt(flushF64(highWord(x))));
+  return toHighWord<0x18000000>(1.0 / __builtin_sqrt(highOperand(x)));
 }
 PTX_INLINE double rsqrtApproxF64(double x) {
   return orNaN(1.0 / __builtin_sqrt(x), x);

@@ -94,6 +94,12 @@ PTX_INLINE float saturate(float x) {
   return low < 1.0f ? low : 1.0f;
 }
 
+/// A result, and whether it may be wrong: see lanes::MapChecked.
+template <class T> struct Checked {
+  T value;
+  bool doubtful;
+};
+
 template <class T> using Unsigned = std::make_unsigned_t<T>;
 template <class T> inline constexpr unsigned kBits = 8 * sizeof(T);
 

@@ -134,18 +134,19 @@ PTX_INLINE float fmaF32(float x, float y, float z) {
   }
 }
 
-/// The quick form of mul and fma with `.ftz`, rounded to nearest: wrong only
-/// where the result is the smallest normal number, see needsExactFlush.
-template <bool Sat> PTX_INLINE float mulF32Quick(float x, float y) {
-  float result = flush(flush(x) * flush(y));
-  return Sat ? saturate(result) : canonical(result);
+/// The quick form of mul and fma with `.ftz`, rounded to nearest: in doubt
+/// where the result is the smallest normal number, perhaps from below.
+template <bool Sat> PTX_INLINE Checked<float> flushQuickly(float x) {
+  float result = flush(x);
+  bool doubtful = (bitsOf(x) & 0x7fffffffu) == 0x00800000u;
+  return {Sat ? saturate(result) : canonical(result), doubtful};
 }
-template <bool Sat> PTX_INLINE float fmaF32Quick(float x, float y, float z) {
-  float result = flush(__builtin_fmaf(flush(x), flush(y), flush(z)));
-  return Sat ? saturate(result) : canonical(result);
+template <bool Sat> PTX_INLINE Checked<float> mulF32Quick(float x, float y) {
+  return flushQuickly<Sat>(flush(x) * flush(y));
 }
-PTX_INLINE bool needsExactFlush(float result) {
-  return (bitsOf(result) & 0x7fffffffu) == 0x00800000u;
+template <bool Sat>
+PTX_INLINE Checked<float> fmaF32Quick(float x, float y, float z) {
+  return flushQuickly<Sat>(__builtin_fmaf(flush(x), flush(y), flush(z)));
 }
 
 template <Round R, bool Ftz> PTX_INLINE float divF32(float x, float y) {

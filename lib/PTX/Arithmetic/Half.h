@@ -61,14 +61,17 @@ PTX_INLINE float toOdd(float nearest, bool towardsZero, bool inexact) {
   return bitCast<float>(bits + step);
 }
 
-/// a * b + c as an f32 that rounds correctly to H.
-PTX_INLINE float fmaOdd(Half x, Half y, Half z) {
-  // The product is exact in f32, and nothing overflows.
-  float product = toFloat(x) * toFloat(y), c = toFloat(z);
-  float sum = product + c, part = sum - product;
-  float error = (product - (sum - part)) + (c - part);
+/// a + b as an f32 that rounds correctly to 16 bits; also where it overflows.
+PTX_INLINE float sumOdd(float a, float b) {
+  float sum = a + b, part = sum - a;
+  float error = (a - (sum - part)) + (b - part);
   bool inward = sum > 0 ? error < 0 : error > 0;
   return toOdd(sum, inward, error > 0 || error < 0);
+}
+/// a * b + c as an f32 that rounds correctly to H.
+PTX_INLINE float fmaOdd(Half x, Half y, Half z) {
+  // The product is exact in f32.
+  return sumOdd(toFloat(x) * toFloat(y), toFloat(z));
 }
 PTX_INLINE float fmaOdd(BHalf x, BHalf y, BHalf z) {
   double product = static_cast<double>(toFloat(x)) * toFloat(y);
@@ -80,6 +83,13 @@ PTX_INLINE float fmaOdd(BHalf x, BHalf y, BHalf z) {
   bool negative = (bitsOf(nearest) >> 31) != 0;
   bool inward = negative ? residual > 0 : residual < 0;
   return toOdd(nearest, inward, residual > 0 || residual < 0);
+}
+/// The same in f32 alone, in doubt where the product leaves its range.
+PTX_INLINE Checked<float> fmaOddQuick(BHalf x, BHalf y, BHalf z) {
+  float a = toFloat(x), b = toFloat(y), product = a * b;
+  float magnitude = __builtin_fabsf(product);
+  bool inside = magnitude >= 0x1p-126f && magnitude <= 0x1.fffffep127f;
+  return {sumOdd(product, toFloat(z)), !(inside || a == 0 || b == 0)};
 }
 
 //===----------------------------------------------------------------------===//
@@ -118,15 +128,13 @@ template <HalfModifiers M, class H> PTX_INLINE H finishHalf(float exact) {
   return fromFloat<H>(x);
 }
 
-template <class H> PTX_INLINE float sumOdd(H a, H b) {
-  if constexpr (std::is_same_v<H, Half>)
-    return toFloat(a) + toFloat(b); // f32 is wide enough for any sum of two
-  else
-    return fmaOdd(a, BHalf{0x3f80}, b);
-}
 template <class H, HalfModifiers M> PTX_INLINE H addHalf(H x, H y) {
-  H a = halfOperand<M.ftz>(x), b = halfOperand<M.ftz>(y);
-  return finishHalf<M, H>(sumOdd(a, b));
+  float a = toFloat(halfOperand<M.ftz>(x)), b = toFloat(halfOperand<M.ftz>(y));
+  // f32 is wide enough for any sum of two f16.
+  if constexpr (std::is_same_v<H, Half>)
+    return finishHalf<M, H>(a + b);
+  else
+    return finishHalf<M, H>(sumOdd(a, b));
 }
 template <class H, HalfModifiers M> PTX_INLINE H subHalf(H x, H y) {
   H minus = {static_cast<uint16_t>(y.bits ^ 0x8000u)};
@@ -146,6 +154,17 @@ template <class H, HalfModifiers M> PTX_INLINE H mulHalf(H x, H y) {
 template <class H, HalfModifiers M> PTX_INLINE H fmaHalf(H x, H y, H z) {
   return finishHalf<M, H>(fmaOdd(halfOperand<M.ftz>(x), halfOperand<M.ftz>(y),
                                  halfOperand<M.ftz>(z)));
+}
+
+template <HalfModifiers M>
+PTX_INLINE Checked<BHalf> fmaHalfQuick(BHalf x, BHalf y, BHalf z) {
+  Checked<float> exact = fmaOddQuick(x, y, z);
+  return {finishHalf<M, BHalf>(exact.value), exact.doubtful};
+}
+template <HalfModifiers M>
+PTX_INLINE Checked<BHalf> mulHalfQuick(BHalf x, BHalf y) {
+  return fmaHalfQuick<M>(
+      x, y, BHalf{static_cast<uint16_t>((x.bits ^ y.bits) & 0x8000u)});
 }
 
 /// `.oob`: the NaN with which tensor loads fill what lies outside makes the
@@ -199,6 +218,15 @@ PTX_INLINE uint32_t bothHalves(Packed... packed) {
   uint32_t low = F(H{static_cast<uint16_t>(packed)}...).bits;
   uint32_t high = F(H{static_cast<uint16_t>(packed >> 16)}...).bits;
   return high << 16 | low;
+}
+
+/// The same of a function that may be in doubt.
+template <class H, auto F, class... Packed>
+PTX_INLINE Checked<uint32_t> bothHalvesChecked(Packed... packed) {
+  Checked<H> low = F(H{static_cast<uint16_t>(packed)}...);
+  Checked<H> high = F(H{static_cast<uint16_t>(packed >> 16)}...);
+  return {uint32_t{high.value.bits} << 16 | low.value.bits,
+          low.doubtful || high.doubtful};
 }
 
 } // namespace ptx::arithmetic

@@ -7,7 +7,26 @@
 
 namespace ptx::lanes {
 
-template <class T> PTX_INLINE T identity(T x) { return x; }
+/// A register to another. Spelled out: the loop of a plain copy would become a
+/// call of memcpy, and a masked one a choice between addresses.
+template <class T> struct Move {
+  static PTX_INLINE void run(Warp &warp, const Instruction &in) {
+    T *to = warp.lanes<T>(in.operand[0]);
+    const T *from = warp.lanes<T>(in.operand[1]);
+    LaneMask active = warp.active;
+    if (active == kAllLanes) {
+      T words[kLanes];
+      __builtin_memcpy(words, from, sizeof(words));
+      __builtin_memcpy(to, words, sizeof(words));
+      return;
+    }
+    PTX_LANE_LOOP
+    for (unsigned lane = 0; lane < kLanes; ++lane) {
+      T mask = (active & kPredicateBits[lane]) ? ~T{0} : T{0};
+      to[lane] = (from[lane] & mask) | (to[lane] & ~mask);
+    }
+  }
+};
 PTX_INLINE LaneMask sameMask(LaneMask x) { return x; }
 
 /// mov.b128: 32 low halves, then 32 high halves.

@@ -26,7 +26,10 @@
 
 #if defined(__x86_64__) && (defined(__clang__) || defined(__GNUC__))
 #define PTX_TARGET_AVX2 __attribute__((target("arch=x86-64-v3")))
-#define PTX_TARGET_AVX512 __attribute__((target("arch=x86-64-v4")))
+// x86-64-v4 by its features: under that name compilers prefer 256-bit vectors.
+#define PTX_TARGET_AVX512                                                      \
+  __attribute__((target("arch=x86-64-v3,avx512f,avx512bw,avx512cd,avx512dq,"   \
+                        "avx512vl")))
 #else
 #define PTX_TARGET_AVX2
 #define PTX_TARGET_AVX512
@@ -159,29 +162,31 @@ template <auto F> struct MapEach {
   }
 };
 
-/// A quick function which is right unless `Doubt` holds of a result; then the
-/// exact one runs.
-template <auto Quick, auto Doubt, auto Exact> struct MapChecked {
-  template <class R, class... A, size_t... K>
-  static PTX_INLINE void call(Warp &warp, const Instruction &in, R (*)(A...),
-                              std::index_sequence<K...>) {
+/// A quick function that knows where it may be wrong; then the exact one runs.
+template <auto Quick, auto Exact> struct MapChecked {
+  template <class R, class... A>
+  static PTX_INLINE void run(Word<R> *to, LaneMask active, Source<A>... from) {
     alignas(64) Word<R> results[kLanes];
-    mapWords<Quick, R, A...>(results, kAllLanes, Source<A>(warp, in, 1 + K)...);
     uint32_t doubt = 0;
     PTX_LANE_LOOP
-    for (unsigned lane = 0; lane < kLanes; ++lane)
-      doubt |= Doubt(Layout<R>::get(results[lane]));
-    Word<R> *to = warp.lanes<Word<R>>(in.operand[0]);
+    for (unsigned lane = 0; lane < kLanes; ++lane) {
+      Checked<R> result = Quick(from[lane]...);
+      results[lane] = Layout<R>::put(result.value);
+      doubt |= result.doubtful;
+    }
     if (doubt) [[unlikely]] {
-      forEachLane(warp.active, [&](unsigned lane) {
-        to[lane] = Layout<R>::put(Exact(Source<A>(warp, in, 1 + K)[lane]...));
-      });
+      mapWords<Exact, R, A...>(to, active, from...);
       return;
     }
     PTX_LANE_LOOP
     for (unsigned lane = 0; lane < kLanes; ++lane)
-      to[lane] =
-          (warp.active & kPredicateBits[lane]) ? results[lane] : to[lane];
+      to[lane] = (active & kPredicateBits[lane]) ? results[lane] : to[lane];
+  }
+  template <class R, class... A, size_t... K>
+  static PTX_INLINE void call(Warp &warp, const Instruction &in, R (*)(A...),
+                              std::index_sequence<K...>) {
+    run<R, A...>(warp.lanes<Word<R>>(in.operand[0]), warp.active,
+                 Source<A>(warp, in, 1 + K)...);
   }
   template <class R, class... A>
   static PTX_INLINE void apply(Warp &warp, const Instruction &in,
@@ -215,8 +220,8 @@ template <auto F> HandlerSet laneHandlers() { return handlersOf<Map<F>>(); }
 template <auto F> HandlerSet eachLaneHandlers() {
   return {Levels<MapEach<F>>::baseline};
 }
-template <auto Quick, auto Doubt, auto Exact> HandlerSet checkedLaneHandlers() {
-  return handlersOf<MapChecked<Quick, Doubt, Exact>>();
+template <auto Quick, auto Exact> HandlerSet checkedLaneHandlers() {
+  return handlersOf<MapChecked<Quick, Exact>>();
 }
 
 } // namespace ptx::lanes

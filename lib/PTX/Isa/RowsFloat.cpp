@@ -28,10 +28,8 @@ template <Round R, bool Ftz, bool Sat> void addSums(IsaTable &table) {
   rest += ".f32";
   HandlerSet product, fused;
   if constexpr (R == Round::Nearest && Ftz) {
-    product = checkedLaneHandlers<mulF32Quick<Sat>, needsExactFlush,
-                                  mulF32<R, true, Sat>>();
-    fused = checkedLaneHandlers<fmaF32Quick<Sat>, needsExactFlush,
-                                fmaF32<R, true, Sat>>();
+    product = checkedLaneHandlers<mulF32Quick<Sat>, mulF32<R, true, Sat>>();
+    fused = checkedLaneHandlers<fmaF32Quick<Sat>, fmaF32<R, true, Sat>>();
   } else {
     product = laneHandlers<mulF32<R, Ftz, Sat>>();
     fused = laneHandlers<fmaF32<R, Ftz, Sat>>();

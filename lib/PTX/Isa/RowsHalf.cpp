@@ -24,7 +24,23 @@ template <class H> struct Forms {
     add<F>(name, F, since);
   }
 
+  /// A form with a quick function, see MapChecked.
+  template <auto Quick, auto F, class... From>
+  void addChecked(const std::string &name, H (*)(From...), Since since) {
+    constexpr unsigned sources = sizeof...(From);
+    one(name, typeOf<H>(), sources, checkedLaneHandlers<Quick, F>(), since);
+    one(name, Type::BF16x2, sources,
+        checkedLaneHandlers<bothHalvesChecked<H, Quick, Packed<From>...>,
+                            bothHalves<H, F, Packed<From>...>>(),
+        since);
+  }
+  template <auto Quick, auto F>
+  void addChecked(const std::string &name, Since since) {
+    addChecked<Quick, F>(name, F, since);
+  }
+
 private:
+  template <class> using Packed = uint32_t;
   template <size_t> using Word = uint32_t;
   template <auto F, size_t... K> HandlerSet packed(std::index_sequence<K...>) {
     return laneHandlers<bothHalves<H, F, Word<K>...>>();
@@ -48,11 +64,20 @@ template <class H, HalfModifiers M> void addSums(IsaTable &table, Since since) {
     std::string rest = round + suffix<H, M>();
     forms.template add<addHalf<H, M>>("add" + rest, since);
     forms.template add<subHalf<H, M>>("sub" + rest, since);
-    forms.template add<mulHalf<H, M>>("mul" + rest, since);
+    if constexpr (std::is_same_v<H, BHalf>)
+      forms.template addChecked<mulHalfQuick<M>, mulHalf<H, M>>("mul" + rest,
+                                                                since);
+    else
+      forms.template add<mulHalf<H, M>>("mul" + rest, since);
   }
 }
 template <class H, HalfModifiers M> void addFma(IsaTable &table, Since since) {
-  Forms<H>{table}.template add<fmaHalf<H, M>>("fma.rn" + suffix<H, M>(), since);
+  std::string name = "fma.rn" + suffix<H, M>();
+  Forms<H> forms{table};
+  if constexpr (std::is_same_v<H, BHalf>)
+    forms.template addChecked<fmaHalfQuick<M>, fmaHalf<H, M>>(name, since);
+  else
+    forms.template add<fmaHalf<H, M>>(name, since);
 }
 template <class H> void addFmaOob(IsaTable &table) {
   Forms<H> forms{table};

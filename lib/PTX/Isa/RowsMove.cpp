@@ -17,7 +17,7 @@ void addMoves(IsaTable &table, std::initializer_list<Type> types) {
   for (Type type : types)
     addForm(table, "mov" + std::string(typeName(type)),
             {reg(type), {OperandKind::SourceOrAddressOf, type}},
-            laneHandlers<identity<T>>(), kMove);
+            handlersOf<Move<T>>(), kMove);
 }
 
 OperandSpec sinks(unsigned count, Type type) {
@@ -45,7 +45,7 @@ namespace ptx {
 void registerMoveRows(IsaTable &table) {
   addForm(table, "mov.pred", {predicate(), predicate(Negate)},
           predicateHandlers<sameMask>(), kMove);
-  addMoves<uint16_t>(table, {Type::B16, Type::U16, Type::S16});
+  addMoves<uint32_t>(table, {Type::B16, Type::U16, Type::S16});
   addMoves<uint32_t>(table, {Type::B32, Type::U32, Type::S32, Type::F32});
   addMoves<uint64_t>(table, {Type::B64, Type::U64, Type::S64, Type::F64});
   addVectors<2, 8>(table, Type::B16, Type::B8);
