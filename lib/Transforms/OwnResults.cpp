@@ -1,7 +1,9 @@
 // moe-own-results: no two results of a public function share a buffer.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "moe/Passes.h"
 
@@ -23,6 +25,22 @@ static Value rootOf(Value value) {
   return value;
 }
 
+/// The tensors in one of whose buffers `value` may be placed.
+static void collectRoots(Value value, SmallPtrSetImpl<Value> &roots) {
+  value = rootOf(value);
+  Operation *op = value.getDefiningOp();
+  if (auto select = dyn_cast_or_null<arith::SelectOp>(op)) {
+    collectRoots(select.getTrueValue(), roots);
+    collectRoots(select.getFalseValue(), roots);
+  } else if (isa_and_nonnull<scf::IfOp, scf::IndexSwitchOp>(op)) {
+    unsigned number = cast<OpResult>(value).getResultNumber();
+    for (Region &region : op->getRegions())
+      collectRoots(region.front().getTerminator()->getOperand(number), roots);
+  } else {
+    roots.insert(value);
+  }
+}
+
 namespace {
 struct OwnResults : moe::impl::OwnResultsBase<OwnResults> {
   void runOnOperation() override {
@@ -33,11 +51,17 @@ struct OwnResults : moe::impl::OwnResultsBase<OwnResults> {
 
   void copyShared(func::ReturnOp op) {
     OpBuilder b(op);
-    SmallPtrSet<Value, 8> roots;
+    SmallPtrSet<Value, 8> taken;
     for (OpOperand &operand : op->getOpOperands()) {
       Value result = operand.get();
-      if (!isa<RankedTensorType>(result.getType()) ||
-          roots.insert(rootOf(result)).second)
+      if (!isa<RankedTensorType>(result.getType()))
+        continue;
+      SmallPtrSet<Value, 8> roots;
+      collectRoots(result, roots);
+      bool isShared =
+          llvm::any_of(roots, [&](Value root) { return taken.contains(root); });
+      taken.insert(roots.begin(), roots.end());
+      if (!isShared)
         continue;
       operand.set(bufferization::AllocTensorOp::create(
           b, op.getLoc(), cast<RankedTensorType>(result.getType()),

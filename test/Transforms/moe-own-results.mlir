@@ -24,3 +24,22 @@ func.func private @hidden(%x: tensor<4xf32>)
     -> (tensor<4xf32>, tensor<4xf32>) {
   return %x, %x : tensor<4xf32>, tensor<4xf32>
 }
+
+// What a branch or a select may hand on is shared with it.
+// CHECK-LABEL: func.func @chosen
+// CHECK: %[[R:.*]] = scf.if
+// CHECK: %[[S:.*]] = arith.select
+// CHECK: %[[C:.*]] = bufferization.alloc_tensor() copy(%[[R]])
+// CHECK: %[[D:.*]] = bufferization.alloc_tensor() copy(%[[S]])
+// CHECK: return %arg0, %[[C]], %[[D]]
+func.func @chosen(%x: tensor<4xf32>, %y: tensor<4xf32>, %c: i1)
+    -> (tensor<4xf32>, tensor<4xf32>, tensor<4xf32>) {
+  %r = scf.if %c -> tensor<4xf32> {
+    scf.yield %x : tensor<4xf32>
+  } else {
+    %z = math.absf %y : tensor<4xf32>
+    scf.yield %z : tensor<4xf32>
+  }
+  %s = arith.select %c, %y, %r : tensor<4xf32>
+  return %x, %r, %s : tensor<4xf32>, tensor<4xf32>, tensor<4xf32>
+}
