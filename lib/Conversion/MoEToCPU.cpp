@@ -56,11 +56,17 @@ static LogicalResult verifyForm(Operation *op) {
       !llvm::all_of(op->getOperandTypes(), llvm::IsaPred<MemRefType>))
     return op->emitOpError("must be bufferized before convert-moe-to-cpu; run "
                            "moe-expand-plan and one-shot-bufferize first");
-  for (Type type : op->getOperandTypes())
+  for (Type type : op->getOperandTypes()) {
+    if (cast<MemRefType>(type).getMemorySpace())
+      return op->emitOpError("has an operand of type ")
+             << type
+             << " in a memory space of its own, and a CPU has one memory; copy "
+                "it to a memref without one";
     if (!cast<MemRefType>(type).isStrided())
       return op->emitOpError("has an operand of type ")
              << type
              << ", whose layout has no strides; copy it to one that has";
+  }
   if (auto route = dyn_cast<IdxRouteOp>(op))
     return verifyWorkspace(route);
   if (auto matmul = dyn_cast<IdxGroupedMatmulOp>(op))
@@ -84,6 +90,19 @@ static LogicalResult verifyAll(ModuleOp module,
   return failure(result.wasInterrupted());
 }
 
+/// Functions of `module` cannot be called from symbol tables within it.
+static LogicalResult verifyNotNested(ModuleOp module) {
+  WalkResult result = module.walk([&](Operation *op) {
+    if (!isa_and_nonnull<MoEDialect>(op->getDialect()) ||
+        SymbolTable::getNearestSymbolTable(op) == module)
+      return WalkResult::advance();
+    op->emitOpError("stands in a symbol table within the module; run "
+                    "convert-moe-to-cpu on the module that holds it");
+    return WalkResult::interrupt();
+  });
+  return failure(result.wasInterrupted());
+}
+
 /// A function with a grouped matmul, whose epilogue may have math ops, and
 /// whether its target has fused multiply-add.
 using Epilogue = std::pair<func::FuncOp, bool>;
@@ -103,7 +122,8 @@ namespace {
 struct ConvertMoEToCPU : moe::impl::ConvertMoEToCPUBase<ConvertMoEToCPU> {
   void runOnOperation() override {
     ModuleOp module = getOperation();
-    if (failed(verifyAll(module, verifyForm)))
+    if (failed(verifyNotNested(module)) ||
+        failed(verifyAll(module, verifyForm)))
       return signalPassFailure();
     numFunctions += outlineIdxOps(module);
     RewritePatternSet patterns(&getContext());
