@@ -10,6 +10,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/TypeUtilities.h"
 
 using namespace mlir;
 using namespace mlir::moe;
@@ -167,6 +168,15 @@ LogicalResult ScatterDims::verify(ResidualOp op, RankedTensorType input,
   if (static_cast<int64_t>(updateWindow.size()) + scatterRank !=
       updates.getRank())
     return mismatch("update dimensions");
+  SmallVector<int64_t> scatter, positions;
+  for (auto [dim, size] : llvm::enumerate(updates.getShape()))
+    if (!llvm::is_contained(updateWindow, static_cast<int64_t>(dim)))
+      scatter.push_back(size);
+  for (auto [dim, size] : llvm::enumerate(indices.getShape()))
+    if (static_cast<int64_t>(dim) != indexVector)
+      positions.push_back(size);
+  if (failed(verifyCompatibleShape(scatter, positions)))
+    return mismatch("scatter sizes");
   int64_t components = hasVector ? indices.getDimSize(indexVector) : 1;
   if (components != static_cast<int64_t>(scatterToOperand.size()))
     return mismatch("index components");
@@ -293,6 +303,8 @@ LogicalResult moe::lowerTMTensorScatter(ResidualOp op) {
   int64_t window = updatesType.getRank() - 1;
   if (window < 0 || window > type.getRank() || indicesType.getRank() != 2 ||
       indicesType.getDimSize(1) != static_cast<int64_t>(map->size()) ||
+      failed(verifyCompatibleShape(updatesType.getShape().take_front(),
+                                   indicesType.getShape().take_front())) ||
       !isa<IntegerType, IndexType>(indicesType.getElementType()))
     return op.emitError() << "has updates " << updatesType << " and indices "
                           << indicesType << " that do not fit " << type;

@@ -364,6 +364,17 @@ func.func @main(%a0: tensor<8x4xf32>, %a1: tensor<3x1xi32>, %a2: tensor<3x4xf32>
 }
 // -----
 
+// More updates than indices.
+func.func @main(%a0: tensor<8x4xf32>, %a1: tensor<2x1xi32>, %a2: tensor<3x4xf32>) {
+  // expected-error @below {{'stablehlo.scatter' op has dimension numbers whose scatter sizes do not fit input 'tensor<8x4xf32>', indices 'tensor<2x1xi32>' and updates 'tensor<3x4xf32>'}}
+  %0 = "stablehlo.scatter"(%a0, %a1, %a2) <{scatter_dimension_numbers = #stablehlo.scatter<update_window_dims = [1], inserted_window_dims = [0], scatter_dims_to_operand_dims = [0], index_vector_dim = 1>}> ({
+  ^bb0(%x0: tensor<f32>, %y0: tensor<f32>):
+    "stablehlo.return"(%x0) : (tensor<f32>) -> ()
+  }) : (tensor<8x4xf32>, tensor<2x1xi32>, tensor<3x4xf32>) -> (tensor<8x4xf32>)
+  return
+}
+// -----
+
 // Indices of another size.
 func.func @main(%a0: tensor<8x4xf32>, %a1: tensor<3x1xi32>, %a2: tensor<3x4xf32>) {
   // expected-error @below {{'stablehlo.scatter' op has dimension numbers whose index components do not fit input 'tensor<8x4xf32>', indices 'tensor<3x1xi32>' and updates 'tensor<3x4xf32>'}}
@@ -555,6 +566,17 @@ func.func @main(%a: tensor<4xf32>, %s: tensor<2xi32>) {
 func.func @main(%a: tensor<4xf32>, %s: tensor<2xi32>) {
   // expected-error @below {{'stablehlo.dynamic_broadcast_in_dim' op 'broadcast_dimensions' must name a dimension for each of the operand 'tensor<4xf32>'}}
   %0 = "stablehlo.dynamic_broadcast_in_dim"(%a, %s) <{broadcast_dimensions = array<i64>}> : (tensor<4xf32>, tensor<2xi32>) -> tensor<?x?xf32>
+  return
+}
+// -----
+
+// More updates than indices.
+func.func @main(%a0: tensor<3x4xf32>, %a1: tensor<2x1xi64>, %a2: tensor<5x4xf32>) {
+  // expected-error @below {{'tm_tensor.scatter' op has updates 'tensor<3x4xf32>' and indices 'tensor<2x1xi64>' that do not fit 'tensor<5x4xf32>'}}
+  %0 = "tm_tensor.scatter"(%a0, %a1, %a2) <{dimension_map = array<i64: 0>}> ({
+  ^bb0(%x: f32, %y: f32):
+    "tm_tensor.yield"(%x) : (f32) -> ()
+  }) : (tensor<3x4xf32>, tensor<2x1xi64>, tensor<5x4xf32>) -> (tensor<5x4xf32>)
   return
 }
 // -----
