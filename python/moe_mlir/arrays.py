@@ -166,8 +166,16 @@ def from_numpy(array: Array, kind: Kind) -> Any:
 
 
 def dense(array: Array) -> Array:
-    """The array as compiled code takes it: row-major and aligned; a copy if need be."""
-    return np.require(array, requirements=["C", "A"])
+    """The array as compiled code takes it: row-major, aligned, and true as 1.
+
+    A copy if need be: a bool that was viewed, not converted, may hold any byte.
+    """
+    array = np.require(array, requirements=["C", "A"])
+    if array.dtype == np.bool_ and array.size:
+        flags = array.view(np.uint8)
+        if flags.max() > 1:
+            return np.asarray(flags != 0)
+    return array
 
 
 def describe(array: Array) -> str:

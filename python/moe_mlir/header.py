@@ -41,7 +41,7 @@ def c_header(functions: Iterable[Signature], name: str) -> str:
         "// A tensor is `data` from element `offset`, with a size and a stride in\n"
         "// elements for each dimension; arguments are dense and row-major. Results\n"
         "// are allocated with malloc: free(result.allocated). 16-bit floats are\n"
-        "// passed by their bits.\n"
+        "// passed by their bits, and truth values as bytes that are 0 or 1.\n"
         f"#ifndef {guard}\n#define {guard}\n\n#include <stdint.h>\n\n"
         f'#ifdef __cplusplus\nextern "C" {{\n#endif\n\n{structs}\n{declarations}\n'
         "#ifdef __cplusplus\n}\n#endif\n\n"

@@ -156,6 +156,18 @@ def test_torch_logits() -> None:
         moe.route(torch.empty(LOGITS.shape, device="meta"), 8)
 
 
+@pytest.mark.parametrize("scope", ["token", "sequence"])
+@pytest.mark.parametrize("target", ["cpu", "reference"])
+def test_masks_of_any_byte(target: Any, scope: Any) -> None:
+    """A mask of bytes that is viewed as bool keeps its bytes."""
+    logits = np.random.default_rng(6).standard_normal((1, 4, 6)).astype(np.float32)
+    viewed = np.array([[2, 0, 1, 254]], np.uint8).view(np.bool_)
+    plan = moe.route(logits, 2, scope=scope, valid=viewed, target=target)
+    want = moe.route(logits, 2, scope=scope, valid=viewed != 0, target="reference")
+    np.testing.assert_array_equal(plan.row_token, want.row_token)
+    np.testing.assert_array_equal(plan.gates, want.gates)
+
+
 def test_torch_tensors_without_plain_memory() -> None:
     import torch
 
