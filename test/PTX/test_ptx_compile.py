@@ -51,6 +51,7 @@ def test_assembler_takes_the_kernels(
     assert run.returncode == 0, run.stderr
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", FAULTS)
 def test_assembler_takes_the_faults(name: str, tmp_path: pathlib.Path) -> None:
     """A fault is one of running, not of writing."""

@@ -94,6 +94,9 @@ struct Grid {
   /// Of all host threads, for what they must find out together.
   std::vector<Machine *> machines;
   std::atomic<bool> stopped{false};
+  /// Device address of what a cooperative grid synchronises by: a word with
+  /// its size, then the counter of cooperative groups' barrier. 0 without.
+  uint64_t workspace = 0;
   uint32_t sharedBytes() const { return staticShared + dynamicShared; }
 };
 

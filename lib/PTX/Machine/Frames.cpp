@@ -106,7 +106,11 @@ static uint64_t blockValue(const Block &block, const FrameValue &value) {
   case K::ReservedSharedCap:
   case K::ReservedSharedOffset:
   case K::CurrentGraphExec:
-  case K::EnvReg:
+    return 0;
+  case K::EnvReg: // 1 and 2 hold the workspace, as CUDA's headers expect
+    if (value.value == 1)
+      return grid.workspace >> 32;
+    return value.value == 2 ? grid.workspace & 0xffffffff : 0;
   default:
     return 0;
   }

@@ -179,6 +179,26 @@ struct Run {
 };
 } // namespace
 
+namespace {
+/// Memory by which a cooperative grid synchronises, for one launch.
+class Workspace {
+public:
+  explicit Workspace(Device &device) : device(device) {
+    words[0] = sizeof words;
+    at = device.adopt(words, sizeof words, "workspace of the grid");
+  }
+  ~Workspace() { device.free(at); }
+  Workspace(const Workspace &) = delete;
+  Workspace &operator=(const Workspace &) = delete;
+  uint64_t address() const { return at; }
+
+private:
+  Device &device;
+  uint64_t at = 0;
+  alignas(256) uint32_t words[64] = {};
+};
+} // namespace
+
 static unsigned residentClusters(const Grid &grid, unsigned threads) {
   const LaunchOptions &options = *grid.options;
   uint64_t perCluster = grid.cluster.count();
@@ -269,6 +289,9 @@ LaunchResult launch(Device &device, const Module &module,
   Grid grid;
   grid.device = &device;
   prepareGrid(grid, module, kernel, options, params);
+  std::optional<Workspace> workspace;
+  if (options.cooperative)
+    grid.workspace = workspace.emplace(device).address();
   grid.constants = device.load(module).constants.data;
   static std::atomic<uint64_t> nextId{1};
   grid.id = nextId++;

@@ -50,7 +50,19 @@ extern "C" __global__ void max_double(const double *in, double *best, int n) {
   } while (old != seen);
 }
 
-// Scatter-adds of small integers as half2, bfloat162, float and double.
+// Scatter-adds of small integers as half2, bfloat162, float and double. The
+// library adds a bfloat162 before sm_90 by a loop whose first load is an
+// ordinary one, a race; this one is volatile.
+__device__ void add_pair(__nv_bfloat162 *to, __nv_bfloat162 x) {
+  unsigned *word = reinterpret_cast<unsigned *>(to);
+  unsigned old = *(volatile unsigned *)word, seen;
+  do {
+    seen = old;
+    __nv_bfloat162 sum = __hadd2(*(__nv_bfloat162 *)&seen, x);
+    old = atomicCAS(word, seen, *(unsigned *)&sum);
+  } while (old != seen);
+}
+
 extern "C" __global__ void scatter_add(const unsigned char *index,
                                        const float *values, __half2 *halves,
                                        __nv_bfloat162 *brains, float *floats,
@@ -61,9 +73,17 @@ extern "C" __global__ void scatter_add(const unsigned char *index,
   int k = index[i];
   float x = values[i];
   atomicAdd(&halves[k], __floats2half2_rn(x, -x));
-  atomicAdd(&brains[k], __floats2bfloat162_rn(-x, x));
+  add_pair(&brains[k], __floats2bfloat162_rn(-x, x));
   atomicAdd(&floats[k], x);
   atomicAdd(&doubles[k], (double)x);
+}
+
+extern "C" __global__ void scatter_add_pairs(const unsigned char *index,
+                                             const float *values,
+                                             __nv_bfloat162 *brains, int n) {
+  int i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i < n)
+    atomicAdd(&brains[index[i]], __floats2bfloat162_rn(-values[i], values[i]));
 }
 
 // The same in shared memory, and blocks hand their sums on with a system scope.

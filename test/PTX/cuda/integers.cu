@@ -108,7 +108,7 @@ extern "C" __global__ void packed(const unsigned *a, const unsigned *b,
   o[0] = __vadd4(x, y);
   o[1] = __vsubus4(x, y);
   o[2] = __vmaxs2(x, y);
-  o[3] = __vabsdiffu4(x, y);
+  o[3] = __vavgu4(x, y);
   o[4] = __vcmpgtu4(x, y);
   o[5] = __byte_perm(x, y, 0x7351);
   o[6] = __dp4a((int)x, (int)y, (int)i);

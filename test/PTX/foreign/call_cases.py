@@ -188,7 +188,7 @@ def packed_results(x: int, y: int, thread: int) -> list[int]:
         join([a + b for a, b in pairs], 8),
         join([max(a - b, 0) for a, b in pairs], 8),
         join([max(a, b) for a, b in halves], 16),
-        join([abs(a - b) for a, b in pairs], 8),
+        join([a + b + 1 >> 1 for a, b in pairs], 8),
         join([255 * (a > b) for a, b in pairs], 8),
         join([parts(both >> 32 * (s > 3), 8)[s % 4] for s in (1, 5, 3, 7)], 8),
         sum(a * b for a, b in dot) + thread,

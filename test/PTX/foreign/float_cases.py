@@ -254,4 +254,4 @@ def wgmma_pipeline(random: np.random.Generator) -> Case:
     maps = [tensor_map(x, (64, 64), swizzle=128) for x in (a, b)]
     args = [*maps, np.zeros((m, n), np.float32), np.int32(n), np.int32(k)]
     expected = {2: c.astype(np.float32)}
-    return Case((2, 1, 1), (160, 1, 1), args, expected, shared=3 * 16384)
+    return Case((2, 1, 1), (160, 1, 1), args, expected, shared=3 * 16384 + 1024)

@@ -94,6 +94,18 @@ def multicast(random: np.random.Generator) -> Case:
     return Case((6, 1, 1), (256, 1, 1), args, {1: want}, cluster=(2, 1, 1))
 
 
+@kernel("atomics.cu", sm=90)
+def scatter_add_pairs(random: np.random.Generator) -> Case:
+    n, cells = 600, 40
+    index = random.integers(0, cells, n, dtype=np.uint8)
+    values = random.integers(-3, 4, n).astype(np.float32)
+    sums = np.zeros(cells)
+    np.add.at(sums, index, values)
+    want = np.stack([-sums, sums], 1).astype(BFLOAT)
+    args = [index, values, np.zeros((cells, 2), BFLOAT), np.int32(n)]
+    return Case((5, 1, 1), (128, 1, 1), args, {2: want}, tolerance=(1e-9, 0))
+
+
 @dataclasses.dataclass(frozen=True)
 class Grouped:
     """Sizes of a grouped matmul."""

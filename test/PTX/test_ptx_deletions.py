@@ -1,0 +1,94 @@
+"""Correct kernels with one barrier, wait, commit or fence taken away.
+
+Each deletion must be reported, or stand below with the reason why it changes nothing.
+"""
+
+import pathlib
+
+import pytest
+import sync_sites
+from foreign import nvcc
+from foreign.kernels import KERNELS
+from foreign.launching import launch
+from moe_mlir import ptx
+
+pytestmark = pytest.mark.skipif(not nvcc.compiler(), reason="nvcc is not installed")
+
+SUBJECTS = (
+    "reduce_tree",
+    "reduce_last_block",
+    "scan_block",
+    "scan_look_back",
+    "radix_select",
+    "gemm_bf16",
+    "attention",
+    "window_sums",
+    "ring",
+    "producer_consumer",
+    "cluster_ring",
+    "bulk_pipeline",
+    "bulk_reduce",
+    "tensor_transpose",
+    "multicast",
+    "wgmma_gemm",
+    "wgmma_pipeline",
+)
+INIT = "the barrier that follows orders the initialisation for all threads"
+OWN = "the last step's only reader is the thread that wrote"
+NAMED = "bar.arrive and bar.sync order what the threads wrote before"
+FIRST = "an empty stage of a new ring passes at once"
+UNTOUCHED = "nothing but wgmma touched the accumulators since the last fence"
+# (kernel, which of its sites): why the statement is redundant.
+REDUNDANT = {
+    ("reduce_last_block", 7): OWN,
+    ("radix_select", 11): OWN,
+    ("producer_consumer", 10): NAMED,
+    ("producer_consumer", 12): NAMED,
+    ("producer_consumer", 15): NAMED,
+    ("bulk_pipeline", 0): INIT,
+    ("tensor_transpose", 0): INIT,
+    ("multicast", 0): INIT,
+    ("wgmma_pipeline", 0): INIT,
+    ("wgmma_pipeline", 2): FIRST,
+    ("wgmma_pipeline", 3): FIRST,
+    ("wgmma_pipeline", 4): FIRST,
+    ("wgmma_pipeline", 12): UNTOUCHED,
+    ("wgmma_pipeline", 16): UNTOUCHED,
+}
+USE = "an mbarrier's initialisation is not ordered against its use by other threads"
+LOCKSTEP = "lanes of one warp wait together for copies issued before an earlier barrier"
+# What is wrong and not found.
+NOT_SEEN = {
+    ("bulk_pipeline", 1): USE,
+    ("tensor_transpose", 1): USE,
+    ("wgmma_pipeline", 1): USE,
+    ("window_sums", 9): LOCKSTEP,
+    ("window_sums", 13): LOCKSTEP,
+    ("window_sums", 17): LOCKSTEP,
+    ("window_sums", 21): LOCKSTEP,
+    ("window_sums", 22): LOCKSTEP,
+}
+BUDGET = 3_000_000  # a deletion may make a kernel spin for ever
+
+
+@pytest.mark.parametrize("name", SUBJECTS)
+def test_deletions_are_reported(name: str, compiled_cache: pathlib.Path) -> None:
+    kernel = KERNELS[name]
+    target = "sm_90a" if kernel.sm == 90 else "sm_80"
+    text = nvcc.compile_source(kernel.source, target, "O3", compiled_cache)
+    silent = {}
+    sites = sync_sites.sites(text, name)
+    assert sites
+    for index, site in enumerate(sites):
+        module = ptx.Module(sync_sites.without(text, site), name)
+        result = launch(module, name, kernel.case(), budget=BUDGET)
+        if not result.findings:
+            silent[(name, index)] = f"line {site.line}: {site.statement}"
+    unexplained = {
+        key: text
+        for key, text in silent.items()
+        if key not in REDUNDANT and key not in NOT_SEEN
+    }
+    assert not unexplained
+    needed = {key for key in REDUNDANT if key[0] == name} - set(silent)
+    assert not needed, f"not redundant: {needed}"

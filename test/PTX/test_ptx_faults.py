@@ -1,0 +1,62 @@
+"""Each seeded fault is reported at its line; its corrected twin is silent."""
+
+import re
+
+import fault_files
+import pytest
+from fault_files import Fault
+from moe_mlir import ptx
+
+FAULTS = fault_files.read_all()
+# What the emulator does not find; docs/ptx-emulator.md says so.
+NOT_SEEN = {
+    "peer_left": "a cluster's blocks keep their shared memory until all have left"
+}
+
+
+def launch(fault: Fault, text: str) -> ptx.Result:
+    return ptx.Module(text, fault.name).launch(
+        fault.name, args=fault.args(), counters=False, **fault.options
+    )
+
+
+def test_there_are_enough_faults() -> None:
+    assert len(FAULTS) >= 60
+
+
+def lines(finding: ptx.Finding) -> set[int]:
+    """Where it was found: either party of a race; all warps if none is to blame."""
+    if finding.line == 0:
+        return {int(line) for line in re.findall(r"line (\d+)", finding.message)}
+    return {finding.line} | ({finding.other.line} if finding.other else set())
+
+
+def faults() -> list[object]:
+    return [
+        pytest.param(name, marks=[pytest.mark.xfail(reason=NOT_SEEN[name])])
+        if name in NOT_SEEN
+        else name
+        for name in FAULTS
+    ]
+
+
+@pytest.mark.parametrize("name", faults())
+def test_fault_is_reported_at_its_line(name: str) -> None:
+    fault = FAULTS[name]
+    result = launch(fault, fault.faulty)
+    right = [
+        finding
+        for finding in result.findings
+        for line, kinds in fault.expected
+        if line in lines(finding) and finding.kind in kinds
+    ]
+    text = "\n".join(map(str, result.findings)) or "no finding"
+    assert right, f"expected {fault.expected}; {text}"
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_twin_is_silent(name: str) -> None:
+    fault = FAULTS[name]
+    result = launch(fault, fault.twin)
+    assert not result.findings, "\n".join(map(str, result.findings))
+    assert result.completed
