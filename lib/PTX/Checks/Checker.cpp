@@ -35,6 +35,7 @@ Checker::Checker(Grid &grid, Journal &journal)
       races(numbering, [this](const Race &race) { reportRace(race); }),
       sites(numbering) {
   tracksPoison = set.poison;
+  wantsValues = set.race;
 }
 
 void Checker::onGridStart(Grid &) {

@@ -244,6 +244,8 @@ void handleWarpBarrier(Warp &warp, const Instruction &in) {
 
 void handleFence(Warp &warp, const Instruction &in) {
   const auto &info = *static_cast<const FenceInfo *>(in.extra);
+  if (warp.block->grid->machines.size() > 1)
+    std::atomic_thread_fence(std::memory_order_seq_cst);
   if (!warp.observed)
     return;
   SyncEvent event{info.proxy ? SyncKind::ProxyFence : SyncKind::Fence,

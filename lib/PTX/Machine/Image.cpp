@@ -40,8 +40,14 @@ static void placePointers(Device &device, const GlobalVariable &variable,
 
 Image::Image(Device &device, const Module &module) : module(module) {
   const Program &program = module.program();
-  for (const GlobalVariable &variable : program.variables)
-    addresses.push_back(placeVariable(device, variable));
+  try {
+    for (const GlobalVariable &variable : program.variables)
+      addresses.push_back(placeVariable(device, variable));
+  } catch (...) {
+    for (uint64_t address : addresses)
+      device.free(address);
+    throw;
+  }
   for (size_t i = 0; i < program.variables.size(); ++i) {
     placePointers(device, program.variables[i], addresses[i], addresses);
     if (program.variables[i].space == Space::Constant)

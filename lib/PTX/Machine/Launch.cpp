@@ -300,6 +300,9 @@ LaunchResult launch(Device &device, const Module &module,
   run.work.count = grid.size.count() / grid.cluster.count();
   unsigned threads = static_cast<unsigned>(
       std::min<uint64_t>(options.threads, run.work.count));
+  // The order of accesses is known to one thread only.
+  if (options.checks.race || options.checks.poison || options.checks.async)
+    threads = 1;
   std::vector<Observer *> originals = options.observers;
   Parts parts = makeParts(grid, run.journal);
   for (auto &part : parts.observers)

@@ -262,7 +262,9 @@ static unsigned wordsOf(const MemoryInfo &info) {
 LaneMask observeLoad(Warp &warp, const Instruction &in, const MemoryInfo &info,
                      Space space, const uint64_t *address, LaneMask lanes) {
   checkAddressPoison(warp, in, info.address);
-  LaneMask poison[64] = {};
+  LaneMask poison[64];
+  if (warp.poison)
+    std::memset(poison, 0, sizeof poison);
   LaneMask allowed = lanes;
   if (!isCallParam(space, address, lanes)) {
     Access access =
@@ -270,6 +272,9 @@ LaneMask observeLoad(Warp &warp, const Instruction &in, const MemoryInfo &info,
     access.loadedPoison = warp.poison ? poison : nullptr;
     allowed = warp.observeAccess(access) & lanes;
   }
+  LaneMask refused = lanes & ~allowed;
+  if (!warp.poison && !refused)
+    return allowed;
   unsigned words = wordsOf(info);
   for (unsigned e = 0; e < info.count; ++e) {
     unsigned operand = info.data + e;
@@ -278,7 +283,6 @@ LaneMask observeLoad(Warp &warp, const Instruction &in, const MemoryInfo &info,
     for (unsigned w = 0; warp.poison && w < poisonWords(in.width[operand]); ++w)
       writePoisonWord(warp, in, operand, w, lanes,
                       poison[e * words + (w < words ? w : words - 1)]);
-    LaneMask refused = lanes & ~allowed;
     forEachLane(refused, [&](unsigned l) {
       if (in.width[operand] == Width::Double)
         warp.lanes<uint64_t>(in.operand[operand])[l] = 0;
@@ -313,19 +317,20 @@ LaneMask observeStore(Warp &warp, const Instruction &in, const MemoryInfo &info,
   checkAddressPoison(warp, in, info.address);
   if (isCallParam(space, address, lanes))
     return lanes;
-  LaneMask poison[64] = {};
-  uint64_t value[32 * kLanes];
+  LaneMask poison[64];
+  uint64_t value[16 * kLanes];
   Access access =
       makeAccess(warp, in, info, space, address, lanes, AccessKind::Store);
   if (warp.poison) {
     unsigned words = wordsOf(info);
     for (unsigned e = 0; e < info.count; ++e)
       for (unsigned w = 0; w < words; ++w)
-        if (in.operand[info.data + e] != kNoSlot)
-          poison[e * words + w] = readPoison(warp, in, info.data + e, w);
+        poison[e * words + w] = in.operand[info.data + e] == kNoSlot
+                                    ? 0
+                                    : readPoison(warp, in, info.data + e, w);
     access.storedPoison = poison;
   }
-  if (info.bytes <= 8) {
+  if (info.bytes <= 8 && warp.block->machine->observer->wantsValues) {
     readValues(warp, in, info, value);
     access.value = value;
   }

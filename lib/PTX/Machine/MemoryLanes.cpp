@@ -212,10 +212,11 @@ struct Pattern {
 } // namespace
 
 static inline Pattern patternOf(const uint64_t *address, uint32_t stride) {
-  uint64_t run = 0, one = 0, first = address[0];
-  for (unsigned l = 0; l < kLanes; ++l) {
-    one |= address[l] ^ first;
-    run |= address[l] ^ (first + uint64_t{l} * stride);
+  uint64_t run = 0, one = 0;
+  for (unsigned l = 0; l + 1 < kLanes; ++l) {
+    uint64_t step = address[l + 1] - address[l];
+    one |= step;
+    run |= step ^ stride;
   }
   return {!run, !one};
 }
@@ -294,15 +295,14 @@ static bool fillsRegisters(const Instruction &in, const MemoryInfo &info) {
 
 /// The frequent cases of a load by all lanes; false: not one of them.
 static bool quickLoad(Warp &warp, const Instruction &in, const MemoryInfo &info,
-                      const uint64_t *address) {
+                      Space space, const uint64_t *address) {
   uint32_t bytes = info.total();
   Pattern pattern = patternOf(address, bytes);
   if ((!pattern.run && !pattern.one) || (address[0] & (bytes - 1)) ||
       !fillsRegisters(in, info))
     return false;
-  const std::byte *from =
-      quickPointer(warp, info.space, address[0],
-                   pattern.one ? bytes : kLanes * bytes, false);
+  const std::byte *from = quickPointer(
+      warp, space, address[0], pattern.one ? bytes : kLanes * bytes, false);
   if (!from)
     return false;
   if (info.bytes == 4)
@@ -316,7 +316,8 @@ static void loadFrom(Warp &warp, const Instruction &in, const MemoryInfo &info,
                      Space space, const uint64_t *address, LaneMask lanes) {
   if (warp.observed) [[unlikely]] {
     lanes = observeLoad(warp, in, info, space, address, lanes);
-    if (!lanes)
+    if (!lanes ||
+        (lanes == kAllLanes && quickLoad(warp, in, info, space, address)))
       return;
   }
   alignas(64) std::byte *pointer[kLanes];
@@ -333,10 +334,11 @@ void handleLoad(Warp &warp, const Instruction &in) {
   const auto &info = *static_cast<const MemoryInfo *>(in.extra);
   alignas(64) uint64_t address[kLanes];
   laneAddresses(warp, in, info.address, address);
-  if (info.order != Order::Weak)
-    ++warp.block->machine->polls;
+  // Who looks again and again had better let others run.
+  if (info.order != Order::Weak && (++warp.block->machine->polls & 3) == 0)
+    warp.yield();
   if (warp.active == kAllLanes && !warp.observed &&
-      quickLoad(warp, in, info, address))
+      quickLoad(warp, in, info, info.space, address))
     return;
   if (info.space != Space::Generic) {
     loadFrom(warp, in, info, info.space, address, warp.active);
@@ -409,13 +411,14 @@ static void storeElement(Warp &warp, const Instruction &in,
 
 /// A store by all lanes side by side.
 static bool quickStore(Warp &warp, const Instruction &in,
-                       const MemoryInfo &info, const uint64_t *address) {
+                       const MemoryInfo &info, Space space,
+                       const uint64_t *address) {
   if (info.count != 1 || (address[0] & (info.bytes - 1)) ||
       !fillsRegisters(in, info) || in.operand[info.data] == kNoSlot ||
       !patternOf(address, info.bytes).run)
     return false;
   uint32_t bytes = kLanes * info.bytes;
-  std::byte *to = quickPointer(warp, info.space, address[0], bytes, true);
+  std::byte *to = quickPointer(warp, space, address[0], bytes, true);
   if (!to)
     return false;
   std::memcpy(to, warp.lanes<std::byte>(in.operand[info.data]), bytes);
@@ -427,7 +430,8 @@ static void storeTo(Warp &warp, const Instruction &in, const MemoryInfo &info,
                     Space space, const uint64_t *address, LaneMask lanes) {
   if (warp.observed) [[unlikely]] {
     lanes = observeStore(warp, in, info, space, address, lanes);
-    if (!lanes)
+    if (!lanes ||
+        (lanes == kAllLanes && quickStore(warp, in, info, space, address)))
       return;
   }
   alignas(64) std::byte *pointer[kLanes];
@@ -446,7 +450,7 @@ void handleStore(Warp &warp, const Instruction &in) {
   alignas(64) uint64_t address[kLanes];
   laneAddresses(warp, in, info.address, address);
   if (warp.active == kAllLanes && !warp.observed &&
-      quickStore(warp, in, info, address))
+      quickStore(warp, in, info, info.space, address))
     return;
   if (info.space != Space::Generic) {
     storeTo(warp, in, info, info.space, address, warp.active);

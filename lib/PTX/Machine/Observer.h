@@ -98,6 +98,7 @@ struct Observer {
   virtual void onFree(uint64_t address, uint64_t bytes) {}
 
   bool tracksPoison = false; ///< wants masks of undefined register words
+  bool wantsValues = false;  ///< wants Access::value
 };
 
 } // namespace ptx

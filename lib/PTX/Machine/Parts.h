@@ -26,8 +26,10 @@ std::unique_ptr<AsyncEngine> makeEngine(Grid &grid);
 class ObserverList final : public Observer {
 public:
   explicit ObserverList(std::vector<Observer *> list) : list(std::move(list)) {
-    for (Observer *observer : this->list)
+    for (Observer *observer : this->list) {
       tracksPoison |= observer->tracksPoison;
+      wantsValues |= observer->wantsValues;
+    }
   }
   void onBlockStart(Block &block) override;
   void onBlockEnd(Block &block) override;
