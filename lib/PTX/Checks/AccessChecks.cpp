@@ -56,11 +56,15 @@ bool Checker::nextPart(const Access &access, LaneMask &rest, Part &part) {
   case Space::Shared: {
     Block *owner = sharedOwner(*access.warp->block, address[first]);
     auto state = owner ? blocks.find(owner) : blocks.end();
+    if (owner && owner->liveThreads == 0 && owner != access.warp->block)
+      reportDeparted(access);
     if (state == blocks.end())
       break;
     part.shadow = &state->second->shared;
     part.base = 0;
     part.data = owner->shared.data;
+    if (owner != access.warp->block)
+      noteVisit(access, *state->second);
     const uint64_t rank = sharedRankField(address[first]);
     forEachLane(rest, [&](unsigned lane) {
       if (sharedRankField(address[lane]) != rank)
@@ -84,6 +88,18 @@ bool Checker::nextPart(const Access &access, LaneMask &rest, Part &part) {
   }
   rest &= ~(part.lanes | 1u << first);
   return true;
+}
+
+void Checker::noteVisit(const Access &access, BlockState &owner) {
+  const WarpOrder &order = stateOf(*access.warp).order;
+  const unsigned lane = __builtin_ctz(access.lanes);
+  Visit visit{access.instruction, order.warp(), lane, order.tick(), {}};
+  auto [known, isNew] = owner.visits.try_emplace(order.warp(), visit);
+  if (!isNew && known->second.tick == visit.tick &&
+      known->second.instruction == visit.instruction)
+    return;
+  visit.place = placeOf(*access.warp, *access.instruction, access.lanes);
+  known->second = std::move(visit);
 }
 
 LaneMask Checker::onAccess(const Access &access) {
@@ -254,7 +270,8 @@ void Checker::synchronise(const Access &access, const Part &part) {
 MemoryShadow *Checker::localShadow(Warp &warp, unsigned lane) {
   auto &shadow = stateOf(*warp.block).local[warp.index * kLanes + lane];
   if (!shadow)
-    shadow = std::make_unique<MemoryShadow>(uint64_t{512} << 10, true, 0);
+    shadow = std::make_unique<MemoryShadow>(
+        warp.localBytes, ByteFlags(warp.localBytes, true), 0);
   return shadow.get();
 }
 

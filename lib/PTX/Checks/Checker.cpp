@@ -2,6 +2,7 @@
 
 #include "Checks/Checker.h"
 #include "Checks/Checks.h"
+#include "Machine/UndefinedBytes.h"
 
 using namespace ptx;
 using namespace ptx::checks;
@@ -24,8 +25,11 @@ std::unique_ptr<Observer> ptx::makeChecks(Grid &grid, Journal &journal) {
 }
 
 Checker::BlockState::BlockState(Block &block, const CheckSet &set)
-    : block(block), shared(block.grid->sharedBytes(), set.poison,
-                           set.race ? kSharedReaders : 0) {
+    : block(block),
+      shared(block.grid->sharedBytes(),
+             set.poison ? ByteFlags(block.grid->sharedBytes(), true)
+                        : ByteFlags(),
+             set.race ? kSharedReaders : 0) {
   local.resize(block.warps.size() * kLanes);
 }
 
@@ -41,14 +45,21 @@ Checker::Checker(Grid &grid, Journal &journal)
 void Checker::onGridStart(Grid &) {
   for (const auto &[address, allocation] : grid.device->allocations())
     global.try_emplace(address, allocation.bytes,
-                       set.poison && !allocation.defined,
+                       set.poison ? UndefinedBytes::get().flags(address)
+                                  : ByteFlags(),
                        set.race ? kGlobalReaders : 0);
 }
 
-void Checker::onGridEnd(Grid &) {}
+void Checker::onGridEnd(Grid &) {
+  if (set.poison)
+    for (auto &[address, shadow] : global)
+      UndefinedBytes::get().setFlags(address, std::move(shadow.undefined));
+}
 
 void Checker::onAllocate(uint64_t address, uint64_t bytes) {
-  global.try_emplace(address, bytes, set.poison, set.race ? kGlobalReaders : 0);
+  global.try_emplace(address, bytes,
+                     set.poison ? ByteFlags(bytes, true) : ByteFlags(),
+                     set.race ? kGlobalReaders : 0);
 }
 
 void Checker::onFree(uint64_t address, uint64_t) {

@@ -26,6 +26,7 @@ public:
   void onGridEnd(Grid &) override;
   void onBlockStart(Block &block) override;
   void onBlockEnd(Block &block) override;
+  void onWarpExit(Warp &warp, const Instruction &in, LaneMask lanes) override;
   void onInstruction(Warp &warp, const Instruction &in) override;
   LaneMask onAccess(const Access &access) override;
   void onSync(const SyncEvent &event) override;
@@ -39,12 +40,21 @@ public:
   void onFree(uint64_t address, uint64_t bytes) override;
 
 private:
+  /// The last access of a warp of another block to shared memory.
+  struct Visit {
+    const Instruction *instruction;
+    uint32_t warp;
+    unsigned lane;
+    Tick tick;
+    FindingPlace place;
+  };
   /// Everything kept for a resident block.
   struct BlockState {
     BlockState(Block &block, const CheckSet &set);
     Block &block;
     BlockOrder order;
     MemoryShadow shared;
+    std::map<uint32_t, Visit> visits; ///< by warp
     /// By warp * 32 + lane; made when first touched.
     std::vector<std::unique_ptr<MemoryShadow>> local;
   };
@@ -74,6 +84,8 @@ private:
   /// The next piece that lanes of \p rest touch; removes them from it.
   bool nextPart(const Access &access, LaneMask &rest, Part &part);
 
+  void reportDeparted(const Access &access);
+  void noteVisit(const Access &access, BlockState &owner);
   void checkPart(const Access &access, Part &part);
   void checkPoison(const Access &access, Part &part);
   void checkFlight(const Access &access, Part &part);

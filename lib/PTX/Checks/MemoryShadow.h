@@ -3,13 +3,14 @@
 #ifndef PTX_CHECKS_MEMORYSHADOW_H
 #define PTX_CHECKS_MEMORYSHADOW_H
 
-#include "Checks/ByteFlags.h"
 #include "Checks/ShadowCells.h"
 #include "Machine/Access.h"
+#include "Machine/ByteFlags.h"
 
 #include <algorithm>
 #include <cstdint>
 #include <map>
+#include <utility>
 
 namespace ptx::checks {
 
@@ -25,9 +26,9 @@ struct InFlight {
 /// beginning.
 struct MemoryShadow {
   /// \p readers: concurrent ones to remember for each word, 0: no race check.
-  MemoryShadow(uint64_t bytes, bool undefined, unsigned readers)
-      : undefined(undefined ? bytes : 0, undefined),
-        cells(readers ? bytes : 0, readers), bytes(bytes) {}
+  MemoryShadow(uint64_t bytes, ByteFlags undefined, unsigned readers)
+      : undefined(std::move(undefined)), cells(readers ? bytes : 0, readers),
+        bytes(bytes) {}
 
   void setUndefined(uint64_t begin, uint64_t length, bool value) {
     if (value && undefined.bytes() == 0)

@@ -2,6 +2,7 @@
 
 #include "ptx/Device.h"
 #include "Machine/Image.h"
+#include "Machine/UndefinedBytes.h"
 #include "ptx/Error.h"
 
 #include <cstring>
@@ -25,9 +26,11 @@ static constexpr std::align_val_t kAlignment{256};
 Device::Device() : state(new State) {}
 
 Device::~Device() {
-  for (auto &[address, allocation] : state->live)
+  for (auto &[address, allocation] : state->live) {
+    UndefinedBytes::get().free(address);
     if (allocation.owned)
       ::operator delete(reinterpret_cast<void *>(address), kAlignment);
+  }
   delete state;
 }
 
@@ -66,6 +69,7 @@ uint64_t Device::allocate(uint64_t bytes, std::string name) {
   allocation.name = std::move(name);
   state->live[address] = std::move(allocation);
   state->bytes += bytes;
+  UndefinedBytes::get().allocate(address, bytes);
   return address;
 }
 
@@ -102,6 +106,7 @@ void Device::free(uint64_t address) {
                 (state->freed.count(address) ? " (it was freed already)" : ""));
   Allocation allocation = std::move(it->second);
   state->live.erase(it);
+  UndefinedBytes::get().free(address);
   if (allocation.owned) {
     state->bytes -= allocation.bytes;
     ::operator delete(reinterpret_cast<void *>(address), kAlignment);
@@ -170,6 +175,7 @@ void Device::copyIn(uint64_t to, const void *from, uint64_t bytes) {
     return;
   std::lock_guard guard(lock);
   allocationAt(state->live, to, bytes).defined = true;
+  UndefinedBytes::get().define(to, bytes);
   std::memcpy(reinterpret_cast<void *>(to), from, bytes);
 }
 
@@ -188,6 +194,7 @@ void Device::copy(uint64_t to, uint64_t from, uint64_t bytes) {
   bool defined = allocationAt(state->live, from, bytes).defined;
   Allocation &target = allocationAt(state->live, to, bytes);
   target.defined = target.defined || defined;
+  UndefinedBytes::get().copy(to, from, bytes);
   std::memmove(reinterpret_cast<void *>(to), reinterpret_cast<void *>(from),
                bytes);
 }
@@ -197,6 +204,7 @@ void Device::fill(uint64_t to, uint8_t value, uint64_t bytes) {
     return;
   std::lock_guard guard(lock);
   allocationAt(state->live, to, bytes).defined = true;
+  UndefinedBytes::get().define(to, bytes);
   std::memset(reinterpret_cast<void *>(to), value, bytes);
 }
 

@@ -5,6 +5,7 @@
 #include "Machine/Limits.h"
 #include "Machine/Machine.h"
 #include "Machine/Parts.h"
+#include "Machine/UndefinedBytes.h"
 #include "ptx/Error.h"
 #include "ptx/Module.h"
 
@@ -335,6 +336,10 @@ LaunchResult launch(Device &device, const Module &module,
   for (auto &machine : run.machines)
     result.warpInstructions += machine->executed;
   parts.finish(result);
+  // Nobody watched what an unchecked kernel wrote.
+  if (!options.checks.poison)
+    for (const auto &[address, allocation] : device.allocations())
+      UndefinedBytes::get().defineAllocation(address);
   run.machines.clear();
   result.findings = run.journal.takeFindings();
   result.log = run.journal.takeLog();

@@ -1,10 +1,10 @@
-#include "Checks/ByteFlags.h"
+#include "Machine/ByteFlags.h"
 
 #include <gtest/gtest.h>
 
 #include <random>
 
-using namespace ptx::checks;
+using namespace ptx;
 
 TEST(ByteFlags, AgreesWithAVectorOfBool) {
   std::mt19937 random(7);

@@ -1,13 +1,13 @@
 //===- ByteFlags.h - One bit a byte of memory -------------------*- C++ -*-===//
 
-#ifndef PTX_CHECKS_BYTEFLAGS_H
-#define PTX_CHECKS_BYTEFLAGS_H
+#ifndef PTX_MACHINE_BYTEFLAGS_H
+#define PTX_MACHINE_BYTEFLAGS_H
 
 #include <algorithm>
 #include <cstdint>
 #include <vector>
 
-namespace ptx::checks {
+namespace ptx {
 
 /// A set of bytes of [0, size), none at first. Knows when it is empty, which
 /// is the common case and then costs nothing.
@@ -66,6 +66,6 @@ private:
   uint64_t held = 0; ///< bytes in the set
 };
 
-} // namespace ptx::checks
+} // namespace ptx
 
-#endif // PTX_CHECKS_BYTEFLAGS_H
+#endif // PTX_MACHINE_BYTEFLAGS_H
