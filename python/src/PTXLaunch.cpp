@@ -136,22 +136,17 @@ void ptx::python::bindLaunch(py::module_ &m) {
       .def("blocks", &describeBlocks)
       .def("block_work",
            [](const CounterValues &counters) { return counters.blockWork; })
-#ifdef PTX_HAS_REPORT
       .def("json", &CounterValues::json)
-#endif
       .def("estimate",
            [](const CounterValues &counters, const std::string &chip) {
              return describe(estimateTime(counters, chipNamed(chip)));
            })
-#ifdef PTX_HAS_REPORT
       .def("report", [](const CounterValues &counters, const std::string &chip,
                         const std::string &text) {
         std::ostringstream out;
         printReport(out, counters, chipNamed(chip), text);
         return out.str();
-      })
-#endif
-      ;
+      });
   py::class_<LaunchResult>(m, "LaunchResult")
       .def("findings",
            [](const LaunchResult &result) {

@@ -1,5 +1,6 @@
 """moe_mlir.ptx: modules, launches, arguments, findings."""
 
+import json
 import subprocess
 import sys
 
@@ -170,9 +171,11 @@ def test_counters_and_estimate() -> None:
     result = module.launch(
         "scale", 16, 256, [x, np.uint32(4096), 2.0], cache_model=True
     )
+    assert "scale" in result.report() and result.report("a100")
     time = result.estimate("h100")
     assert 0 < time["lower"] <= time["point"] <= time["upper"]
     assert result.blocks
+    assert json.loads(result.counters_json())["counters"]["warp_inst"] > 0
     without = module.launch("scale", 1, 32, [x, np.uint32(9), 2.0], counters=False)
     assert without.counters == {}
     with pytest.raises(ptx.PtxError, match="counters=True"):

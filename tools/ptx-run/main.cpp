@@ -77,14 +77,11 @@ int run(const Command &command, const ptx::Module &module) {
               << "output was written\n";
   if (result.counters) {
     const ptx::Chip &chip = ptx::chipNamed(command.model);
-#ifdef PTX_HAS_REPORT
     if (!command.countersFile.empty())
       writeText(command.countersFile, result.counters->json() + "\n");
     if (command.report)
       printReport(std::cout, *result.counters, chip, module.text());
-    else
-#endif
-    if (command.estimate)
+    else if (command.estimate)
       printTime(*result.counters, chip);
   }
   return result.findings.empty() && result.completed ? kClean : kFound;

@@ -187,11 +187,9 @@ CUresult run(CUctx_st &context, CUfunc_st &function, LaunchOptions options,
   LaunchResult result = launch(context.device, function.module->module,
                                function.kernel->name, options, bytes);
   printFindings(function, result);
-#ifdef PTX_HAS_REPORT
   if (result.counters)
     printReport(std::cout, *result.counters, chipNamed(asked.report),
                 function.module->module.text());
-#endif
   // As on the hardware, the next call that waits reports what went wrong.
   for (const Finding &finding : result.findings)
     if (!context.failure && (finding.fatal || asked.findingsAreErrors))

@@ -4,6 +4,7 @@
 
 // scale(x, n, factor): x[i] = x[i] * factor + offset, a variable of the module.
 // reversed(x): reverses the elements of each block through shared memory.
+// numbers(x): x[i] = i, into memory that no one wrote.
 // clusters(x): x[block] = rank in the cluster; meet(x): a grid barrier.
 // outside(x): writes far behind x. racy(x): misses a barrier.
 inline const char kKernels[] = R"(
@@ -64,6 +65,18 @@ DONE:
   add.s32 %r6, %r6, %r7;
   ld.shared.u32 %r5, [%r6+-4];
   st.global.u32 [%rd2], %r5;
+  ret;
+}
+
+.visible .entry numbers(.param .u64 numbers_x)
+{
+  .reg .b32 %r<2>;
+  .reg .b64 %rd<3>;
+  ld.param.u64 %rd0, [numbers_x];
+  mov.u32 %r0, %tid.x;
+  mul.wide.u32 %rd1, %r0, 4;
+  add.s64 %rd2, %rd0, %rd1;
+  st.global.u32 [%rd2], %r0;
   ret;
 }
 

@@ -232,7 +232,7 @@ static void testStreams() {
 static void testFunctions(CUmodule module, CUfunction scale) {
   unsigned count = 0;
   CALL(cuModuleGetFunctionCount, &count, module);
-  EXPECT(count == 5);
+  EXPECT(count == 6);
   std::vector<CUfunction> functions(count);
   CALL(cuModuleEnumerateFunctions, functions.data(), count, module);
   int value = 0;
@@ -325,6 +325,25 @@ static void testLaunches() {
   CALL(cuMemFree, x);
 }
 
+/// What one kernel wrote is defined for the next.
+static void testTwoKernels() {
+  CUmodule module = nullptr;
+  CALL(cuModuleLoadData, &module, kKernels);
+  CUfunction numbers = nullptr, reversed = nullptr;
+  CALL(cuModuleGetFunction, &numbers, module, "numbers");
+  CALL(cuModuleGetFunction, &reversed, module, "reversed");
+  CUdeviceptr x = 0;
+  CALL(cuMemAlloc, &x, 1024);
+  void *params[] = {&x};
+  CALL(cuLaunchKernel, numbers, 1, 1, 1, 64, 1, 1, 0, nullptr, params, nullptr);
+  CALL(cuLaunchKernel, reversed, 1, 1, 1, 64, 1, 1, 256, nullptr, params,
+       nullptr);
+  unsigned data[64];
+  CALL(cuMemcpyDtoH, data, x, 256);
+  EXPECT(data[0] == 63 && data[63] == 0);
+  CALL(cuMemFree, x);
+}
+
 static void testClusters() {
   CUmodule module = nullptr;
   CALL(cuModuleLoadData, &module, kClusterKernels);
@@ -398,6 +417,7 @@ int main(int argc, char **argv) {
   testCopies();
   testStreams();
   testLaunches();
+  testTwoKernels();
   testClusters();
   if (argc > 1)
     testModuleFile(argv[1]);
