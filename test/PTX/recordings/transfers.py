@@ -13,6 +13,8 @@ from recordings import archive
 ELEMENT = {"u8": 1, "u16": 2, "f16": 2, "bf16": 2, "u32": 4, "u64": 8, "f64": 8}
 ELEMENT |= dict.fromkeys(("f32", "f32ftz", "tf32", "tf32ftz"), 4)
 SHARED_BYTES, MEMORY_BYTES = 4096, 16384
+# The largest tensor that loads read.
+TENSOR_BYTES = 32768
 # What memory held before a copy wrote it.
 SHARED_BEFORE, MEMORY_BEFORE = 0xCD, 0xEE
 
@@ -150,7 +152,7 @@ def single_memory() -> np.ndarray:
 
     Where no such load reads, zeros stand.
     """
-    memory = np.zeros(MEMORY_BYTES, np.uint8)
+    memory = np.zeros(TENSOR_BYTES, np.uint8)
     for t, shared in loads():
         if t.type == "f32":
             for offset, at in t.elements():
@@ -161,7 +163,7 @@ def single_memory() -> np.ndarray:
 
 def source_bytes(t: Transfer) -> np.ndarray:
     """What the source of a copy held: a tensor for loads, shared memory for stores."""
-    size = SHARED_BYTES if t.store else MEMORY_BYTES
+    size = SHARED_BYTES if t.store else TENSOR_BYTES
     if t.type == "u8":
         factor, first = (5, 1) if t.store else (7, 3)
         return (np.arange(size) * factor + first).astype(np.uint8)
