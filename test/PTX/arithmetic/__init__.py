@@ -1,0 +1,1 @@
+"""What every lane-wise instruction means, by exact arithmetic of Python."""
