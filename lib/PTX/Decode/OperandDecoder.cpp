@@ -111,11 +111,29 @@ bool FunctionDecoder::matchRow(const Row &row, const syntax::Instruction &in,
   return false;
 }
 
+/// Whether a result may be `_`. Loads, atomics and the like look before they
+/// write; arithmetic does not, unless its row says that it does.
+static bool resultMayBeSink(const Row &row, const OperandSpec &spec) {
+  switch (row.cost) {
+  case Cost::Alu:
+  case Cost::Fma:
+  case Cost::Half:
+  case Cost::Double:
+  case Cost::Special:
+  case Cost::Convert:
+  case Cost::Tensor:
+    return spec.has(operand::Sink);
+  default:
+    return true;
+  }
+}
+
 bool FunctionDecoder::matchOperand(const OperandSpec &spec,
                                    const syntax::Operand &operand,
                                    bool isResult, Mismatch &mismatch) {
   if (operand.kind == syntax::Operand::Kind::Sink) {
-    if (!spec.has(operand::Sink) && !isResult)
+    if (!(isResult ? resultMayBeSink(*matched.row, spec)
+                   : spec.has(operand::Sink)))
       return reject(mismatch, operand, "'_' cannot be used here");
     for (unsigned k = 0; k < spec.count; ++k)
       matched.add(kNoSlot, Width::None);
@@ -379,7 +397,8 @@ bool FunctionDecoder::matchVector(const OperandSpec &spec,
                       " are needed");
   for (unsigned k = 0; k < operand.childCount; ++k) {
     const syntax::Operand &child = ast.operands[operand.firstChild + k];
-    if (child.kind == syntax::Operand::Kind::Sink && isResult)
+    if (child.kind == syntax::Operand::Kind::Sink && isResult &&
+        resultMayBeSink(*matched.row, spec))
       matched.add(kNoSlot, Width::None);
     else if (!matchOperand(element, child, isResult, mismatch))
       return false;

@@ -181,6 +181,7 @@ TEST(Operands, TooManyAndTooFew) {
   refuses("add.s32 t0|p, t1, t2;", "behind '|'");
   refuses("add.s32 1, t1, t2;", "must be a register");
   refuses("add.s32 t0, _, t2;", "'_' cannot be used");
+  refuses("add.s32 _, t1, t2;", "'_' cannot be used");
 }
 
 TEST(Operands, MemberMasksAreFound) {
