@@ -239,18 +239,8 @@ Arguments::buffer(const std::vector<std::string> &words, uint64_t &offset) {
   return buffers.back();
 }
 
-/// map:BUFFER:box=..[:swizzle=..]...: what comes before "box=" is the buffer.
-std::vector<std::byte> Arguments::tensorMap(const std::string &text) {
-  std::vector<std::string> words = split(text, ':');
-  auto box = std::find_if(words.begin(), words.end(), [](const auto &word) {
-    return word.rfind("box=", 0) == 0;
-  });
-  if (box == words.end() || box < words.begin() + 2)
-    throw Error("a tensor map is map:BUFFER:box=64x128 with a buffer like "
-                "in:x.npy");
-  uint64_t offset = 0;
-  const Buffer &tensor =
-      buffer(std::vector<std::string>(words.begin() + 1, box), offset);
+/// A tensor map of a whole buffer, but for its box.
+static ptx::TensorMap mapOf(const Buffer &tensor, uint64_t offset) {
   ptx::TensorMap map;
   std::string element = tensor.type;
   if (element == "bool" || element == "i8" || element == "e4m3")
@@ -271,6 +261,23 @@ std::vector<std::byte> Arguments::tensorMap(const std::string &text) {
     if (i + 1 < rank)
       map.stride[i] = pitch;
   }
+  return map;
+}
+
+/// map:BUFFER:box=..[:swizzle=..]...: what comes before "box=" is the buffer.
+std::vector<std::byte> Arguments::tensorMap(const std::string &text) {
+  std::vector<std::string> words = split(text, ':');
+  auto box = std::find_if(words.begin(), words.end(), [](const auto &word) {
+    return word.rfind("box=", 0) == 0;
+  });
+  if (box == words.end() || box < words.begin() + 2)
+    throw Error("a tensor map is map:BUFFER:box=64x128 with a buffer like "
+                "in:x.npy");
+  uint64_t offset = 0;
+  const Buffer &tensor =
+      buffer(std::vector<std::string>(words.begin() + 1, box), offset);
+  ptx::TensorMap map = mapOf(tensor, offset);
+  const size_t rank = map.rank;
   auto sizes = [&](const std::string &list, std::array<uint32_t, 5> &to) {
     std::vector<std::string> parts = split(list, 'x');
     if (parts.size() != rank)

@@ -174,33 +174,74 @@ bool choose(const std::string &option, const std::string &text,
   return text == second;
 }
 
+/// True if \p option is one of the launch, which it then is in \p launch.
+bool applyToLaunch(LaunchOptions &launch, int option,
+                   const std::string &value) {
+  switch (option) {
+  case Grid:
+    launch.grid = size("grid", value);
+    return true;
+  case Block:
+    launch.block = size("block", value);
+    return true;
+  case ClusterSize:
+    launch.cluster = size("cluster", value);
+    return true;
+  case Shared:
+    launch.dynamicShared =
+        static_cast<uint32_t>(number("shared", value, 0, UINT_MAX));
+    return true;
+  case Cooperative:
+    launch.cooperative = true;
+    return true;
+  case Check:
+    launch.checks = checks(value);
+    return true;
+  case Arch:
+    launch.sm = architecture(value);
+    return true;
+  case OrderOption:
+    launch.order = choose("order", value, "round-robin", "random")
+                       ? ScheduleOrder::Random
+                       : ScheduleOrder::RoundRobin;
+    return true;
+  case Seed:
+    launch.seed = number("seed", value, 0, UINT64_MAX);
+    return true;
+  case Resident:
+    launch.resident =
+        static_cast<unsigned>(number("resident", value, 1, UINT_MAX));
+    return true;
+  case Threads:
+    launch.threads = static_cast<unsigned>(number("threads", value, 1, 1024));
+    return true;
+  case Tensor:
+    launch.tensor = choose("tensor", value, "exact", "fast")
+                        ? TensorMode::Fast
+                        : TensorMode::Exact;
+    return true;
+  case CompletionOption:
+    launch.completion = choose("completion", value, "latest", "earliest")
+                            ? Completion::Earliest
+                            : Completion::Latest;
+    return true;
+  case Budget:
+    launch.instructionBudget = number("budget", value, 1, UINT64_MAX);
+    return true;
+  default:
+    return false;
+  }
+}
+
 void apply(Command &command, int option, const std::string &value) {
-  LaunchOptions &launch = command.options;
+  if (applyToLaunch(command.options, option, value))
+    return;
   switch (option) {
   case Kernel:
     command.kernel = value;
     return;
-  case Grid:
-    launch.grid = size("grid", value);
-    return;
-  case Block:
-    launch.block = size("block", value);
-    return;
-  case ClusterSize:
-    launch.cluster = size("cluster", value);
-    return;
-  case Shared:
-    launch.dynamicShared =
-        static_cast<uint32_t>(number("shared", value, 0, UINT_MAX));
-    return;
-  case Cooperative:
-    launch.cooperative = true;
-    return;
   case Arg:
     command.arguments.push_back(value);
-    return;
-  case Check:
-    launch.checks = checks(value);
     return;
   case Counters:
     command.countersFile = value;
@@ -211,37 +252,6 @@ void apply(Command &command, int option, const std::string &value) {
   case Model:
     command.model = chipNamed(value).name;
     command.estimate = true;
-    return;
-  case Arch:
-    launch.sm = architecture(value);
-    return;
-  case OrderOption:
-    launch.order = choose("order", value, "round-robin", "random")
-                       ? ScheduleOrder::Random
-                       : ScheduleOrder::RoundRobin;
-    return;
-  case Seed:
-    launch.seed = number("seed", value, 0, UINT64_MAX);
-    return;
-  case Resident:
-    launch.resident =
-        static_cast<unsigned>(number("resident", value, 1, UINT_MAX));
-    return;
-  case Threads:
-    launch.threads = static_cast<unsigned>(number("threads", value, 1, 1024));
-    return;
-  case Tensor:
-    launch.tensor = choose("tensor", value, "exact", "fast")
-                        ? TensorMode::Fast
-                        : TensorMode::Exact;
-    return;
-  case CompletionOption:
-    launch.completion = choose("completion", value, "latest", "earliest")
-                            ? Completion::Earliest
-                            : Completion::Latest;
-    return;
-  case Budget:
-    launch.instructionBudget = number("budget", value, 1, UINT64_MAX);
     return;
   case ListIsa:
     command.listIsa = true;

@@ -165,6 +165,23 @@ findIntervals(std::span<const BlockRange> blocks,
           next, [&](uint32_t id) { intervals[id].include(blocks[b].end - 1); });
 }
 
+/// Without the flow of control: from the first use in the text to the last.
+static void
+findExtents(uint32_t instructions,
+            const std::function<void(uint32_t, RegisterUses &)> &uses,
+            std::vector<Interval> &intervals) {
+  RegisterUses found;
+  for (uint32_t i = 0; i < instructions; ++i) {
+    found.reads.clear();
+    found.writes.clear();
+    uses(i, found);
+    for (uint32_t id : found.reads)
+      intervals[id].include(i);
+    for (uint32_t id : found.writes)
+      intervals[id].include(i);
+  }
+}
+
 RegisterPlacement
 ptx::placeRegisters(std::span<const VirtualRegister> registers,
                     std::span<const BlockRange> blocks, uint32_t instructions,
@@ -174,20 +191,10 @@ ptx::placeRegisters(std::span<const VirtualRegister> registers,
   // The sets of a hostile body would be larger than what they save.
   constexpr uint64_t mostBits = uint64_t{1} << 30;
   reuse &= uint64_t{registers.size()} * blocks.size() <= mostBits;
-  if (reuse) {
+  if (reuse)
     findIntervals(blocks, uses, intervals);
-  } else {
-    RegisterUses found;
-    for (uint32_t i = 0; i < instructions; ++i) {
-      found.reads.clear();
-      found.writes.clear();
-      uses(i, found);
-      for (uint32_t id : found.reads)
-        intervals[id].include(i);
-      for (uint32_t id : found.writes)
-        intervals[id].include(i);
-    }
-  }
+  else
+    findExtents(instructions, uses, intervals);
   std::vector<uint32_t> order;
   for (uint32_t id = 0; id < registers.size(); ++id) {
     if (registers[id].pinned || (!reuse && intervals[id].used()))

@@ -39,11 +39,7 @@ SpecialRegister wide(std::string_view name, K kind, unsigned minPtx) {
 
 using Map = std::unordered_map<std::string_view, SpecialRegister>;
 
-Map build() {
-  Map map;
-  auto add = [&](const SpecialRegister &special) {
-    map.emplace(special.name, special);
-  };
+void addThreadAndGrid(Map &map) {
   for (const SpecialRegister &special :
        {value("%tid.x", K::TidX, 0, 0, true),
         value("%tid.y", K::TidY, 0, 0, true),
@@ -68,7 +64,10 @@ Map build() {
         value("%lanemask_lt", K::LaneMaskLt),
         value("%lanemask_ge", K::LaneMaskGe),
         value("%lanemask_gt", K::LaneMaskGt)})
-    add(special);
+    map.emplace(special.name, special);
+}
+
+void addClusterAndMemory(Map &map) {
   for (const SpecialRegister &special :
        {value("%clusterid.x", K::ClusterIdX, 90, 78),
         value("%clusterid.y", K::ClusterIdY, 90, 78),
@@ -94,7 +93,13 @@ Map build() {
         value("%reserved_smem_offset_0", K::ReservedSharedOffset, 80, 76),
         value("%reserved_smem_offset_1", K::ReservedSharedOffset, 80, 76),
         wide("%current_graph_exec", K::CurrentGraphExec, 80)})
-    add(special);
+    map.emplace(special.name, special);
+}
+
+Map build() {
+  Map map;
+  addThreadAndGrid(map);
+  addClusterAndMemory(map);
   for (const SpecialRegister &special :
        {clock("%clock", ClockKind::Clock, Width::Word),
         clock("%clock_hi", ClockKind::ClockHi, Width::Word, 50),
@@ -102,7 +107,7 @@ Map build() {
         clock("%globaltimer", ClockKind::Timer, Width::Double),
         clock("%globaltimer_lo", ClockKind::TimerLo, Width::Word),
         clock("%globaltimer_hi", ClockKind::TimerHi, Width::Word)})
-    add(special);
+    map.emplace(special.name, special);
   return map;
 }
 

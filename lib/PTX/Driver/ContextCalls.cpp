@@ -7,6 +7,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <map>
+#include <optional>
 
 using namespace ptx;
 using namespace ptx::driver;
@@ -89,66 +91,57 @@ PTX_API cuDeviceTotalMem_v2(size_t *bytes, CUdevice device) {
   });
 }
 
+/// CUdevice_attribute values that are equal for all modelled architectures.
+static std::optional<int> commonAttribute(int attribute) {
+  static const std::map<int, int> values{
+      {1, 1024}, // threads a block
+      {2, 1024},
+      {3, 1024},       // block x, y
+      {4, 64},         // block z
+      {5, 0x7fffffff}, // grid x
+      {6, 65535},
+      {7, 65535},              // grid y, z
+      {8, kStaticSharedLimit}, // shared memory a block
+      {9, 65536},              // constant memory
+      {10, 32},                // warp size
+      {13, 1755000},           // clock, kHz
+      {19, 1},                 // can map host memory
+      {31, 1},                 // concurrent kernels
+      {36, 2619000},           // memory clock, kHz
+      {37, 5120},              // memory bus, bits
+      {38, 50 << 20},          // L2 bytes
+      {40, 1},                 // copy engines
+      {41, 1},                 // unified addressing
+      {78, 1},                 // stream priorities
+      {79, 1},
+      {80, 1}, // L1 caches
+      {83, 1}, // managed memory
+      {95, 1}, // cooperative launch
+  };
+  auto found = values.find(attribute);
+  return found == values.end() ? std::nullopt : std::optional(found->second);
+}
+
 /// Value of a CUdevice_attribute by its number; -1 for one that says nothing
 /// here.
 static int deviceAttribute(int attribute, const Limits &limits) {
+  if (auto common = commonAttribute(attribute))
+    return *common;
   switch (attribute) {
-  case 1:
-    return 1024; // threads a block
-  case 2:
-  case 3:
-    return 1024; // block x, y
-  case 4:
-    return 64; // block z
-  case 5:
-    return 0x7fffffff; // grid x
-  case 6:
-  case 7:
-    return 65535; // grid y, z
-  case 8:
-    return kStaticSharedLimit; // shared memory a block
-  case 9:
-    return 65536; // constant memory
-  case 10:
-    return 32; // warp size
   case 12:
     return static_cast<int>(limits.registersPerSm); // a block
-  case 13:
-    return 1755000; // clock, kHz
   case 16:
     return static_cast<int>(limits.multiprocessors);
-  case 19:
-    return 1; // can map host memory
-  case 31:
-    return 1; // concurrent kernels
-  case 36:
-    return 2619000; // memory clock, kHz
-  case 37:
-    return 5120; // memory bus, bits
-  case 38:
-    return 50 << 20; // L2 bytes
   case 39:
     return static_cast<int>(limits.threadsPerSm);
-  case 40:
-    return 1; // copy engines
-  case 41:
-    return 1; // unified addressing
   case 75:
     return static_cast<int>(limits.sm / 10);
   case 76:
     return static_cast<int>(limits.sm % 10);
-  case 78:
-  case 79:
-  case 80:
-    return 1; // stream priorities, L1 caches
   case 81:
     return static_cast<int>(limits.sharedPerSm);
   case 82:
     return static_cast<int>(limits.registersPerSm);
-  case 83:
-    return 1; // managed memory
-  case 95:
-    return 1; // cooperative launch
   case 97:
     return static_cast<int>(limits.sharedPerBlock); // opt-in
   case 106:

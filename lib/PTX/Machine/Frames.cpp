@@ -29,11 +29,51 @@ static Dim3 idInCluster(const Block &block) {
   return {block.id.x % size.x, block.id.y % size.y, block.id.z % size.z};
 }
 
+/// A value that comes from the block's place in its cluster.
+static uint64_t clusterValue(const Block &block, FrameValueKind kind) {
+  const Dim3 &cluster = block.grid->cluster;
+  const Dim3 &size = block.grid->size;
+  Dim3 inCluster = idInCluster(block);
+  using K = FrameValueKind;
+  switch (kind) {
+  case K::ClusterIdX:
+    return block.id.x / cluster.x;
+  case K::ClusterIdY:
+    return block.id.y / cluster.y;
+  case K::ClusterIdZ:
+    return block.id.z / cluster.z;
+  case K::NClusterIdX:
+    return size.x / cluster.x;
+  case K::NClusterIdY:
+    return size.y / cluster.y;
+  case K::NClusterIdZ:
+    return size.z / cluster.z;
+  case K::ClusterCtaidX:
+    return inCluster.x;
+  case K::ClusterCtaidY:
+    return inCluster.y;
+  case K::ClusterCtaidZ:
+    return inCluster.z;
+  case K::ClusterNCtaidX:
+    return cluster.x;
+  case K::ClusterNCtaidY:
+    return cluster.y;
+  case K::ClusterNCtaidZ:
+    return cluster.z;
+  case K::ClusterCtaRank:
+    return block.rank;
+  case K::ClusterNCtaRank:
+    return cluster.count();
+  case K::IsExplicitCluster:
+    return block.grid->explicitCluster;
+  default: // %reserved_smem_*, %current_graph_exec
+    return 0;
+  }
+}
+
 /// A value all lanes of a block agree on.
 static uint64_t blockValue(const Block &block, const FrameValue &value) {
   const Grid &grid = *block.grid;
-  const Dim3 &cluster = grid.cluster;
-  Dim3 inCluster = idInCluster(block);
   using K = FrameValueKind;
   switch (value.kind) {
   case K::NTidX:
@@ -62,36 +102,6 @@ static uint64_t blockValue(const Block &block, const FrameValue &value) {
     return grid.smCount;
   case K::GridId:
     return grid.id;
-  case K::ClusterIdX:
-    return block.id.x / cluster.x;
-  case K::ClusterIdY:
-    return block.id.y / cluster.y;
-  case K::ClusterIdZ:
-    return block.id.z / cluster.z;
-  case K::NClusterIdX:
-    return grid.size.x / cluster.x;
-  case K::NClusterIdY:
-    return grid.size.y / cluster.y;
-  case K::NClusterIdZ:
-    return grid.size.z / cluster.z;
-  case K::ClusterCtaidX:
-    return inCluster.x;
-  case K::ClusterCtaidY:
-    return inCluster.y;
-  case K::ClusterCtaidZ:
-    return inCluster.z;
-  case K::ClusterNCtaidX:
-    return cluster.x;
-  case K::ClusterNCtaidY:
-    return cluster.y;
-  case K::ClusterNCtaidZ:
-    return cluster.z;
-  case K::ClusterCtaRank:
-    return block.rank;
-  case K::ClusterNCtaRank:
-    return cluster.count();
-  case K::IsExplicitCluster:
-    return grid.explicitCluster;
   case K::DynamicSharedSize:
     return grid.dynamicShared;
   case K::TotalSharedSize:
@@ -101,18 +111,12 @@ static uint64_t blockValue(const Block &block, const FrameValue &value) {
     uint64_t align = std::max<uint64_t>(value.value, 1);
     return (grid.staticShared + align - 1) / align * align;
   }
-  case K::ReservedSharedBegin:
-  case K::ReservedSharedEnd:
-  case K::ReservedSharedCap:
-  case K::ReservedSharedOffset:
-  case K::CurrentGraphExec:
-    return 0;
   case K::EnvReg: // 1 and 2 hold the workspace, as CUDA's headers expect
     if (value.value == 1)
       return grid.workspace >> 32;
     return value.value == 2 ? grid.workspace & 0xffffffff : 0;
   default:
-    return 0;
+    return clusterValue(block, value.kind);
   }
 }
 

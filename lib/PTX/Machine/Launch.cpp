@@ -234,7 +234,7 @@ static void setUpMachine(Run &run, Machine &machine, unsigned threads) {
 /// The observers of one host thread: the first has the originals, the others
 /// forks of them.
 static Observer *
-observersOf(Run &run, std::vector<Observer *> &originals, bool first,
+observersOf(Run &run, const std::vector<Observer *> &originals, bool first,
             std::vector<std::pair<Observer *, Observer *>> &forks) {
   std::vector<Observer *> mine;
   for (Observer *original : originals) {
@@ -283,6 +283,25 @@ static void runAll(Run &run) {
     std::rethrow_exception(run.error);
 }
 
+using Forks = std::vector<std::pair<Observer *, Observer *>>;
+
+/// One machine a host thread, each with observers of its own where they fork.
+static Forks makeMachines(Run &run, Grid &grid, const LaunchOptions &options,
+                          const std::vector<Observer *> &originals,
+                          unsigned threads) {
+  Forks forks;
+  for (unsigned i = 0; i < threads; ++i) {
+    auto machine = std::make_unique<Machine>(grid, run.journal, run.work,
+                                             options.seed * 1000003 + i);
+    machine->observer = observersOf(run, originals, i == 0, forks);
+    machine->engine = makeEngine(grid);
+    setUpMachine(run, *machine, threads);
+    grid.machines.push_back(machine.get());
+    run.machines.push_back(std::move(machine));
+  }
+  return forks;
+}
+
 LaunchResult launch(Device &device, const Module &module,
                     const std::string &kernelName, const LaunchOptions &options,
                     std::span<const std::byte> params) {
@@ -311,16 +330,7 @@ LaunchResult launch(Device &device, const Module &module,
   for (Observer *observer : originals)
     if (observer->tracksPoison && !run.poison)
       run.poison = std::make_unique<PoisonPlan>(*grid.program);
-  std::vector<std::pair<Observer *, Observer *>> forks;
-  for (unsigned i = 0; i < threads; ++i) {
-    auto machine = std::make_unique<Machine>(grid, run.journal, run.work,
-                                             options.seed * 1000003 + i);
-    machine->observer = observersOf(run, originals, i == 0, forks);
-    machine->engine = makeEngine(grid);
-    setUpMachine(run, *machine, threads);
-    grid.machines.push_back(machine.get());
-    run.machines.push_back(std::move(machine));
-  }
+  Forks forks = makeMachines(run, grid, options, originals, threads);
   for (Observer *observer : originals)
     observer->onGridStart(grid);
   for (auto &[original, fork] : forks)

@@ -5,6 +5,7 @@
 #include <bit>
 #include <charconv>
 #include <cstring>
+#include <optional>
 
 using namespace ptx;
 using namespace ptx::syntax;
@@ -132,41 +133,47 @@ std::string_view Parser::operatorHere(unsigned &level) {
   return find(std::string_view(two, 1));
 }
 
+/// `op` of two numbers of one type, or nothing if it does not compare.
+template <class T>
+static std::optional<bool> compare(std::string_view op, T a, T b) {
+  if (op == "==")
+    return a == b;
+  if (op == "!=")
+    return a != b;
+  if (op == "<")
+    return a < b;
+  if (op == ">")
+    return a > b;
+  if (op == "<=")
+    return a <= b;
+  if (op == ">=")
+    return a >= b;
+  return std::nullopt;
+}
+
+Constant Parser::applyFloating(std::string_view op, double a, double b) {
+  if (std::optional<bool> result = compare(op, a, b))
+    return integer(*result);
+  if (op == "+")
+    return floating(a + b);
+  if (op == "-")
+    return floating(a - b);
+  if (op == "*")
+    return floating(a * b);
+  if (op == "/")
+    return floating(a / b);
+  fail("'" + std::string(op) + "' cannot be used with floats");
+}
+
 Constant Parser::applyBinary(std::string_view op, Constant left,
                              Constant right) {
-  bool compare = op == "==" || op == "!=" || op == "<" || op == ">" ||
-                 op == "<=" || op == ">=";
-  if (isFloating(left) || isFloating(right)) {
-    double a = left.asDouble(), b = right.asDouble();
-    if (op == "+")
-      return floating(a + b);
-    if (op == "-")
-      return floating(a - b);
-    if (op == "*")
-      return floating(a * b);
-    if (op == "/")
-      return floating(a / b);
-    if (!compare)
-      fail("'" + std::string(op) + "' cannot be used with floats");
-    return integer(op == "=="   ? a == b
-                   : op == "!=" ? a != b
-                   : op == "<"  ? a < b
-                   : op == ">"  ? a > b
-                   : op == "<=" ? a <= b
-                                : a >= b);
-  }
+  if (isFloating(left) || isFloating(right))
+    return applyFloating(op, left.asDouble(), right.asDouble());
   bool isUnsigned = left.isUnsigned || right.isUnsigned;
   uint64_t a = left.bits, b = right.bits;
   int64_t x = static_cast<int64_t>(a), y = static_cast<int64_t>(b);
-  if (compare) {
-    bool less = isUnsigned ? a < b : x < y;
-    return integer(op == "=="   ? a == b
-                   : op == "!=" ? a != b
-                   : op == "<"  ? less
-                   : op == ">"  ? !less && a != b
-                   : op == "<=" ? less || a == b
-                                : !less);
-  }
+  if (auto result = isUnsigned ? compare(op, a, b) : compare(op, x, y))
+    return integer(*result);
   if (op == "/" || op == "%") {
     if (!b)
       fail("division by zero in a constant expression");

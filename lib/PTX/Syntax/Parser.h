@@ -107,6 +107,7 @@ private:
   Constant parseFloatBits(unsigned digits);
   Constant parseDecimalFraction();
   Constant applyBinary(std::string_view op, Constant left, Constant right);
+  Constant applyFloating(std::string_view op, double a, double b);
   Constant addSigned(); ///< `+ n`, `- n` sums behind a name
   int64_t parseInteger(int64_t minimum, int64_t maximum, std::string_view what);
 

@@ -25,83 +25,104 @@ inline Row form(const char *opcode, std::vector<std::string> modifiers,
   return row;
 }
 
+inline void addControl(IsaTable &made) {
+  using namespace operand;
+  auto control = [&](Row row) {
+    row.cost = Cost::Control;
+    made.add(row);
+  };
+  control(form("ret", {}, {}, 0));
+  control(form("exit", {}, {}, 0));
+  control(form("bra", {}, {label()}, 0));
+  control(form("brx", {".idx"},
+               {source(Type::U32), {OperandKind::LabelTable, Type::None}}, 0));
+  control(form("call", {},
+               {{OperandKind::CallResults, Type::None},
+                {OperandKind::Callee, Type::None},
+                {OperandKind::CallArguments, Type::None},
+                {OperandKind::CallPrototype, Type::None}},
+               0));
+}
+
+/// mov, add, ld and st of the usual types, and mov of vectors and predicates.
+inline void addMoves(IsaTable &made) {
+  using namespace operand;
+  for (Type type : {Type::U16, Type::U32, Type::S32, Type::B32, Type::U64,
+                    Type::B64, Type::F32, Type::F64}) {
+    std::string name(typeName(type));
+    made.add(form("mov", {name},
+                  {reg(type), {OperandKind::SourceOrAddressOf, type}}));
+    made.add(form("add", {name}, {reg(type), source(type), source(type)}));
+    for (std::string space : {"", ".global", ".shared", ".local", ".param"}) {
+      std::vector<std::string> modifiers{name};
+      if (!space.empty())
+        modifiers.push_back(space);
+      made.add(form("ld", modifiers, {reg(type).wider(), address()}));
+      made.add(form("st", modifiers, {address(), source(type).wider()}, 0));
+    }
+  }
+  made.add(form("mov", {".b32"}, {vector(2, Type::B16), source(Type::B32)}));
+  made.add(form("mov", {".b32"}, {reg(Type::B32), vector(2, Type::B16)}));
+  made.add(form("mov", {".pred"}, {predicate(), predicate(Negate)}));
+}
+
+/// One form for each odd kind of operand.
+inline void addOddOperands(IsaTable &made) {
+  using namespace operand;
+  made.add(form("setp", {".lt", ".s32"},
+                {predicate(Sink), predicate(Sink | Pair | Optional),
+                 source(Type::S32), source(Type::S32)},
+                2));
+  made.add(form("ld", {".global", ".v4", ".b32"},
+                {vector(4, Type::B32), address()}));
+  made.add(form("cvt", {".u64", ".u32"},
+                {reg(Type::U64).wider(), source(Type::U32).wider()}));
+  made.add(form("lop3", {".b32"},
+                {reg(Type::B32), source(Type::B32), source(Type::B32),
+                 source(Type::B32), immediate(0, 255)}));
+  Row shuffle = form("shfl", {".sync", ".idx", ".b32"},
+                     {reg(Type::B32), predicate(Pair | Optional | Sink),
+                      source(Type::B32), source(Type::B32), source(Type::B32),
+                      source(Type::B32)},
+                     2);
+  shuffle.memberMask = 5;
+  made.add(shuffle);
+}
+
+/// Forms with gates, options and a decoder of their own.
+inline void addChecked(IsaTable &made) {
+  using namespace operand;
+  Row newer = form("newer", {}, {reg(Type::B32)});
+  newer.minSm = 90;
+  newer.minPtx = 80;
+  newer.needsA = true;
+  made.add(newer);
+  made.add(form("copy", {".shared", ".global"},
+                {address(), tensorAddress(2), address()}, 0));
+  made.add(form("wgmma", {}, {vector(2, Type::F32), source(Type::B64)}));
+  Row clock = form("%clock", {}, {reg(Type::B32)});
+  made.add(clock);
+  Row checked = form("checked", {".a"}, {reg(Type::B32), source(Type::B32)});
+  checked.options = {{"color", {".red", ".blue"}}};
+  checked.decode = [](DecodeContext &context, Instruction &in) {
+    if (context.constant(1) == 13)
+      context.fail("thirteen");
+    in.extra =
+        context.keep<std::string>(std::string(context.option("color")) +
+                                  std::to_string(context.registerBits(0)));
+  };
+  made.add(checked);
+}
+
 /// Enough instructions to say what the decoder does with each kind of operand;
 /// what the real rows do with theirs is tested with them.
 inline const IsaTable &smallTable() {
   static const IsaTable table = [] {
-    using namespace operand;
     IsaTable made;
-    auto control = [&](Row row) {
-      row.cost = Cost::Control;
-      made.add(row);
-    };
-    control(form("ret", {}, {}, 0));
-    control(form("exit", {}, {}, 0));
-    control(form("bra", {}, {label()}, 0));
-    control(form("brx", {".idx"},
-                 {source(Type::U32), {OperandKind::LabelTable, Type::None}},
-                 0));
-    control(form("call", {},
-                 {{OperandKind::CallResults, Type::None},
-                  {OperandKind::Callee, Type::None},
-                  {OperandKind::CallArguments, Type::None},
-                  {OperandKind::CallPrototype, Type::None}},
-                 0));
-    for (Type type : {Type::U16, Type::U32, Type::S32, Type::B32, Type::U64,
-                      Type::B64, Type::F32, Type::F64}) {
-      std::string name(typeName(type));
-      made.add(form("mov", {name},
-                    {reg(type), {OperandKind::SourceOrAddressOf, type}}));
-      made.add(form("add", {name}, {reg(type), source(type), source(type)}));
-      for (std::string space : {"", ".global", ".shared", ".local", ".param"}) {
-        std::vector<std::string> modifiers{name};
-        if (!space.empty())
-          modifiers.push_back(space);
-        made.add(form("ld", modifiers, {reg(type).wider(), address()}));
-        made.add(form("st", modifiers, {address(), source(type).wider()}, 0));
-      }
-    }
-    made.add(form("mov", {".b32"}, {vector(2, Type::B16), source(Type::B32)}));
-    made.add(form("mov", {".b32"}, {reg(Type::B32), vector(2, Type::B16)}));
-    made.add(form("mov", {".pred"}, {predicate(), predicate(Negate)}));
-    made.add(form("setp", {".lt", ".s32"},
-                  {predicate(Sink), predicate(Sink | Pair | Optional),
-                   source(Type::S32), source(Type::S32)},
-                  2));
-    made.add(form("ld", {".global", ".v4", ".b32"},
-                  {vector(4, Type::B32), address()}));
-    made.add(form("cvt", {".u64", ".u32"},
-                  {reg(Type::U64).wider(), source(Type::U32).wider()}));
-    made.add(form("lop3", {".b32"},
-                  {reg(Type::B32), source(Type::B32), source(Type::B32),
-                   source(Type::B32), immediate(0, 255)}));
-    Row shuffle = form("shfl", {".sync", ".idx", ".b32"},
-                       {reg(Type::B32), predicate(Pair | Optional | Sink),
-                        source(Type::B32), source(Type::B32), source(Type::B32),
-                        source(Type::B32)},
-                       2);
-    shuffle.memberMask = 5;
-    made.add(shuffle);
-    Row newer = form("newer", {}, {reg(Type::B32)});
-    newer.minSm = 90;
-    newer.minPtx = 80;
-    newer.needsA = true;
-    made.add(newer);
-    made.add(form("copy", {".shared", ".global"},
-                  {address(), tensorAddress(2), address()}, 0));
-    made.add(form("wgmma", {}, {vector(2, Type::F32), source(Type::B64)}));
-    Row clock = form("%clock", {}, {reg(Type::B32)});
-    made.add(clock);
-    Row checked = form("checked", {".a"}, {reg(Type::B32), source(Type::B32)});
-    checked.options = {{"color", {".red", ".blue"}}};
-    checked.decode = [](DecodeContext &context, Instruction &in) {
-      if (context.constant(1) == 13)
-        context.fail("thirteen");
-      in.extra =
-          context.keep<std::string>(std::string(context.option("color")) +
-                                    std::to_string(context.registerBits(0)));
-    };
-    made.add(checked);
+    addControl(made);
+    addMoves(made);
+    addOddOperands(made);
+    addChecked(made);
     return made;
   }();
   return table;

@@ -59,46 +59,59 @@ struct Step {
   bool guarded;
 };
 
+/// A random graph of random steps.
+struct RandomProgram {
+  std::vector<VirtualRegister> files;
+  std::vector<Step> steps;
+  std::vector<BlockRange> blocks;
+
+  explicit RandomProgram(std::mt19937 &random) {
+    auto pick = [&](uint32_t n) { return static_cast<uint32_t>(random()) % n; };
+    files.resize(3 + pick(20));
+    steps.resize(10 + pick(60));
+    for (VirtualRegister &file : files)
+      file.width =
+          pick(4) ? Width::Word : (pick(2) ? Width::Double : Width::Predicate);
+    auto registers = static_cast<uint32_t>(files.size());
+    for (Step &step : steps) {
+      for (uint32_t k = pick(3); k; --k)
+        step.reads.push_back(pick(registers));
+      step.write = pick(registers);
+      step.guarded = pick(4) == 0;
+    }
+    auto count = static_cast<uint32_t>(steps.size());
+    for (uint32_t at = 0; at < count;) {
+      uint32_t end = std::min<uint32_t>(count, at + 1 + pick(8));
+      blocks.push_back({at, end, {}});
+      at = end;
+    }
+    auto last = static_cast<uint32_t>(blocks.size());
+    for (uint32_t b = 0; b < last; ++b) {
+      if (b + 1 < last)
+        blocks[b].successors.push_back(b + 1);
+      if (pick(2))
+        blocks[b].successors.push_back(pick(last));
+    }
+  }
+};
+
 /// Runs a random walk through a random graph with one value a register, and
 /// again with one value an offset: every read must see the same.
 void walk(std::mt19937 &random, bool reuse) {
   auto pick = [&](uint32_t n) { return static_cast<uint32_t>(random()) % n; };
-  uint32_t registers = 3 + pick(20), count = 10 + pick(60);
-  std::vector<VirtualRegister> files(registers);
-  for (VirtualRegister &file : files)
-    file.width =
-        pick(4) ? Width::Word : (pick(2) ? Width::Double : Width::Predicate);
-  std::vector<Step> steps(count);
-  for (Step &step : steps) {
-    for (uint32_t k = pick(3); k; --k)
-      step.reads.push_back(pick(registers));
-    step.write = pick(registers);
-    step.guarded = pick(4) == 0;
-  }
-  std::vector<BlockRange> blocks;
-  for (uint32_t at = 0; at < count;) {
-    uint32_t end = std::min<uint32_t>(count, at + 1 + pick(8));
-    blocks.push_back({at, end, {}});
-    at = end;
-  }
-  for (uint32_t b = 0; b < blocks.size(); ++b) {
-    if (b + 1 < blocks.size())
-      blocks[b].successors.push_back(b + 1);
-    if (pick(2))
-      blocks[b].successors.push_back(
-          pick(static_cast<uint32_t>(blocks.size())));
-  }
+  RandomProgram program(random);
+  auto &[files, steps, blocks] = program;
   RegisterPlacement placement = placeRegisters(
-      files, blocks, count,
-      [&](uint32_t i, RegisterUses &uses) {
+      files, blocks, static_cast<uint32_t>(steps.size()),
+      [&, &steps = steps](uint32_t i, RegisterUses &uses) {
         uses.reads = steps[i].reads;
         uses.writes = {steps[i].write};
         uses.mayNotWrite = steps[i].guarded;
       },
       reuse);
-  std::vector<int> values(registers, -1);
+  std::vector<int> values(files.size(), -1);
   std::map<Slot, int> offsets; // by 4 bytes
-  auto cells = [&](uint32_t id) {
+  auto cells = [&files = files](uint32_t id) {
     return std::max(1u, fileBytesOf(files[id].width) / 128);
   };
   uint32_t block = 0;
