@@ -9,11 +9,6 @@ from moe_mlir import ptx
 
 FAULTS = fault_files.read_all()
 # What the emulator does not find; docs/ptx-emulator.md says so.
-NOT_SEEN = {
-    "peer_left": "a cluster's blocks keep their shared memory until all have left"
-}
-
-
 def launch(fault: Fault, text: str) -> ptx.Result:
     return ptx.Module(text, fault.name).launch(
         fault.name, args=fault.args(), counters=False, **fault.options
@@ -31,16 +26,7 @@ def lines(finding: ptx.Finding) -> set[int]:
     return {finding.line} | ({finding.other.line} if finding.other else set())
 
 
-def faults() -> list[object]:
-    return [
-        pytest.param(name, marks=[pytest.mark.xfail(reason=NOT_SEEN[name])])
-        if name in NOT_SEEN
-        else name
-        for name in FAULTS
-    ]
-
-
-@pytest.mark.parametrize("name", faults())
+@pytest.mark.parametrize("name", FAULTS)
 def test_fault_is_reported_at_its_line(name: str) -> None:
     fault = FAULTS[name]
     result = launch(fault, fault.faulty)

@@ -90,6 +90,12 @@ static std::byte *paramPointer(Warp &warp, unsigned lane, uint64_t address,
 // Resolving
 //===----------------------------------------------------------------------===//
 
+/// Shared memory of a block of the cluster lives as long as its threads.
+static bool hasLeft(Block &block, uint64_t address) {
+  Block *owner = sharedOwner(block, address);
+  return owner && owner != &block && !owner->liveWarps;
+}
+
 [[noreturn]] static void failAddress(Warp &warp, const Instruction &in,
                                      Space space, LaneMask lanes,
                                      uint64_t address, uint32_t bytes,
@@ -98,6 +104,11 @@ static std::byte *paramPointer(Warp &warp, unsigned lane, uint64_t address,
   what += std::to_string(bytes) + " bytes at " + hexText(address);
   switch (space) {
   case Space::Shared:
+    if (hasLeft(*warp.block, address))
+      warp.fail(K::UseAfterFree, in, lanes,
+                what + " of the shared memory of block " +
+                    std::to_string(sharedRankField(address) - 1) +
+                    " of the cluster, whose threads have all exited");
     warp.fail(K::OutOfBounds, in, lanes,
               what + " of shared memory, of which the block has " +
                   std::to_string(warp.block->shared.size) + " bytes");
@@ -158,6 +169,8 @@ static std::byte *lanePointer(Warp &warp, Space space, unsigned lane,
     return reinterpret_cast<std::byte *>(address);
   }
   case Space::Shared:
+    if (hasLeft(*warp.block, address))
+      return nullptr;
     return sharedPointer(*warp.block, address, bytes);
   case Space::Local:
     return localPointer(warp, lane, address, bytes);

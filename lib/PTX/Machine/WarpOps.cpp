@@ -179,6 +179,8 @@ void handleMatchAll(Warp &warp, const Instruction &in) {
 
 void handleElect(Warp &warp, const Instruction &in) {
   unsigned leader = __builtin_ctz(warp.active);
+  for (unsigned i = 0; warp.poison && i < in.resultCount; ++i)
+    writePoison(warp, in, i, warp.active, 0);
   writeWord(warp, in.operand[0], leader);
   if (in.resultCount > 1)
     warp.writePredicate(in.operand[1], 1u << leader);

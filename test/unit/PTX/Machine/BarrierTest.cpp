@@ -215,4 +215,24 @@ TEST(Cluster, WaitingWithoutHavingArrived) {
   EXPECT_EQ(run.finding().kind, FindingKind::BarrierDivergence);
 }
 
+TEST(Cluster, SharedMemoryOfABlockThatLeftIsGone) {
+  KernelRun run(32, 2);
+  run.options.cluster = {2, 1, 1};
+  run.runBody(R"(
+    .shared .align 4 .b32 box[1];
+    mov.u32 %r1, box;
+    mov.u32 %r2, %cluster_ctarank;
+    setp.eq.u32 %p0, %r2, 1;
+    @%p0 exit;
+    mapa.shared::cluster.u32 %r3, %r1, 1;
+    mov.u32 %r4, 0;
+  WAIT:
+    add.u32 %r4, %r4, 1;
+    setp.lt.u32 %p1, %r4, 1000;
+    @%p1 bra WAIT;
+    ld.shared::cluster.u32 %r0, [%r3];
+  )");
+  EXPECT_EQ(run.finding().kind, FindingKind::UseAfterFree);
+}
+
 } // namespace
