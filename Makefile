@@ -17,7 +17,7 @@ export CCACHE_NOHASHDIR := 1
 export PYTHONPATH := $(abspath $(BUILD))/python$(addprefix :,$(PYTHONPATH))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup configure build test test-long demo bench mutate docs format lint \
+.PHONY: help setup configure build test test-long demo bench fuzz mutate docs format lint \
         install clean
 
 help: ## List the targets
@@ -46,6 +46,9 @@ demo: build ## Import an OLMoE layer, switch it to sequence scope, compile, run
 
 bench: build ## Measure what the documentation promises
 	@$(PYTHON_BIN) scripts/run_benchmarks.py $(ARGS)
+
+fuzz: build ## Give the PTX front end a million hostile texts (10 minutes)
+	@$(PYTHON_BIN) scripts/fuzz_ptx.py --build $(BUILD) $(ARGS)
 
 mutate: build ## Show that the tests notice each planted fault
 	@$(PYTHON_BIN) scripts/mutate.py $(ARGS)

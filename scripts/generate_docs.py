@@ -10,6 +10,7 @@ run now.
 import argparse
 import collections.abc
 import difflib
+import os
 import pathlib
 import re
 import shlex
@@ -108,12 +109,27 @@ def passes_page(root: pathlib.Path, moe_opt: pathlib.Path) -> str:
     return tidy(f"{HEADER}\n\n# Passes\n\n{intro}\n\n{page}")
 
 
+def instructions_page(build: pathlib.Path) -> str:
+    """The PTX the emulator knows, as its table says."""
+    script = "from moe_mlir import ptx; print(ptx.isa(markdown=True))"
+    path = os.pathsep.join([str(build / "python"), os.environ.get("PYTHONPATH", "")])
+    run = subprocess.run(
+        [sys.executable, "-c", script],
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return tidy(f"{HEADER}\n\n# Instructions of the PTX emulator\n\n{run.stdout}")
+
+
 def pages(root: pathlib.Path, build: pathlib.Path) -> dict[pathlib.Path, str]:
     """Every generated file and its text."""
     readme = root / "README.md"
     return {
         root / "docs/generated/dialect.md": dialect_page(root),
         root / "docs/generated/passes.md": passes_page(root, build / "bin/moe-opt"),
+        root / "docs/generated/ptx-instructions.md": instructions_page(build),
         root / "docs/images/seqtopk.svg": draw_seqtopk.draw(),
         readme: tested_versions.insert(readme.read_text(), root),
     }

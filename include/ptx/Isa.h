@@ -10,7 +10,8 @@ namespace ptx {
 
 /// Prints every instruction form, one a line.
 void printIsa(std::ostream &out);
-/// The same as a Markdown table, one section a cost class: the reference page.
+/// The reference page in Markdown: forms that differ in types, roundings and
+/// the like are one line; a section a cost class.
 void printIsaMarkdown(std::ostream &out);
 /// Number of forms.
 size_t isaSize();

@@ -60,8 +60,7 @@ void checkInstruction(const Program &program, const Function &function,
     require(in.target >= function.begin && in.target < function.end,
             "a branch out of its function");
   if (in.row->opcode == "brx")
-    for (uint32_t target :
-         static_cast<const BranchTable *>(in.extra)->targets)
+    for (uint32_t target : static_cast<const BranchTable *>(in.extra)->targets)
       require(target >= function.begin && target < function.end,
               "a branch out of its function");
   if (in.row->opcode == "call") {
@@ -73,8 +72,7 @@ void checkInstruction(const Program &program, const Function &function,
         if (actual.inRegister)
           checkSlot(program, function, actual.slot, actual.width);
         else
-          require(uint64_t{actual.offset} + actual.size <=
-                      function.paramBytes,
+          require(uint64_t{actual.offset} + actual.size <= function.paramBytes,
                   "a parameter outside its frame");
       }
   }

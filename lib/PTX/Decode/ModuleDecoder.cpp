@@ -73,6 +73,10 @@ void ModuleDecoder::decode() {
   }
   describeKernels();
   layOutShared();
+  // What is declared elsewhere and named by nobody need not exist.
+  for (uint32_t i = 0; i < context.program.variables.size(); ++i)
+    if (!context.named.count(i))
+      context.program.variables[i].isExtern = false;
   context.program.constants = context.constants.finish();
 }
 

@@ -64,6 +64,7 @@ struct ModuleContext {
   std::vector<SharedVariable> shared;
   std::vector<SharedConstant> sharedConstants;
   std::vector<FunctionUses> uses; ///< by index in Program::functions
+  std::set<uint32_t> named;       ///< variables whose address is taken
 
   /// The constant slot of the address of `.global`/`.const` \p variable.
   Slot addressOf(uint32_t variable, int64_t addend, Width width);

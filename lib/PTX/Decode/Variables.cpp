@@ -102,6 +102,7 @@ void ModuleContext::initialise(const syntax::Variable &variable,
     const Symbol &symbol = found->second;
     if (symbol.kind == Symbol::Kind::Global) {
       pointer.variable = static_cast<int32_t>(symbol.id);
+      named.insert(symbol.id);
     } else if (symbol.kind == Symbol::Kind::Function &&
                functions[symbol.id].index >= 0) {
       pointer.address =

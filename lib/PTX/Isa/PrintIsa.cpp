@@ -4,7 +4,6 @@
 #include "ptx/Isa.h"
 
 #include <algorithm>
-#include <map>
 #include <ostream>
 
 using namespace ptx;
@@ -34,7 +33,8 @@ std::string describe(const OperandSpec &spec) {
   case OperandKind::Predicate:
     return spec.has(operand::Negate) ? "[!]pred" : "pred";
   case OperandKind::Immediate:
-    return "imm";
+    return "imm" + type + " " + std::to_string(spec.minimum) + ".." +
+           std::to_string(spec.maximum);
   case OperandKind::Vector:
     return "{" + std::to_string(spec.count) + " x " + type + "}";
   case OperandKind::Address:
@@ -109,25 +109,5 @@ void IsaTable::print(std::ostream &out) const {
 }
 
 void ptx::printIsa(std::ostream &out) { IsaTable::get().print(out); }
-
-void ptx::printIsaMarkdown(std::ostream &out) {
-  std::map<std::string_view, std::vector<const Row *>> sections;
-  for (const Row *row : sortedRows(IsaTable::get()))
-    sections[costName(row->cost)].push_back(row);
-  auto escape = [](std::string text) {
-    for (size_t at = 0; (at = text.find('|', at)) != std::string::npos; at += 2)
-      text.insert(at, "\\");
-    return text;
-  };
-  for (const auto &[name, rows] : sections) {
-    out << "## " << name << "\n\n| form | operands | options | PTX | target |\n"
-        << "| --- | --- | --- | --- | --- |\n";
-    for (const Row *row : rows)
-      out << "| `" << row->name() << "` | " << escape(operandsOf(*row)) << " | "
-          << optionsOf(*row) << " | " << version(row->minPtx) << " | "
-          << target(*row) << " |\n";
-    out << "\n";
-  }
-}
 
 size_t ptx::isaSize() { return IsaTable::get().rows().size(); }

@@ -47,6 +47,8 @@ void addCopies(IsaTable &table) {
                    variant == 2 ? 75 : 70, handleCopyAsync, decodeCopyAsync);
           if (hint)
             row.modifiers.push_back(".L2::cache_hint");
+          if (hint && row.minPtx < 74)
+            row.minPtx = 74;
           row.operands = {operand::address(), operand::address(),
                           operand::immediate(4, 16)};
           if (variant == 1)
@@ -293,6 +295,8 @@ void addRemoteStores(IsaTable &table) {
                     Type::U64, Type::S64, Type::F64})
     for (unsigned count : {1, 2, 4}) {
       Modifiers modifiers = {".async", ".shared::cluster", kSignal};
+      if (count * bitWidth(type) > 128)
+        continue;
       if (count > 1)
         modifiers.push_back(".v" + std::to_string(count));
       Row row = form("st", modifiers, type, count);

@@ -180,7 +180,7 @@ void addFences(IsaTable &table) {
     for (const char *order : {".sc", ".acq_rel"})
       table.add(fence("fence", {order, scope}, sm, ptx, 2));
     for (const char *order : {".acquire", ".release"})
-      table.add(fence("fence", {order, scope}, 90, 86, 2));
+      table.add(fence("fence", {order, scope}, sm, ptx, 2));
     table.add(fence("fence", {scope}, sm, ptx, 2)); // acq_rel
   }
   for (const char *level : {".cta", ".gl", ".sys"})

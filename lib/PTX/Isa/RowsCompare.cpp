@@ -118,7 +118,8 @@ void addSets(IsaTable &table, const std::string &name, bool ftz, Type type,
   add(Type::S32, decodesOf<0xffffffffu>(), {});
   add(Type::F32, decodesOf<kOne>(), {});
   add(Type::F16, decodesOf<kHalfOne>(), kF16);
-  add(Type::BF16, decodesOf<kBHalfOne>(), kBF16);
+  if (!ftz)
+    add(Type::BF16, decodesOf<kBHalfOne>(), kBF16);
 }
 
 template <class T> void addIntegers(IsaTable &table) {
@@ -151,6 +152,7 @@ template <class H, bool Ftz> void addHalves(IsaTable &table, Since since) {
   constexpr Decodes truth = decodesOf<isHalf ? kHalfOne : kBHalfOne>();
   Comparisons handlers = floatComparisons<H, Ftz>();
   Comparisons pairs = pairComparisons<H, Ftz>();
+  Since integers = isHalf ? Since{53, 65} : since; // as results
   for (unsigned c = 0; c < handlers.setp.size(); ++c) {
     addSetp(table, kNames[c], Ftz, one, handlers.setp[c], since);
     addSetp(table, kNames[c], Ftz, two, pairs.setp[c], since);
@@ -158,10 +160,10 @@ template <class H, bool Ftz> void addHalves(IsaTable &table, Since since) {
     addSet(table, kNames[c], Ftz, two, two, pairs.set[c], truth, since);
     for (Type result : {Type::U16, Type::S16})
       addSet(table, kNames[c], Ftz, result, one, handlers.set[c],
-             decodesOf<0xffffu>(), since);
+             decodesOf<0xffffu>(), integers);
     for (Type result : {Type::U32, Type::S32})
       addSet(table, kNames[c], Ftz, result, one, handlers.set[c],
-             decodesOf<0xffffffffu>(), since);
+             decodesOf<0xffffffffu>(), integers);
   }
 }
 

@@ -33,8 +33,9 @@ template <Round R> void addIntegral(IsaTable &table) {
     std::string sat = name + when(Sat, ".sat");
     addCvt(table, sat + ".f16.f16", Type::F16, {Type::F16},
            convertHandlers<integralHalf<Half, R, Sat>>());
-    addCvt(table, sat + ".bf16.bf16", Type::BF16, {Type::BF16},
-           convertHandlers<integralHalf<BHalf, R, Sat>>(), {90, 78});
+    if (!Sat) // bf16 has no .sat
+      addCvt(table, sat + ".bf16.bf16", Type::BF16, {Type::BF16},
+             convertHandlers<integralHalf<BHalf, R, Sat>>(), {90, 78});
     addCvt(table, sat + ".f32.f32", Type::F32, {Type::F32},
            convertHandlers<integralF32<R, false, Sat>>());
     addCvt(table, sat + ".ftz.f32.f32", Type::F32, {Type::F32},
@@ -58,8 +59,9 @@ template <bool Sat> void addWidening(IsaTable &table) {
   });
   addCvt(table, sat + ".f64.f16", Type::F64, {Type::F16},
          convertHandlers<halfToF64<Half, Sat>>(), {}, 2);
-  addCvt(table, sat + ".f64.bf16", Type::F64, {Type::BF16},
-         convertHandlers<halfToF64<BHalf, Sat>>(), {90, 78}, 2);
+  if (!Sat)
+    addCvt(table, ".f64.bf16", Type::F64, {Type::BF16},
+           convertHandlers<halfToF64<BHalf, Sat>>(), {90, 78}, 2);
 }
 
 /// `.rn` and the like, of one number.
@@ -84,10 +86,8 @@ template <Round R> void addNarrowing(IsaTable &table) {
          convertHandlers<halfToHalf<Half, BHalf, R>>(), bf16);
   addCvt(table, name + ".f16.bf16", Type::F16, {Type::BF16},
          convertHandlers<halfToHalf<BHalf, Half, R>>(), bf16);
-  bool everywhere = R == Round::Nearest || R == Round::Zero;
   addCvt(table, name + ".bf16.f32", Type::BF16, {Type::F32},
-         convertHandlers<f32ToHalf<BHalf, R, FloatModifiers{}>>(),
-         everywhere ? Since{80, 70} : bf16);
+         convertHandlers<f32ToHalf<BHalf, R, FloatModifiers{}>>(), {80, 70});
 }
 
 /// `.relu` and `.satfinite`, and two numbers packed.
@@ -96,9 +96,11 @@ void addModified(IsaTable &table) {
   std::string name = roundName(R) + when(M.relu, ".relu");
   name += when(M.satfinite, ".satfinite");
   Since since = M.satfinite ? Since{80, 81} : Since{80, 70};
+  constexpr bool old = std::is_same_v<H, Half> && !M.relu;
   if constexpr (M.relu || M.satfinite)
     addCvt(table, name + suffixOf<H>() + ".f32", typeOf<H>(), {Type::F32},
-           convertHandlers<f32ToHalf<H, R, M>>(), since);
+           convertHandlers<f32ToHalf<H, R, M>>(),
+           old ? Since{75, since.ptx} : since);
   addCvt(table, name + std::string(typeName(pairOf<H>())) + ".f32", pairOf<H>(),
          {Type::F32, Type::F32}, convertHandlers<f32ToHalves<H, R, M>>(),
          since);
@@ -166,7 +168,7 @@ void registerConvertFloatRows(IsaTable &table) {
   });
   forBoth([&]<bool Sat>() { addWidening<Sat>(table); });
   addCvt(table, ".f32.bf16", Type::F32, {Type::BF16},
-         convertHandlers<bhalfToF32>(), {90, 78});
+         convertHandlers<bhalfToF32>(), {80, 71});
   addAllModified<Round::Nearest>(table);
   addAllModified<Round::Zero>(table);
   addCvt(table, ".rna.tf32.f32", Type::B32, {Type::F32},

@@ -54,8 +54,9 @@ template <class D, class S, Round R> void addToInteger(IsaTable &table) {
   auto add = [&](const std::string &modifiers, const HandlerSet &handlers) {
     // It always saturates.
     addCvt(table, modifiers, typeOf<D>(), typeOf<S>(), handlers, sinceOf<S>());
-    addCvt(table, modifiers + ".sat", typeOf<D>(), typeOf<S>(), handlers,
-           sinceOf<S>());
+    if (!kIsBHalf<S>) // which has no .sat
+      addCvt(table, modifiers + ".sat", typeOf<D>(), typeOf<S>(), handlers,
+             sinceOf<S>());
   };
   if constexpr (std::is_same_v<S, float>) {
     add(name, handlersFor<f32ToInteger<D, R, false>, vector>());
@@ -96,7 +97,8 @@ template <class S> void addPairsWith(IsaTable &table) {
   forRounds([&]<Round R>() {
     forBoth([&]<bool Sat>() {
       addFromInteger<Half, S, R, Sat>(table);
-      addFromInteger<BHalf, S, R, Sat>(table);
+      if constexpr (!Sat)
+        addFromInteger<BHalf, S, R, Sat>(table);
       addFromInteger<float, S, R, Sat>(table);
       addFromInteger<double, S, R, Sat>(table);
     });

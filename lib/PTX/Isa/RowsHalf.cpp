@@ -90,6 +90,8 @@ template <class H, bool Ftz> void addSigns(IsaTable &table, Since since) {
   Forms<H> forms{table};
   std::string ftz = when(Ftz, ".ftz");
   forms.template add<absHalf<H, Ftz>>("abs" + ftz, since);
+  if (std::is_same_v<H, Half>)
+    since.ptx = 60;
   forms.template add<negHalf<H, Ftz>>("neg" + ftz, since);
 }
 template <class H, bool Max, bool Ftz, bool NaN>

@@ -433,7 +433,7 @@ void addPolicies(IsaTable &table) {
           all.push_back(space);
         all.push_back(primary);
         row.modifiers = modifiers(all);
-        row.operands = {operand::reg(Type::B64), operand::source(Type::B64),
+        row.operands = {operand::reg(Type::B64), operand::address(),
                         operand::source(Type::U32), operand::source(Type::U32)};
         table.add(row);
       }

@@ -15,6 +15,7 @@ using namespace tensor;
 /// What the forms of one shape have in common.
 struct Version {
   unsigned sm, ptx;
+  bool needsA = false;
 };
 
 std::string shapeName(unsigned m, unsigned n, unsigned k) {
@@ -26,6 +27,7 @@ void finish(IsaTable &table, Row row, Version since) {
   row.opcode = "mma";
   row.minSm = since.sm;
   row.minPtx = since.ptx;
+  row.needsA = since.needsA;
   row.cost = Cost::Tensor;
   row.aligned = true;
   row.handlers = mmaHandlers();
@@ -152,7 +154,8 @@ void addSparse(IsaTable &table) {
   for (const char *a : {".e4m3", ".e5m2"})
     for (const char *b : {".e4m3", ".e5m2"}) {
       sparse(table, {89, 84}, shapeName(16, 8, 64), {".f32", a, b, ".f32"});
-      sparse(table, {89, 87}, shapeName(16, 8, 64), {".f16", a, b, ".f16"});
+      sparse(table, {120, 87, true}, shapeName(16, 8, 64),
+             {".f16", a, b, ".f16"});
     }
   auto integers = [&](const char *a, const char *b, unsigned k) {
     forSigns(a, b, [&](auto types, auto more) {

@@ -94,8 +94,8 @@ void addMatches(IsaTable &table) {
     table.add(all);
   }
   Row elect = warpRow("elect", {".sync"},
-                      {operand::reg(Type::B32).sink(), pairedPredicate(),
-                       operand::source(Type::B32)},
+                      {operand::reg(Type::B32).sink(),
+                       operand::predicate().pair(), operand::source(Type::B32)},
                       2, handleElect);
   elect.resultCount = 2;
   elect.minSm = 90;

@@ -48,6 +48,8 @@ void addProduct(IsaTable &table, unsigned n, unsigned k,
       row.operands.insert(row.operands.end(), registers ? 1 : 2, transposed);
     row.resultCount = 1;
     row.cost = Cost::Tensor;
+    if (isInteger(shape.a) && shape.a != shape.b)
+      row.minPtx = 84; // mixed signs came later
     row.handlers = async::groupMmaHandlers();
     row.decode = async::decodeGroupMma;
     table.add(std::move(row));

@@ -203,6 +203,10 @@ TEST(Kernels, InitialValues) {
   EXPECT_EQ(variables[2].pointers[0].offset, 8u);
   EXPECT_EQ(variables[2].pointers[0].variable, 0);
   EXPECT_EQ(variables[2].pointers[0].addend, 4);
+  Decoded outside(".extern .global .u32 used, unused;\n" +
+                  kernel("ld.global.u32 t0, [used];"));
+  EXPECT_TRUE(outside.program.variables[0].isExtern);
+  EXPECT_FALSE(outside.program.variables[1].isExtern);
   EXPECT_NE(decodeError(".global .u32 a = 1.5;").why.find("a float"),
             std::string::npos);
   EXPECT_NE(decodeError(".global .u64 a = zz;").why.find("unknown variable"),
