@@ -35,8 +35,12 @@ template <class Body> void forIntegers(Body body) {
 template <class S, class D> void addIntegers(IsaTable &table) {
   addCvt(table, "", typeOf<D>(), typeOf<S>(),
          convertHandlers<truncateOrExtend<S, D>>());
-  addCvt(table, ".sat", typeOf<D>(), typeOf<S>(),
-         convertHandlers<saturateInteger<S, D>>());
+  // Only where a value may be outside the result's type.
+  constexpr bool narrower = sizeof(D) < sizeof(S) ||
+                            (sizeof(D) == sizeof(S) && !std::is_signed_v<S>);
+  if (narrower || (std::is_signed_v<S> && !std::is_signed_v<D>))
+    addCvt(table, ".sat", typeOf<D>(), typeOf<S>(),
+           convertHandlers<saturateInteger<S, D>>());
 }
 
 /// Vectors have instructions for 32 bits; 64-bit ones go lane by lane.
@@ -109,8 +113,6 @@ template <class S> void addPairsWith(IsaTable &table) {
   });
   // Equal types: a copy, cut or extended.
   addCvt(table, "", typeOf<S>(), typeOf<S>(),
-         convertHandlers<truncateOrExtend<S, S>>());
-  addCvt(table, ".sat", typeOf<S>(), typeOf<S>(),
          convertHandlers<truncateOrExtend<S, S>>());
 }
 

@@ -41,9 +41,10 @@ template <Round R, bool Ftz, bool Sat> void addSums(IsaTable &table) {
     addForm(table, "sub" + round + rest, same(Type::F32, 2),
             laneHandlers<subF32<R, Ftz, Sat>>(), weight);
     addForm(table, "mul" + round + rest, same(Type::F32, 2), product, weight);
-    // Since sm_20 mad is fma.
-    addForm(table, "mad" + round + rest, same(Type::F32, 3), fused, weight);
   });
+  // Since sm_20 mad is fma, and its rounding must be written.
+  addForm(table, "mad" + std::string(roundName(R)) + rest, same(Type::F32, 3),
+          fused, weight);
   addForm(table, "fma" + std::string(roundName(R)) + rest, same(Type::F32, 3),
           fused, weight);
 }

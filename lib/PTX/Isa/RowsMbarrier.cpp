@@ -67,6 +67,8 @@ void addTransactions(IsaTable &table) {
 void addArrival(IsaTable &table, Modifiers steps, unsigned sm, unsigned ptx,
                 bool hasValue, bool optionalValue) {
   for (bool remote : {false, true}) {
+    if (remote && steps.back() == ".noComplete")
+      continue; // of the own block only
     Row row = base(steps, remote ? 90 : sm, remote && ptx < 80 ? 80 : ptx,
                    handleMbarrierArrive);
     if (remote)

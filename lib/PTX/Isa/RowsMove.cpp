@@ -53,7 +53,6 @@ void registerMoveRows(IsaTable &table) {
   addVectors<4, 8>(table, Type::B32, Type::B8);
   addVectors<2, 32>(table, Type::B64, Type::B32);
   addVectors<4, 16>(table, Type::B64, Type::B16);
-  addVectors<8, 8>(table, Type::B64, Type::B8);
   addForm(table, "mov.b128", {reg(Type::B128), source(Type::B128)},
           {Levels<MoveQuad>::baseline}, kMove, {70, 83});
   addQuads<2>(table, Type::B64);

@@ -79,6 +79,8 @@ void sparse(IsaTable &table, Version since, const std::string &shape,
     row.modifiers.insert(row.modifiers.end(), more.begin(), more.end());
     row.modifiers.insert(row.modifiers.end(), types.begin(), types.end());
     Version version = since;
+    if (!isOrdered && since.sm >= 120)
+      continue; // the old spelling ended
     if (isOrdered && version.ptx < 85)
       version.ptx = 85;
     finish(table, std::move(row), version);
