@@ -85,7 +85,7 @@ def _operand(text: str) -> Operand:
     if text in ("pred", "?pred", "=pred"):
         paired = text != "pred"
         return Operand("pred", "pred", 1, paired, text.startswith("?"))
-    if text == "imm":
+    if text.startswith("imm"):
         return Operand("imm", "u32")
     if vector := re.fullmatch(r"\{(\d+) x \.(\w+)\}", text):
         return Operand("vector", vector[2], int(vector[1]))
