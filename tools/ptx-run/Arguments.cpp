@@ -240,7 +240,7 @@ Arguments::buffer(const std::vector<std::string> &words, uint64_t &offset) {
 }
 
 /// A tensor map of a whole buffer, but for its box.
-static ptx::TensorMap mapOf(const Buffer &tensor, uint64_t offset) {
+ptx::TensorMap Arguments::mapOf(const Buffer &tensor, uint64_t offset) {
   ptx::TensorMap map;
   std::string element = tensor.type;
   if (element == "bool" || element == "i8" || element == "e4m3")

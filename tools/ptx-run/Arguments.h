@@ -7,6 +7,7 @@
 
 #include "ptx/Device.h"
 #include "ptx/Module.h"
+#include "ptx/TensorMap.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -42,6 +43,7 @@ private:
   /// The buffer that in:, out:, inout:, scratch:, zero: or ref: says; \p
   /// offset is set by ref:.
   const Buffer &buffer(const std::vector<std::string> &words, uint64_t &offset);
+  static ptx::TensorMap mapOf(const Buffer &tensor, uint64_t offset);
   std::vector<std::byte> tensorMap(const std::string &text);
 
   ptx::Device &device;
