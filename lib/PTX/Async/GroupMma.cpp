@@ -2,6 +2,8 @@
 
 #include "Async/GroupMma.h"
 
+#include "Async/GroupOperands.h"
+
 #include "Decode/DecodeContext.h"
 #include "Machine/Memory.h"
 
@@ -66,55 +68,6 @@ uint64_t uniform(Warp &warp, const Instruction &in, unsigned operand,
                 std::string("lanes have different ") + what);
   });
   return value;
-}
-
-/// Lets observers see what this warp reads of one matrix: rows [from, to).
-void tellTile(Warp &warp, const Instruction &in, const MatrixTile &tile,
-              unsigned from, unsigned to, unsigned words) {
-  const unsigned bytes = words * 4;
-  uint64_t address[kLanes];
-  Access access;
-  access.instruction = &in;
-  access.warp = &warp;
-  access.space = Space::Shared;
-  access.kind = AccessKind::BulkSource;
-  access.bytes = access.elementBytes = MatrixTile::kRun;
-  access.address = address;
-  unsigned filled = 0;
-  auto flush = [&] {
-    if (!filled)
-      return;
-    access.lanes = filled == kLanes ? kAllLanes : (1u << filled) - 1;
-    warp.observeAccess(access);
-    filled = 0;
-  };
-  auto add = [&](uint32_t at) {
-    address[filled++] = at;
-    if (filled == kLanes)
-      flush();
-  };
-  const unsigned perRun = MatrixTile::kRun / tile.elementBytes;
-  if (tile.transposed) {
-    for (unsigned k = 0; k < bytes / tile.elementBytes; ++k)
-      for (unsigned row = from; row < to; row += perRun)
-        add(tile.addressOf(row, k));
-  } else {
-    for (unsigned row = from; row < to; ++row)
-      for (unsigned k = 0; k < bytes / tile.elementBytes; k += perRun)
-        add(tile.addressOf(row, k));
-  }
-  flush();
-}
-
-/// A descriptor we can follow.
-MatrixTile checkedTile(Warp &warp, const Instruction &in,
-                       const WgmmaShape &shape, bool ofB, uint64_t descriptor) {
-  MatrixTile tile = shape.tileOf(ofB, descriptor);
-  if (tile.descriptor.base)
-    warp.fail(K::IllegalInstruction, in, warp.active,
-              "matrix descriptors with a base offset are not modelled: align "
-              "the matrix to the repetition of its swizzle");
-  return tile;
 }
 
 /// The rows of A of all four warps.
@@ -184,12 +137,13 @@ void takeRegisters(Warp &warp, const Instruction &in, const Kernels &kernels,
   if (part.file)
     return;
   part.file = warp.base[0];
+  part.undefined.fill(0);
   const DRegisters registers(in, part.file);
   gatherC(kernels, kRows, sums.shape.n, sums.shape.d, registers.constLanes,
           sums.words.data() + member * sums.shape.wordsOfWarp());
   for (unsigned i = 0; i < in.resultCount; ++i) {
     if (warp.poison) {
-      part.undefined |= accumulate ? readPoison(warp, in, i, 0) : 0;
+      part.undefined[i] = accumulate ? readPoison(warp, in, i, 0) : 0;
       writePoison(warp, in, i, kAllLanes, kAllLanes);
     }
     for (unsigned l = 0; l < kLanes; ++l)
@@ -209,7 +163,7 @@ void returnRegisters(Warp &warp, const Kernels &kernels, GroupMmaState &group,
            registers.lanes);
   if (warp.poison && warp.base[0] == part.file)
     for (unsigned i = 0; i < in.resultCount; ++i)
-      writePoison(warp, in, i, kAllLanes, part.undefined);
+      writePoison(warp, in, i, kAllLanes, part.undefined[i]);
   GroupMmaState::Member &m = group.members[member];
   m.fenced = false;
   if (warp.block->grid->options->checks.async) {
@@ -344,23 +298,18 @@ void handleGroupMma(Warp &warp, const Instruction &in) {
   const LaneMask flags = warp.readPredicate(in, info.accumulate) & warp.active;
   if (flags && flags != warp.active)
     warp.fail(K::Divergence, in, warp.active, "lanes have different scale-d");
-  const MatrixTile tileB = checkedTile(warp, in, shape, true, b);
-  if (warp.observed)
-    tellTile(warp, in, tileB, 0, shape.n, shape.words());
-  if (!shape.aInRegisters) {
-    const MatrixTile tileA = checkedTile(warp, in, shape, false, a);
-    if (warp.observed)
-      tellTile(warp, in, tileA, member * kRows, (member + 1) * kRows,
-               shape.words());
-  }
+  const UndefinedLines lines = readGroupOperands(warp, in, info, a, b);
   GroupOperation &operation = join(warp, in, group, shape, a, b, flags != 0);
   GroupSums &sums = *operation.sums;
   if (!sums.parts[member].file)
     checkFence(warp, in, group.members[member], in.operand[0]);
   takeRegisters(warp, in, kernels, sums, operation.accumulate);
-  if (warp.poison && shape.aInRegisters)
-    for (unsigned i = 0; i < 4; ++i)
-      sums.parts[member].undefined |= readPoison(warp, in, info.a + i, 0);
+  GroupSums::Part &part = sums.parts[member];
+  if (!operation.accumulate)
+    part.undefined.fill(0);
+  if (lines.any())
+    for (unsigned i = 0; i < in.resultCount; ++i)
+      part.undefined[i] |= lines.lanesOf(i, 2, shape.d == Accumulator::F16);
   if (!engineOf(warp).earliest() || !operation.complete())
     return;
   const size_t end = group.operations.size();

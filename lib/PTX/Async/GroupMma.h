@@ -35,7 +35,7 @@ struct GroupSums {
   std::vector<uint32_t> words; ///< [4][n][16]
   struct Part {
     std::byte *file = nullptr; ///< register file of the warp, once taken
-    LaneMask undefined = 0;
+    std::array<LaneMask, 128> undefined{}; ///< of each register
   };
   std::array<Part, tensor::kGroupWarps> parts;
 };

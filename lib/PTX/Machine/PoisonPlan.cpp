@@ -94,11 +94,9 @@ static Kind kindOf(const Instruction &in) {
   case Cost::Mbarrier:
   case Cost::Async:
   case Cost::Control:
+  case Cost::Matrix: // these move data between lanes
+  case Cost::Tensor:
     return Kind::Handler;
-  case Cost::Tensor: // wgmma defines its registers when it is waited for
-    return opcode == "wgmma" ? Kind::Handler : Kind::Generic;
-  case Cost::Matrix:
-    return opcode == "movmatrix" ? Kind::Generic : Kind::Handler;
   default:
     return Kind::Generic;
   }

@@ -4,6 +4,8 @@
 
 #include "Decode/DecodeContext.h"
 #include "Machine/Block.h"
+#include "Machine/PoisonPlan.h"
+#include "Tensor/MatrixPoison.h"
 #include "Tensor/Spelling.h"
 
 namespace ptx::tensor {
@@ -69,6 +71,44 @@ namespace {
 
 constexpr unsigned kMostSources = 3 * 8 + 2;
 
+/// Undefined lanes of a source register, all its words.
+LaneMask poisonOf(const Warp &warp, const Instruction &in, unsigned source) {
+  return anyPoison(warp, in, in.resultCount + source);
+}
+
+/// What of D is undefined, register by register. A 8 x 32 product is its
+/// transpose: the first operand holds columns then.
+void findPoison(const Warp &warp, const Instruction &in, const MmaExtra &extra,
+                LaneMask *undefined) {
+  const MmaShape &shape = extra.shape;
+  const unsigned groups = shape.m / 8;
+  UndefinedLines lines;
+  const unsigned a = shape.swapped ? extra.registersOfA : 0;
+  const unsigned b = shape.swapped ? 0 : extra.registersOfA;
+  for (unsigned i = 0; i < shape.registersOfA(); ++i)
+    lines.addRows(poisonOf(warp, in, a + i), 8 * (i % groups));
+  const unsigned perColumns = shape.registersOfB() / (shape.n / 8);
+  for (unsigned i = 0; i < shape.registersOfB(); ++i)
+    lines.addColumns(poisonOf(warp, in, b + i), 8 * (i / perColumns));
+  const unsigned c = extra.registersOfA + extra.registersOfB;
+  if (shape.sparse) {
+    const LaneMask metadata =
+        poisonOf(warp, in, c + shape.registersOf(shape.c));
+    lines.addRows(metadata, 0);
+    lines.addRows(metadata, 8);
+  }
+  const bool packed = shape.d == Accumulator::F16;
+  for (unsigned i = 0; i < in.resultCount; ++i) {
+    undefined[i] = lines.any() ? lines.lanesOf(i, groups, packed) : 0;
+    if (shape.c == shape.d)
+      undefined[i] |= poisonOf(warp, in, c + i);
+    else // a pair of f32 and one f16x2
+      undefined[i] |= packed ? poisonOf(warp, in, c + 2 * i) |
+                                   poisonOf(warp, in, c + 2 * i + 1)
+                             : poisonOf(warp, in, c + i / 2);
+  }
+}
+
 template <const Kernels &kernels>
 void runMma(Warp &warp, const Instruction &in) {
   const auto &extra = *static_cast<const MmaExtra *>(in.extra);
@@ -84,9 +124,15 @@ void runMma(Warp &warp, const Instruction &in) {
   Registers c = b + extra.registersOfB;
   const uint32_t *metadata =
       shape.sparse ? c[shape.registersOf(shape.c)] : nullptr;
+  LaneMask undefined[8];
+  if (warp.poison)
+    findPoison(warp, in, extra, undefined);
   multiply(kernels, shape, ruleFor(Family::Mma, grid.sm, shape.a, shape.sparse),
            grid.options->tensor == TensorMode::Exact, shape.swapped ? b : a,
            shape.swapped ? a : b, c, results, metadata, extra.selector);
+  if (warp.poison)
+    for (unsigned i = 0; i < in.resultCount; ++i)
+      writePoison(warp, in, i, kAllLanes, undefined[i]);
 }
 
 } // namespace
