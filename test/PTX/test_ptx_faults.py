@@ -8,6 +8,8 @@ from fault_files import Fault
 from moe_mlir import ptx
 
 FAULTS = fault_files.read_all()
+
+
 # What the emulator does not find; docs/ptx-emulator.md says so.
 def launch(fault: Fault, text: str) -> ptx.Result:
     return ptx.Module(text, fault.name).launch(

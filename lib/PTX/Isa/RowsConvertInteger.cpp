@@ -36,8 +36,8 @@ template <class S, class D> void addIntegers(IsaTable &table) {
   addCvt(table, "", typeOf<D>(), typeOf<S>(),
          convertHandlers<truncateOrExtend<S, D>>());
   // Only where a value may be outside the result's type.
-  constexpr bool narrower = sizeof(D) < sizeof(S) ||
-                            (sizeof(D) == sizeof(S) && !std::is_signed_v<S>);
+  constexpr bool narrower =
+      sizeof(D) < sizeof(S) || (sizeof(D) == sizeof(S) && !std::is_signed_v<S>);
   if (narrower || (std::is_signed_v<S> && !std::is_signed_v<D>))
     addCvt(table, ".sat", typeOf<D>(), typeOf<S>(),
            convertHandlers<saturateInteger<S, D>>());
