@@ -11,6 +11,7 @@
 using namespace ptx;
 
 Slot ModuleContext::addressOf(uint32_t variable, int64_t addend, Width width) {
+  named.insert(variable);
   auto [position, added] =
       addresses.try_emplace({variable, addend, width}, kNoSlot);
   if (added) {

@@ -57,7 +57,7 @@ inline void addMoves(IsaTable &made) {
       std::vector<std::string> modifiers{name};
       if (!space.empty())
         modifiers.push_back(space);
-      made.add(form("ld", modifiers, {reg(type).wider(), address()}));
+      made.add(form("ld", modifiers, {reg(type).wider().sink(), address()}));
       made.add(form("st", modifiers, {address(), source(type).wider()}, 0));
     }
   }
@@ -74,7 +74,7 @@ inline void addOddOperands(IsaTable &made) {
                  source(Type::S32), source(Type::S32)},
                 2));
   made.add(form("ld", {".global", ".v4", ".b32"},
-                {vector(4, Type::B32), address()}));
+                {vector(4, Type::B32).sink(), address()}));
   made.add(form("cvt", {".u64", ".u32"},
                 {reg(Type::U64).wider(), source(Type::U32).wider()}));
   made.add(form("lop3", {".b32"},

@@ -156,10 +156,16 @@ std::string storeRegisters(const std::string &name, const Registers &r) {
   return moves(name, r, false);
 }
 
+std::string targetOf(const Row &row) {
+  return row.minSm <= 90 ? "sm_90a" : "sm_" + std::to_string(row.minSm) + "a";
+}
+
 void runEntry(const std::string &body, const std::vector<std::string> &names,
               const std::vector<std::vector<std::byte> *> &memory,
-              unsigned threads, uint32_t shared, Completion completion) {
-  std::string text = ".version 8.8\n.target sm_90a\n.address_size 64\n"
+              unsigned threads, uint32_t shared, Completion completion,
+              const std::string &target) {
+  std::string text = ".version 8.8\n.target " + target +
+                     "\n.address_size 64\n"
                      ".extern .shared .align 1024 .b8 sm[];\n"
                      ".visible .entry k(";
   for (size_t i = 0; i < names.size(); ++i)

@@ -65,7 +65,11 @@ std::string list(const std::string &name, unsigned count);
 void runEntry(const std::string &body, const std::vector<std::string> &names,
               const std::vector<std::vector<std::byte> *> &memory,
               unsigned threads = 32, uint32_t shared = 0,
-              Completion completion = Completion::Latest);
+              Completion completion = Completion::Latest,
+              const std::string &target = "sm_90a");
+
+/// The oldest target that has the form, but at least sm_90a.
+std::string targetOf(const Row &row);
 
 /// The name a form is written with: "mma.sync...".
 std::string spelled(const Row &row);

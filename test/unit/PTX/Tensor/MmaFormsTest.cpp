@@ -154,7 +154,8 @@ void runMma(const Row &row, unsigned selector, std::mt19937 &random) {
           list("a", ra.count) + ", " + list("b", rb.count) + ", " +
           list("c", rc.count) + tail + ";\n" + storeRegisters("d", rd);
   runEntry(body, {"a", "b", "c", "d", "e"},
-           {&ra.data, &rb.data, &rc.data, &rd.data, &re.data});
+           {&ra.data, &rb.data, &rc.data, &rd.data, &re.data}, 32, 0,
+           Completion::Latest, targetOf(row));
   if (form.has(row, ".xor"))
     for (unsigned r = 0; r < a.rows; ++r) // |x ^ y| = x + y - 2 x y
       for (unsigned n = 0; n < 8; ++n)
