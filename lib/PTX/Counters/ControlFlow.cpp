@@ -36,6 +36,10 @@ uint32_t ControlFlow::placeOf(Slot slot) const {
   return place < placeCount ? place : kNoPlace;
 }
 
+static std::string_view opcodeOf(const Instruction &in) {
+  return in.row ? std::string_view(in.row->opcode) : std::string_view();
+}
+
 static const CallSite *callSite(const Instruction &in) {
   if (!in.row || in.row->opcode != "call")
     return nullptr;
@@ -74,7 +78,7 @@ void ControlFlow::findBlocks() {
   }
   for (Range &range : ranges) {
     const Instruction &last = program.instructions[range.end - 1];
-    std::string_view op = last.row ? last.row->opcode : "";
+    std::string_view op = opcodeOf(last);
     auto link = [&](uint32_t pc) {
       if (auto at = starts.find(pc); at != starts.end())
         range.successors.push_back(at->second);
@@ -113,7 +117,7 @@ void ControlFlow::findLiveness() {
 }
 
 static bool variesByItself(const Instruction &in) {
-  std::string_view op = in.row ? in.row->opcode : "";
+  std::string_view op = opcodeOf(in);
   switch (in.row ? in.row->cost : Cost::Other) {
   case Cost::Shared:
   case Cost::Global:
