@@ -12,6 +12,12 @@ from moe_mlir import ptx
 pytestmark = pytest.mark.skipif(not nvcc.compiler(), reason="nvcc is not installed")
 SCHEDULES = 20
 
+#: (kernel, level) that the emulator gets wrong; strict, so that a repair shows.
+WRONG = {
+    ("components", "O0"): "lanes that entered one function by calls of their own do "
+    "not meet at the barrier inside it"
+}
+
 
 @functools.cache
 def module(source: str, target: str, level: str, cache: pathlib.Path) -> ptx.Module:
@@ -32,6 +38,8 @@ def variants() -> list[object]:
             for level in nvcc.LEVELS if kernel.unoptimised else ["O3"]:
                 sample = (target, level) in SAMPLE
                 marks = [] if sample else [pytest.mark.long]
+                if reason := WRONG.get((name, level)):
+                    marks.append(pytest.mark.xfail(reason=reason, strict=True))
                 names = name, target, level
                 result.append(pytest.param(*names, marks=marks, id="-".join(names)))
     return result

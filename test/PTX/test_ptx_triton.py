@@ -18,12 +18,9 @@ from foreign.case import Case  # noqa: E402
 from foreign.triton_cases import KERNELS, Compiled  # noqa: E402
 
 SCHEDULES = 20
+
+
 # Right results with a finding that is none; docs/ptx-emulator.md says so.
-FALSE_REPORTS = {
-    "matmul_described": "a predicate and'ed with one of elect.sync counts as undefined"
-}
-
-
 @functools.cache
 def module(name: str, sm: int) -> tuple[ptx.Module, Compiled]:
     compiled = triton_cases.compile_kernel(KERNELS[name], sm)
@@ -48,9 +45,6 @@ def variants() -> list[Any]:
         for sm in (80, 90):
             if sm >= kernel.sm:
                 marks = [] if sm == chosen else [pytest.mark.long]
-                if name in FALSE_REPORTS:
-                    reason = FALSE_REPORTS[name]
-                    marks.append(pytest.mark.xfail(reason=reason))
                 result.append(pytest.param(name, sm, marks=marks, id=f"{name}-{sm}"))
     return result
 
