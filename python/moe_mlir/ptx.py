@@ -256,7 +256,7 @@ class Module:
             order: How warps take turns.
             seed: Of the random order.
             resident: Blocks in flight at once; None: as the kernel needs.
-            threads: Threads of the CPU. The race check uses one.
+            threads: Threads of the CPU. The race, poison and async checks use one.
             arch: Whose limits and numerics hold, 90 or "sm_90a"; None: the target.
             counters: Count what costs time.
             cache_model: Model L1 and L2 as well.
