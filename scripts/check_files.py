@@ -1,7 +1,8 @@
 """Checks names and sizes of source files, and sizes of C++ functions.
 
 No file says Utils, Common, Misc or Helpers, or ends in a number. C++ and TableGen
-files stay below 500 lines, Python files too; C++ functions below 60 lines.
+files stay below 500 lines, Python files too; C++ functions below 60 lines. C++ and
+TableGen files begin with a comment that says what the file is, and the licence.
 
 usage: python scripts/check_files.py [ROOT]
 """
@@ -16,6 +17,10 @@ from source_files import CXX, PYTHON, TABLEGEN, report, source_files
 FILE_LINES = 500
 FUNCTION_LINES = 60
 EMPTY_NAME = re.compile(r"(utils?|common|misc|helpers?)$", re.IGNORECASE)
+HEAD = re.compile(
+    r"(?://.*\n)+// SPDX-License-Identifier: Apache-2\.0 WITH LLVM-exception\n"
+)
+HEADED = (*CXX, *TABLEGEN, ".cu", ".inc")
 # What opens a brace at its own level without being a function.
 NOT_A_FUNCTION = re.compile(
     r"^\s*(?:template\s*<.*>\s*)?(?:inline\s+)?"
@@ -77,6 +82,12 @@ def check(root: pathlib.Path) -> list[str]:
                 for line, size, header in functions(text)
                 if size > FUNCTION_LINES
             ]
+    findings += [
+        f"{path.relative_to(root)}:1: does not begin with a comment that says what "
+        "the file is, and below it the licence's SPDX line"
+        for path in source_files(root, *HEADED)
+        if not HEAD.match(path.read_text())
+    ]
     return findings
 
 

@@ -1,11 +1,9 @@
-//===- Counters.h - What a launch counted ---------------------------------===//
+// What a launch counted.
 //
 // Counters carry the names that hardware profilers' counters have in
 // test/PTX/counters/cases.txt where the hardware has one: docs/ptx-emulator.md
 // says what each of them counts.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_COUNTERS_H
 #define PTX_COUNTERS_H
 

@@ -1,5 +1,5 @@
-//===- Device.h - The memory of the modelled device -------------*- C++ -*-===//
-
+// The memory of the modelled device.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_DEVICE_H
 #define PTX_DEVICE_H
 

@@ -1,5 +1,5 @@
-//===- Error.h - The one exception the emulator throws --------------------===//
-
+// The one exception the emulator throws.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_ERROR_H
 #define PTX_ERROR_H
 

@@ -1,5 +1,5 @@
-//===- Isa.h - What the emulator knows of the PTX instruction set ---------===//
-
+// What the emulator knows of the PTX instruction set.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_ISA_H
 #define PTX_ISA_H
 

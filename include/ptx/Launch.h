@@ -1,5 +1,5 @@
-//===- Launch.h - Running a kernel ------------------------------*- C++ -*-===//
-
+// Running a kernel.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_LAUNCH_H
 #define PTX_LAUNCH_H
 

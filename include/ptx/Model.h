@@ -1,11 +1,9 @@
-//===- Model.h - From counters to time ------------------------------------===//
+// From counters to time.
 //
 // A model, not a measurement: it bounds the time of a kernel by what it counted
 // and by what a chip does a clock. It says an interval, a point inside, and
 // every term of them, so that a reader sees what a result rests on.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_MODEL_H
 #define PTX_MODEL_H
 

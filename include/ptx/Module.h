@@ -1,5 +1,5 @@
-//===- Module.h - A PTX module that was read and checked ------------------===//
-
+// A PTX module that was read and checked.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_MODULE_H
 #define PTX_MODULE_H
 

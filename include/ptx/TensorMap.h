@@ -1,10 +1,8 @@
-//===- TensorMap.h - Descriptions of tensors for bulk copies --------------===//
+// Descriptions of tensors for bulk copies.
 //
 // What cuTensorMapEncodeTiled makes: 128 opaque bytes that a kernel gets as a
 // `__grid_constant__` parameter, or builds itself with tensormap.replace.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_TENSORMAP_H
 #define PTX_TENSORMAP_H
 

@@ -1,9 +1,7 @@
-//===- Types.h - Types, state spaces and sizes of PTX ---------------------===//
+// Types, state spaces and sizes of PTX.
 //
 // The vocabulary every part of the emulator shares. Nothing here allocates.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_TYPES_H
 #define PTX_TYPES_H
 

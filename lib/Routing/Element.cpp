@@ -1,11 +1,5 @@
-//===- Element.cpp - the float types of logits and gates ------------------===//
-//
-// Part of the moe-mlir project, under the Apache License v2.0 with LLVM
-// Exceptions.
+// The float types of logits and gates.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-//
-//===----------------------------------------------------------------------===//
-
 #include "moe/Routing/Element.h"
 
 #include <bit>

@@ -1,11 +1,5 @@
-//===- Options.cpp - what a routing is asked to do ------------------------===//
-//
-// Part of the moe-mlir project, under the Apache License v2.0 with LLVM
-// Exceptions.
+// What a routing is asked to do.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-//
-//===----------------------------------------------------------------------===//
-
 #include "moe/Routing/Options.h"
 
 #include <cmath>

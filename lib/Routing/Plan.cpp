@@ -1,11 +1,5 @@
-//===- Plan.cpp - which rows go to which expert ---------------------------===//
-//
-// Part of the moe-mlir project, under the Apache License v2.0 with LLVM
-// Exceptions.
+// Which rows go to which expert.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-//
-//===----------------------------------------------------------------------===//
-
 #include "moe/Routing/Plan.h"
 #include "moe/Routing/Options.h"
 

@@ -1,10 +1,4 @@
-//===- Route.cpp - the routing rule ---------------------------------------===//
-//
-// Part of the moe-mlir project, under the Apache License v2.0 with LLVM
-// Exceptions.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-//
-//===----------------------------------------------------------------------===//
+// The routing rule.
 //
 // Each sequence goes through the same steps:
 //
@@ -16,9 +10,7 @@
 //   5. gates of the chosen pairs.
 //
 // Token scope is the case floor = cap = k, in which step 4 has no choice left.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "moe/Routing/Route.h"
 
 #include <algorithm>

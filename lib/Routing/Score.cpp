@@ -1,16 +1,8 @@
-//===- Score.cpp - the fixed evaluation of scores -------------------------===//
-//
-// Part of the moe-mlir project, under the Apache License v2.0 with LLVM
-// Exceptions.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-//
-//===----------------------------------------------------------------------===//
+// The fixed evaluation of scores.
 //
 // Built with -ffp-contract=off (see CMakeLists.txt): clang, and gcc with
 // -march=native, would otherwise fuse a * b + c and change bits.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "moe/Routing/Score.h"
 
 #include <array>

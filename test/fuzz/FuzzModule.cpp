@@ -1,10 +1,8 @@
-//===- FuzzModule.cpp - Any text is either a module or one clear error ----===//
+// Any text is either a module or one clear error.
 //
 // libFuzzer, with ASan and UBSan. Whatever is accepted must also be sound:
 // the machine trusts targets and offsets without looking.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Isa/IsaTable.h"
 #include "Machine/Program.h"
 #include "ptx/Error.h"

@@ -14,7 +14,13 @@ import generate_docs
 import pytest
 import tested_versions
 
-GOOD_PASSES = """\
+HEAD = """\
+// What the file is.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""
+GOOD_PASSES = (
+    HEAD
+    + """\
 include "mlir/Pass/PassBase.td"
 def SetScope : Pass<"moe-set-scope"> {
   let summary = "Change over what the budget is spent";
@@ -27,7 +33,10 @@ def SetScope : Pass<"moe-set-scope"> {
   let options = [Option<"layers", "layers", "std::string", "\\"*\\"", "layer names">];
 }
 """
-GOOD_OPS = """\
+)
+GOOD_OPS = (
+    HEAD
+    + """\
 include "mlir/IR/OpBase.td"
 def MoE_Dialect : Dialect { let name = "moe"; let cppNamespace = "::mlir::moe"; }
 def MoE_RouteOp : Op<MoE_Dialect, "route", []> {
@@ -44,6 +53,7 @@ def MoE_RouteOp : Op<MoE_Dialect, "route", []> {
   }];
 }
 """
+)
 GOOD_TEST = """\
 // ROUTE-1
 // expected-error@+1 {{k}}
@@ -56,10 +66,10 @@ moe.route
 GOOD_TREE = {
     "include/moe/Passes.td": GOOD_PASSES,
     "include/moe/IR/MoEIdxOps.td": GOOD_OPS,
-    "include/moe/IR/MoE.h": '#include "moe/Routing/Plan.h"\n',
-    "include/moe/Routing/Plan.h": "#include <vector>\n",
-    "lib/IR/Verification.cpp": "// ROUTE-1\n// ROUTE-2\n",
-    "lib/Transforms/SetScope.cpp": '#include "moe/IR/MoE.h"\n',
+    "include/moe/IR/MoE.h": HEAD + '#include "moe/Routing/Plan.h"\n',
+    "include/moe/Routing/Plan.h": HEAD + "#include <vector>\n",
+    "lib/IR/Verification.cpp": HEAD + "// ROUTE-1\n// ROUTE-2\n",
+    "lib/Transforms/SetScope.cpp": HEAD + '#include "moe/IR/MoE.h"\n',
     "test/Transforms/moe-set-scope.mlir": "// RUN: moe-opt %s\n",
     "test/IR/invalid.mlir": GOOD_TEST,
 }
@@ -114,6 +124,8 @@ BAD = [
         {"lib/IR/F.cpp": "struct S {\n" + function_of(61) + "};\n"},
         "F.cpp:2: 61 lines",
     ),
+    (check_files, {"lib/IR/A.cpp": "int a;\n"}, "licence's SPDX line"),
+    (check_files, {"test/a.cu": "// Words.\nint a;\n"}, "licence's SPDX line"),
     # Passes.
     (
         check_passes,

@@ -1,5 +1,5 @@
-//===- Arguments.cpp - --arg as parameters of a kernel --------------------===//
-
+// --arg as parameters of a kernel.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Arguments.h"
 
 #include "ptx/Error.h"

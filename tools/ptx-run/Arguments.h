@@ -1,5 +1,5 @@
-//===- Arguments.h - --arg as parameters of a kernel ------------*- C++ -*-===//
-
+// --arg as parameters of a kernel.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_RUN_ARGUMENTS_H
 #define PTX_RUN_ARGUMENTS_H
 

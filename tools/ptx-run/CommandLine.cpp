@@ -1,5 +1,5 @@
-//===- CommandLine.cpp - What ptx-run was asked to do ---------------------===//
-
+// What ptx-run was asked to do.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "CommandLine.h"
 
 #include "ptx/Error.h"

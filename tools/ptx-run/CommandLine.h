@@ -1,5 +1,5 @@
-//===- CommandLine.h - What ptx-run was asked to do -----------------------===//
-
+// What ptx-run was asked to do.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_RUN_COMMANDLINE_H
 #define PTX_RUN_COMMANDLINE_H
 

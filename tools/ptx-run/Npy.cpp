@@ -1,5 +1,5 @@
-//===- Npy.cpp - Arrays in files ------------------------------------------===//
-
+// Arrays in files.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Npy.h"
 
 #include "ptx/Error.h"

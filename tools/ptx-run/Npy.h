@@ -1,9 +1,7 @@
-//===- Npy.h - Arrays in files --------------------------------------------===//
+// Arrays in files.
 //
 // NumPy's .npy format, versions 1 to 3: dense arrays of numbers.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_RUN_NPY_H
 #define PTX_RUN_NPY_H
 

@@ -1,5 +1,5 @@
-//===- main.cpp - Runs a PTX kernel without a GPU -------------------------===//
-
+// Runs a PTX kernel without a GPU.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Arguments.h"
 #include "CommandLine.h"
 #include "Npy.h"

@@ -1,17 +1,9 @@
-//===- Element.h - the float types of logits and gates ----------*- C++ -*-===//
-//
-// Part of the moe-mlir project, under the Apache License v2.0 with LLVM
-// Exceptions.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-//
-//===----------------------------------------------------------------------===//
+// The float types of logits and gates.
 //
 // Logits come as f32, bf16 or f16 and are converted to f32 without loss; gates
 // are rounded once, to nearest even, into the same three types. Both are bit
 // operations, so that no compiler flag or CPU mode can change them.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef MOE_ROUTING_ELEMENT_H
 #define MOE_ROUTING_ELEMENT_H
 

@@ -1,17 +1,9 @@
-//===- Options.h - what a routing is asked to do ----------------*- C++ -*-===//
-//
-// Part of the moe-mlir project, under the Apache License v2.0 with LLVM
-// Exceptions.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-//
-//===----------------------------------------------------------------------===//
+// What a routing is asked to do.
 //
 // The options of a routing and the rules they must keep. The dialect's verifier
 // and the Python package ask `checkOptions`, so that a user reads the same text
 // wherever a rule is broken.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef MOE_ROUTING_OPTIONS_H
 #define MOE_ROUTING_OPTIONS_H
 

@@ -1,11 +1,5 @@
-//===- Plan.h - which rows go to which expert -------------------*- C++ -*-===//
-//
-// Part of the moe-mlir project, under the Apache License v2.0 with LLVM
-// Exceptions.
+// Which rows go to which expert.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-//
-//===----------------------------------------------------------------------===//
-
 #ifndef MOE_ROUTING_PLAN_H
 #define MOE_ROUTING_PLAN_H
 

@@ -1,17 +1,9 @@
-//===- Route.h - the routing rule -------------------------------*- C++ -*-===//
-//
-// Part of the moe-mlir project, under the Apache License v2.0 with LLVM
-// Exceptions.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-//
-//===----------------------------------------------------------------------===//
+// The routing rule.
 //
 // The routing rule in plain C++: what generated code is compared with, and what
 // `target="reference"` of the Python package runs. `docs/routing.md` states the
 // contract.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef MOE_ROUTING_ROUTE_H
 #define MOE_ROUTING_ROUTE_H
 

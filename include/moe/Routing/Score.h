@@ -1,10 +1,4 @@
-//===- Score.h - the fixed evaluation of scores -----------------*- C++ -*-===//
-//
-// Part of the moe-mlir project, under the Apache License v2.0 with LLVM
-// Exceptions.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-//
-//===----------------------------------------------------------------------===//
+// The fixed evaluation of scores.
 //
 // Equal logits must give the same bits on every target, because a ranking
 // across tokens sees the last bit of a score. So the sequence of f32 operations
@@ -14,9 +8,7 @@
 //
 // The bodies are out of line on purpose: they live in one file that is compiled
 // without contraction, whatever flags the including file has.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef MOE_ROUTING_SCORE_H
 #define MOE_ROUTING_SCORE_H
 

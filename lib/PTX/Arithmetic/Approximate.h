@@ -1,4 +1,4 @@
-//===- Approximate.h - The approximate functions of one lane --------------===//
+// The approximate functions of one lane.
 //
 // Computed in double and rounded once: closer to the exact value than any GPU,
 // and equal on every CPU, as no multiply and add are fused. Where the recorded
@@ -6,9 +6,7 @@
 //   - sin and cos see x times 0x3e22f983 (1/2pi) cut to f32, and of that what
 //     is at least 2^-25 of a turn;
 //   - ex2 and tanh of 16-bit types are rounded as recorded.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_ARITHMETIC_APPROXIMATE_H
 #define PTX_ARITHMETIC_APPROXIMATE_H
 

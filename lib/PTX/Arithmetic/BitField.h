@@ -1,5 +1,5 @@
-//===- BitField.h - Shifts, logic and bit fields of one lane --------------===//
-
+// Shifts, logic and bit fields of one lane.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_ARITHMETIC_BITFIELD_H
 #define PTX_ARITHMETIC_BITFIELD_H
 

@@ -1,11 +1,9 @@
-//===- Bits.h - Bit patterns, formats and rounding of numbers -------------===//
+// Bit patterns, formats and rounding of numbers.
 //
 // What the pure functions of this folder are written in. All of them are
 // always inlined: a handler is compiled for several CPU levels, and a function
 // of its own would exist only for the lowest.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_ARITHMETIC_BITS_H
 #define PTX_ARITHMETIC_BITS_H
 

@@ -1,5 +1,5 @@
-//===- Compare.h - Comparisons and choices of one lane --------------------===//
-
+// Comparisons and choices of one lane.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_ARITHMETIC_COMPARE_H
 #define PTX_ARITHMETIC_COMPARE_H
 

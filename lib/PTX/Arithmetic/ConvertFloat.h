@@ -1,5 +1,5 @@
-//===- ConvertFloat.h - Conversions between f16, bf16, tf32, f32, f64 -----===//
-
+// Conversions between f16, bf16, tf32, f32, f64.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_ARITHMETIC_CONVERTFLOAT_H
 #define PTX_ARITHMETIC_CONVERTFLOAT_H
 

@@ -1,5 +1,5 @@
-//===- ConvertInteger.h - Conversions from and to integers ----------------===//
-
+// Conversions from and to integers.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_ARITHMETIC_CONVERTINTEGER_H
 #define PTX_ARITHMETIC_CONVERTINTEGER_H
 

@@ -1,5 +1,5 @@
-//===- ConvertSmall.h - Conversions of 8-, 6- and 4-bit floats ------------===//
-
+// Conversions of 8-, 6- and 4-bit floats.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_ARITHMETIC_CONVERTSMALL_H
 #define PTX_ARITHMETIC_CONVERTSMALL_H
 

@@ -1,11 +1,9 @@
-//===- Float32.h - f32 arithmetic of one lane -----------------------------===//
+// F32 arithmetic of one lane.
 //
 // Rounding to nearest is the CPU's. The other roundings start from it: the
 // exact result minus the rounded one is known (its sign at least) by double
 // arithmetic, and tells whether to step to the neighbour.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_ARITHMETIC_FLOAT32_H
 #define PTX_ARITHMETIC_FLOAT32_H
 

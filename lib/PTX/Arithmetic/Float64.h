@@ -1,10 +1,8 @@
-//===- Float64.h - f64 arithmetic of one lane -----------------------------===//
+// F64 arithmetic of one lane.
 //
 // NaNs keep their payload and become quiet: of several operands the second
 // counts first, then the third, then the first (for div the first).
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_ARITHMETIC_FLOAT64_H
 #define PTX_ARITHMETIC_FLOAT64_H
 

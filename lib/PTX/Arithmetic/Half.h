@@ -1,11 +1,9 @@
-//===- Half.h - f16 and bf16 arithmetic of one lane -----------------------===//
+// F16 and bf16 arithmetic of one lane.
 //
 // Computed in f32 and rounded once: f32 has more than twice the digits of f16,
 // and where an f32 result would itself be rounded it is rounded to odd, which
 // a second rounding cannot mistake.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_ARITHMETIC_HALF_H
 #define PTX_ARITHMETIC_HALF_H
 

@@ -1,5 +1,5 @@
-//===- Integer.h - Integer arithmetic of one lane -------------------------===//
-
+// Integer arithmetic of one lane.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_ARITHMETIC_INTEGER_H
 #define PTX_ARITHMETIC_INTEGER_H
 

@@ -1,5 +1,5 @@
-//===- LaneCarry.h - Handlers that use or set the carry flag --------------===//
-
+// Handlers that use or set the carry flag.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_ARITHMETIC_LANECARRY_H
 #define PTX_ARITHMETIC_LANECARRY_H
 

@@ -1,11 +1,9 @@
-//===- LaneConvert.h - Handlers of cvt ------------------------------------===//
+// Handlers of cvt.
 //
 // The registers of a cvt may be wider than its types: a source is then cut, a
 // result extended, by its sign if its type has one. The handler asks
 // Instruction::width; registers of the usual width take the quick way.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_ARITHMETIC_LANECONVERT_H
 #define PTX_ARITHMETIC_LANECONVERT_H
 

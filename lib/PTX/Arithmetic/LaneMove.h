@@ -1,5 +1,5 @@
-//===- LaneMove.h - Handlers of mov ---------------------------------------===//
-
+// Handlers of mov.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_ARITHMETIC_LANEMOVE_H
 #define PTX_ARITHMETIC_LANEMOVE_H
 

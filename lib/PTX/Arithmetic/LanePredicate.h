@@ -1,10 +1,8 @@
-//===- LanePredicate.h - Handlers whose results are predicates ------------===//
+// Handlers whose results are predicates.
 //
 // A predicate is one mask of a warp: logic on predicates is logic on masks,
 // and a comparison combines its mask with another predicate afterwards.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_ARITHMETIC_LANEPREDICATE_H
 #define PTX_ARITHMETIC_LANEPREDICATE_H
 

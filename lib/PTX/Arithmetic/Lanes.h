@@ -1,4 +1,4 @@
-//===- Lanes.h - From a function of one lane to a handler of a warp -------===//
+// From a function of one lane to a handler of a warp.
 //
 // `laneHandlers<f>()` makes the handlers of a pure function `R f(A...)`: result
 // operand 0, sources in order. What the types mean in the register file:
@@ -12,9 +12,7 @@
 // times, the same body is inlined into three functions with different target
 // attributes: no function outside a handler can then end up compiled for a CPU
 // that is not there.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_ARITHMETIC_LANES_H
 #define PTX_ARITHMETIC_LANES_H
 

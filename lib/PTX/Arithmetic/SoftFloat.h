@@ -1,10 +1,8 @@
-//===- SoftFloat.h - Rounding by integers, exact to the last bit ----------===//
+// Rounding by integers, exact to the last bit.
 //
 // For formats and roundings that the CPU's own instructions do not offer: any
 // number is brought to  sign * significand * 2^exponent  and rounded once.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_ARITHMETIC_SOFTFLOAT_H
 #define PTX_ARITHMETIC_SOFTFLOAT_H
 

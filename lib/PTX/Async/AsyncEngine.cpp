@@ -1,5 +1,5 @@
-//===- AsyncEngine.cpp - What is in flight --------------------------------===//
-
+// What is in flight.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Async/AsyncEngine.h"
 
 #include "Async/GroupMma.h"

@@ -1,4 +1,4 @@
-//===- AsyncEngine.h - What is in flight ------------------------*- C++ -*-===//
+// What is in flight.
 //
 // Asynchronous operations take effect at the latest moment that is legal, or,
 // with Completion::Earliest, at once:
@@ -12,9 +12,7 @@
 //
 // and everything at the end of the block. Until then the destination holds
 // garbage. A block that polls gets the completion one scheduler round later.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_ASYNC_ASYNCENGINE_H
 #define PTX_ASYNC_ASYNCENGINE_H
 

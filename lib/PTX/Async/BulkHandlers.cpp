@@ -1,5 +1,5 @@
-//===- BulkHandlers.cpp - cp.async.bulk -----------------------------------===//
-
+// Cp.async.bulk.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Async/BulkHandlers.h"
 
 #include "Async/CombineNames.h"

@@ -1,5 +1,5 @@
-//===- BulkHandlers.h - cp.async.bulk ---------------------------*- C++ -*-===//
-
+// Cp.async.bulk.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_ASYNC_BULKHANDLERS_H
 #define PTX_ASYNC_BULKHANDLERS_H
 

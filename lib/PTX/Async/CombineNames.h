@@ -1,5 +1,5 @@
-//===- CombineNames.h - Reductions as instructions spell them ---*- C++ -*-===//
-
+// Reductions as instructions spell them.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_ASYNC_COMBINENAMES_H
 #define PTX_ASYNC_COMBINENAMES_H
 

@@ -1,5 +1,5 @@
-//===- CopyAsync.cpp - cp.async of single threads -------------------------===//
-
+// Cp.async of single threads.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Async/CopyAsync.h"
 
 #include "Async/AsyncEngine.h"

@@ -1,5 +1,5 @@
-//===- CopyAsync.h - cp.async of single threads -----------------*- C++ -*-===//
-
+// Cp.async of single threads.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_ASYNC_COPYASYNC_H
 #define PTX_ASYNC_COPYASYNC_H
 

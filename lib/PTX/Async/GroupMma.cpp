@@ -1,5 +1,5 @@
-//===- GroupMma.cpp - wgmma in flight -------------------------------------===//
-
+// Wgmma in flight.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Async/GroupMma.h"
 
 #include "Async/GroupOperands.h"

@@ -1,13 +1,11 @@
-//===- GroupMma.h - wgmma in flight -----------------------------*- C++ -*-===//
+// Wgmma in flight.
 //
 // A wgmma is one operation of four warps. Its sums live here, not in the
 // registers, from the issue until a wait: the registers hold garbage then.
 // The operation is carried out, for all four warps, when the first of them
 // waits for it and all of them have issued it; each gets its registers back
 // at its own wait.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_ASYNC_GROUPMMA_H
 #define PTX_ASYNC_GROUPMMA_H
 

@@ -1,5 +1,5 @@
-//===- GroupOperands.cpp - What a wgmma reads -----------------------------===//
-
+// What a wgmma reads.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Async/GroupOperands.h"
 
 #include "Machine/Memory.h"

@@ -1,5 +1,5 @@
-//===- GroupOperands.h - What a wgmma reads ---------------------*- C++ -*-===//
-
+// What a wgmma reads.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_ASYNC_GROUPOPERANDS_H
 #define PTX_ASYNC_GROUPOPERANDS_H
 

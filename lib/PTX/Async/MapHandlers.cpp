@@ -1,5 +1,5 @@
-//===- MapHandlers.cpp - tensormap.replace, tensormap.cp_fenceproxy -------===//
-
+// Tensormap.replace, tensormap.cp_fenceproxy.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Async/Reach.h"
 #include "Async/TensorHandlers.h"
 #include "Async/TensorMapFields.h"

@@ -1,5 +1,5 @@
-//===- Mbarrier.cpp - The state of an mbarrier ----------------------------===//
-
+// The state of an mbarrier.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Async/Mbarrier.h"
 
 namespace ptx::async {

@@ -1,5 +1,5 @@
-//===- Mbarrier.h - The state of an mbarrier --------------------*- C++ -*-===//
-
+// The state of an mbarrier.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_ASYNC_MBARRIER_H
 #define PTX_ASYNC_MBARRIER_H
 

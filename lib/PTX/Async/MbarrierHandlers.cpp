@@ -1,5 +1,5 @@
-//===- MbarrierHandlers.cpp - mbarrier.* ----------------------------------===//
-
+// Mbarrier.*.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Async/MbarrierHandlers.h"
 
 #include "Async/AsyncEngine.h"

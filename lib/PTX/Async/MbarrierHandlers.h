@@ -1,5 +1,5 @@
-//===- MbarrierHandlers.h - mbarrier.* --------------------------*- C++ -*-===//
-
+// Mbarrier.*.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_ASYNC_MBARRIERHANDLERS_H
 #define PTX_ASYNC_MBARRIERHANDLERS_H
 

@@ -1,5 +1,5 @@
-//===- Operation.cpp - A bulk operation in flight -------------------------===//
-
+// A bulk operation in flight.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Async/Operation.h"
 
 #include "Async/AsyncEngine.h"

@@ -1,5 +1,5 @@
-//===- Operation.h - A bulk operation in flight -----------------*- C++ -*-===//
-
+// A bulk operation in flight.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_ASYNC_OPERATION_H
 #define PTX_ASYNC_OPERATION_H
 

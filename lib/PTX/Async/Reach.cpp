@@ -1,5 +1,5 @@
-//===- Reach.cpp - Memory that bulk operations reach ----------------------===//
-
+// Memory that bulk operations reach.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Async/Reach.h"
 
 #include <cstdio>

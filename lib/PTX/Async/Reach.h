@@ -1,5 +1,5 @@
-//===- Reach.h - Memory that bulk operations reach --------------*- C++ -*-===//
-
+// Memory that bulk operations reach.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_ASYNC_REACH_H
 #define PTX_ASYNC_REACH_H
 

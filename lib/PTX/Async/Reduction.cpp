@@ -1,11 +1,9 @@
-//===- Reduction.cpp - Arithmetic of asynchronous reductions --------------===//
+// Arithmetic of asynchronous reductions.
 //
 // As recorded on an H100: f32 keeps subnormals unless the tensor is f32ftz;
 // f64 returns a NaN operand as it is, the new one before memory's; the other
 // formats give the canonical NaN.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Async/Reduction.h"
 
 #include <cmath>

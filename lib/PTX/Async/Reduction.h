@@ -1,5 +1,5 @@
-//===- Reduction.h - Arithmetic of asynchronous reductions ------*- C++ -*-===//
-
+// Arithmetic of asynchronous reductions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_ASYNC_REDUCTION_H
 #define PTX_ASYNC_REDUCTION_H
 

@@ -1,11 +1,9 @@
-//===- TensorBox.cpp - Which bytes a tensor copy moves --------------------===//
+// Which bytes a tensor copy moves.
 //
 // As recorded on an H100: the element stride of dimension 0 is ignored; with a
 // swizzle every row of the box takes the swizzle's width; stores clip
 // dimension 0 only at whole granules of 16 bytes.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Async/TensorBox.h"
 
 #include <algorithm>

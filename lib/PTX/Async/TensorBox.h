@@ -1,5 +1,5 @@
-//===- TensorBox.h - Which bytes a tensor copy moves ------------*- C++ -*-===//
-
+// Which bytes a tensor copy moves.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_ASYNC_TENSORBOX_H
 #define PTX_ASYNC_TENSORBOX_H
 

@@ -1,5 +1,5 @@
-//===- TensorHandlers.cpp - cp.async.bulk.tensor --------------------------===//
-
+// Cp.async.bulk.tensor.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Async/TensorHandlers.h"
 
 #include "Async/CombineNames.h"

@@ -1,5 +1,5 @@
-//===- TensorHandlers.h - cp.async.bulk.tensor, tensormap.* -----*- C++ -*-===//
-
+// Cp.async.bulk.tensor, tensormap.*.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_ASYNC_TENSORHANDLERS_H
 #define PTX_ASYNC_TENSORHANDLERS_H
 

@@ -1,10 +1,8 @@
-//===- TensorMap.cpp - Descriptions of tensors for bulk copies ------------===//
+// Descriptions of tensors for bulk copies.
 //
 // The layout of the 128 bytes is ours. All zero bytes are a map too (rank 1 of
 // u8): kernels start from those and replace every field.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "ptx/TensorMap.h"
 
 #include "Async/TensorMapFields.h"

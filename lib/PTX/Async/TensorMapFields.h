@@ -1,5 +1,5 @@
-//===- TensorMapFields.h - Fields of the opaque tensor map ------*- C++ -*-===//
-
+// Fields of the opaque tensor map.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_ASYNC_TENSORMAPFIELDS_H
 #define PTX_ASYNC_TENSORMAPFIELDS_H
 

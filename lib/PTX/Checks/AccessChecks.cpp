@@ -1,5 +1,5 @@
-//===- AccessChecks.cpp - What the checker does with an access ------------===//
-
+// What the checker does with an access.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Checks/Checker.h"
 
 #include <cstring>

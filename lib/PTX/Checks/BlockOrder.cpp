@@ -1,5 +1,5 @@
-//===- BlockOrder.cpp - Order between the threads of a launch -------------===//
-
+// Order between the threads of a launch.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Checks/BlockOrder.h"
 
 using namespace ptx;

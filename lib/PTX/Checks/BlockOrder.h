@@ -1,10 +1,8 @@
-//===- BlockOrder.h - Order between the threads of a launch -----*- C++ -*-===//
+// Order between the threads of a launch.
 //
 // Turns what the machine reports (barriers, mbarriers, fences, strong
 // accesses) into what each lane is ordered after.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_CHECKS_BLOCKORDER_H
 #define PTX_CHECKS_BLOCKORDER_H
 

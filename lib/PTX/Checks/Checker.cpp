@@ -1,5 +1,5 @@
-//===- Checker.cpp - The observer that checks a launch --------------------===//
-
+// The observer that checks a launch.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Checks/Checker.h"
 #include "Checks/Checks.h"
 #include "Machine/UndefinedBytes.h"

@@ -1,5 +1,5 @@
-//===- Checker.h - The observer that checks a launch ------------*- C++ -*-===//
-
+// The observer that checks a launch.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_CHECKS_CHECKER_H
 #define PTX_CHECKS_CHECKER_H
 

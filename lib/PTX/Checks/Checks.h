@@ -1,10 +1,8 @@
-//===- Checks.h - What is wrong with a running kernel -----------*- C++ -*-===//
+// What is wrong with a running kernel.
 //
 // The observer behind LaunchOptions::checks: shadow memory for undefined bytes
 // and bytes that a copy in flight will write, and the race detector.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_CHECKS_CHECKS_H
 #define PTX_CHECKS_CHECKS_H
 

@@ -1,5 +1,5 @@
-//===- ClusterExits.cpp - Shared memory of blocks that left ---------------===//
-
+// Shared memory of blocks that left.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Checks/Checker.h"
 
 using namespace ptx;

@@ -1,11 +1,9 @@
-//===- EventTable.h - Accesses that shadow memory remembers -----*- C++ -*-===//
+// Accesses that shadow memory remembers.
 //
 // One event stands for what a warp did by one instruction between two of its
 // synchronisations. A cell of shadow memory names an event and a lane in 32
 // bits, so that the shadow of a word is as large as the word.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_CHECKS_EVENTTABLE_H
 #define PTX_CHECKS_EVENTTABLE_H
 

@@ -1,5 +1,5 @@
-//===- InstructionTraits.cpp - What checks know beforehand ----------------===//
-
+// What checks know beforehand.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Checks/InstructionTraits.h"
 
 #include "Isa/IsaTable.h"

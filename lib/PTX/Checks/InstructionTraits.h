@@ -1,5 +1,5 @@
-//===- InstructionTraits.h - What checks know beforehand --------*- C++ -*-===//
-
+// What checks know beforehand.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_CHECKS_INSTRUCTIONTRAITS_H
 #define PTX_CHECKS_INSTRUCTIONTRAITS_H
 

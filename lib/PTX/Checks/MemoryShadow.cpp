@@ -1,5 +1,5 @@
-//===- MemoryShadow.cpp - The shadow of one piece of memory ---------------===//
-
+// The shadow of one piece of memory.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Checks/MemoryShadow.h"
 
 #include <algorithm>

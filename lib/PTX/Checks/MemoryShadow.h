@@ -1,5 +1,5 @@
-//===- MemoryShadow.h - The shadow of one piece of memory -------*- C++ -*-===//
-
+// The shadow of one piece of memory.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_CHECKS_MEMORYSHADOW_H
 #define PTX_CHECKS_MEMORYSHADOW_H
 

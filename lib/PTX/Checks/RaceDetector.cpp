@@ -1,5 +1,5 @@
-//===- RaceDetector.cpp - Conflicting accesses without an order -----------===//
-
+// Conflicting accesses without an order.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Checks/RaceDetector.h"
 
 #include <algorithm>

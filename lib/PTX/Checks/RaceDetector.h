@@ -1,12 +1,10 @@
-//===- RaceDetector.h - Conflicting accesses without an order ---*- C++ -*-===//
+// Conflicting accesses without an order.
 //
 // Two accesses of one word race when one writes, no synchronisation orders
 // them, and they are not both strong (atomic, volatile, relaxed ...) in scopes
 // that include each other. What remembers them is ShadowCells, what orders
 // them WarpOrder; this file compares the two.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_CHECKS_RACEDETECTOR_H
 #define PTX_CHECKS_RACEDETECTOR_H
 

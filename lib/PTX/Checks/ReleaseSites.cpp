@@ -1,5 +1,5 @@
-//===- ReleaseSites.cpp - Synchronisation through memory ------------------===//
-
+// Synchronisation through memory.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Checks/ReleaseSites.h"
 
 using namespace ptx::checks;

@@ -1,11 +1,9 @@
-//===- ReleaseSites.h - Synchronisation through memory ----------*- C++ -*-===//
+// Synchronisation through memory.
 //
 // Release and acquire patterns of the PTX memory model: what a strong write
 // releases stays with its word until a strong read of a scope that includes
 // both acquires it, at once (ld.acquire) or by its next fence.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_CHECKS_RELEASESITES_H
 #define PTX_CHECKS_RELEASESITES_H
 

@@ -1,5 +1,5 @@
-//===- Reports.cpp - What the checker says --------------------------------===//
-
+// What the checker says.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Checks/Checker.h"
 
 #include <algorithm>

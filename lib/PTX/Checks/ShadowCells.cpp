@@ -1,5 +1,5 @@
-//===- ShadowCells.cpp - Last writer and readers of each word -------------===//
-
+// Last writer and readers of each word.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Checks/ShadowCells.h"
 
 #include <algorithm>

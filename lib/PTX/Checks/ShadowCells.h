@@ -1,12 +1,10 @@
-//===- ShadowCells.h - Last writer and readers of each word -----*- C++ -*-===//
+// Last writer and readers of each word.
 //
 // Cells come in pages made when first touched, writers and readers apart, so
 // that memory which is only read or only written costs its own size. A page
 // begins with a cell for each 4 bytes and is refined once smaller accesses
 // touch it: neighbouring 16-bit elements of several threads are no conflict.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_CHECKS_SHADOWCELLS_H
 #define PTX_CHECKS_SHADOWCELLS_H
 

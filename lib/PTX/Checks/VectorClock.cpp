@@ -1,5 +1,5 @@
-//===- VectorClock.cpp - What a thread knows of all others ----------------===//
-
+// What a thread knows of all others.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Checks/VectorClock.h"
 
 #include <algorithm>

@@ -1,12 +1,10 @@
-//===- VectorClock.h - What a thread knows of all others --------*- C++ -*-===//
+// What a thread knows of all others.
 //
 // A vector clock with one entry a warp, as a persistent tree: copies cost one
 // pointer, clocks of neighbours share what they have in common. That matters
 // where blocks pass knowledge on in a chain (decoupled look-back): n blocks
 // would otherwise need n * n entries.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_CHECKS_VECTORCLOCK_H
 #define PTX_CHECKS_VECTORCLOCK_H
 

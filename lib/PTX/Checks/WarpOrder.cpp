@@ -1,5 +1,5 @@
-//===- WarpOrder.cpp - What the lanes of one warp are ordered after -------===//
-
+// What the lanes of one warp are ordered after.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Checks/WarpOrder.h"
 
 #include <algorithm>

@@ -1,12 +1,10 @@
-//===- WarpOrder.h - What the lanes of one warp are ordered after -*- C++ -*-=//
+// What the lanes of one warp are ordered after.
 //
 // Happens-before from the view of one warp. Each lane is a thread of its own:
 // lanes are ordered by bar.warp.sync and by barriers, not by running together.
 // An event is (warp, lane, tick); the tick of a warp moves on when one of its
 // lanes releases, so that what follows is not taken for released.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_CHECKS_WARPORDER_H
 #define PTX_CHECKS_WARPORDER_H
 

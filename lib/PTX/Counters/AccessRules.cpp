@@ -1,5 +1,5 @@
-//===- AccessRules.cpp - Choosing the rules compiled for this CPU ---------===//
-
+// Choosing the rules compiled for this CPU.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Counters/AccessRules.h"
 
 #include <initializer_list>

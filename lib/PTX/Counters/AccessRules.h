@@ -1,4 +1,4 @@
-//===- AccessRules.h - What one warp-wide access costs the memory pipe ----===//
+// What one warp-wide access costs the memory pipe.
 //
 // Pure functions of 32 lane addresses, the lanes that take part and the bytes
 // each of them moves. They restate what the counters of an H100 showed for 740
@@ -6,9 +6,7 @@
 //
 // A sector is 32 bytes, a line 128 bytes; shared memory has 32 banks of
 // 4 bytes. A wavefront is one cycle of the shared memory's data path.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_COUNTERS_ACCESSRULES_H
 #define PTX_COUNTERS_ACCESSRULES_H
 

@@ -1,12 +1,10 @@
-//===- AccessRulesLanes.cpp - Loops over lanes of the access rules --------===//
+// Loops over lanes of the access rules.
 //
 // Compiled once a CPU level. In the hot path of counted runs: the usual access
 // (a run of neighbours, one address for all, no two lanes in a bank) is
 // answered by a few vector operations, everything else by walking the distinct
 // keys, each found for all lanes at once.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Counters/AccessRules.h"
 #include "Counters/LaneKeys.h"
 

@@ -1,5 +1,5 @@
-//===- BlockTrace.cpp - The memory requests of one CTA --------------------===//
-
+// The memory requests of one CTA.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Counters/BlockTrace.h"
 
 #include <algorithm>

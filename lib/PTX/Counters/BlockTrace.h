@@ -1,10 +1,8 @@
-//===- BlockTrace.h - The memory requests of one CTA ------------*- C++ -*-===//
+// The memory requests of one CTA.
 //
 // While a CTA runs, its requests beyond the SM are written down; the caches are
 // modelled when the CTAs that share a chip with it are known (ChipReplay.h).
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_COUNTERS_BLOCKTRACE_H
 #define PTX_COUNTERS_BLOCKTRACE_H
 

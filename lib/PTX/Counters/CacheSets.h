@@ -1,5 +1,5 @@
-//===- CacheSets.h - Tags of a set-associative cache ------------*- C++ -*-===//
-
+// Tags of a set-associative cache.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_COUNTERS_CACHESETS_H
 #define PTX_COUNTERS_CACHESETS_H
 

@@ -1,12 +1,10 @@
-//===- ChipConstants.cpp - The one table of chip constants ----------------===//
+// The one table of chip constants.
 //
 // H100: measured on an H100 SXM 80 GB (132 SMs, CUDA 13.0, SM 1.95-1.98 GHz,
 // L2 1.71 GHz, DRAM 2.62 GHz), most of them with the kernels of
 // test/PTX/counters. A100: nominal, from public specifications; where there is
 // none, the H100 value.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "ptx/Error.h"
 #include "ptx/Model.h"
 

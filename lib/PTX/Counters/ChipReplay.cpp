@@ -1,5 +1,5 @@
-//===- ChipReplay.cpp - The caches of a chip fed by traces of CTAs --------===//
-
+// The caches of a chip fed by traces of CTAs.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Counters/ChipReplay.h"
 
 #include <algorithm>

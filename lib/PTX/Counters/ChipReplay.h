@@ -1,11 +1,9 @@
-//===- ChipReplay.h - The caches of a chip fed by traces of CTAs ----------===//
+// The caches of a chip fed by traces of CTAs.
 //
 // CTAs are placed on the SMs in launch order, the next one where one ends. All
 // that are resident advance together, a few instructions at a time: run far
 // ahead, a CTA would find its neighbours' lines in L1 much too often.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_COUNTERS_CHIPREPLAY_H
 #define PTX_COUNTERS_CHIPREPLAY_H
 

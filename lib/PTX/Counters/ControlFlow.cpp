@@ -1,5 +1,5 @@
-//===- ControlFlow.cpp - Blocks, liveness and uniformity of a function ----===//
-
+// Blocks, liveness and uniformity of a function.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Counters/ControlFlow.h"
 
 #include "Isa/IsaTable.h"

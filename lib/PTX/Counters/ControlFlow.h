@@ -1,5 +1,5 @@
-//===- ControlFlow.h - Blocks, liveness and uniformity of a function ------===//
-
+// Blocks, liveness and uniformity of a function.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_COUNTERS_CONTROLFLOW_H
 #define PTX_COUNTERS_CONTROLFLOW_H
 

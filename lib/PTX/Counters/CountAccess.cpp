@@ -1,5 +1,5 @@
-//===- CountAccess.cpp - One access, by the rules of its memory -----------===//
-
+// One access, by the rules of its memory.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Counters/CounterObserver.h"
 #include "Counters/FoldBlock.h"
 #include "Counters/LineList.h"

@@ -1,5 +1,5 @@
-//===- CounterObserver.cpp - Counts what a launch does --------------------===//
-
+// Counts what a launch does.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Counters/CounterObserver.h"
 #include "Counters/Counting.h"
 

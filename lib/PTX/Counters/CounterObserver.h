@@ -1,5 +1,5 @@
-//===- CounterObserver.h - Counts what a launch does ------------*- C++ -*-===//
-
+// Counts what a launch does.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_COUNTERS_COUNTEROBSERVER_H
 #define PTX_COUNTERS_COUNTEROBSERVER_H
 

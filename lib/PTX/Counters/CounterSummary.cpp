@@ -1,5 +1,5 @@
-//===- CounterSummary.cpp - Named counters from what was seen -------------===//
-
+// Named counters from what was seen.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Counters/CounterSummary.h"
 
 #include "Isa/IsaTable.h"

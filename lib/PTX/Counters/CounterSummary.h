@@ -1,5 +1,5 @@
-//===- CounterSummary.h - Named counters from what was seen -----*- C++ -*-===//
-
+// Named counters from what was seen.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_COUNTERS_COUNTERSUMMARY_H
 #define PTX_COUNTERS_COUNTERSUMMARY_H
 

@@ -1,5 +1,5 @@
-//===- CountersJson.cpp - Counters as JSON --------------------------------===//
-
+// Counters as JSON.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "ptx/Counters.h"
 
 #include <cstdio>

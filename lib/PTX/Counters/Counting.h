@@ -1,5 +1,5 @@
-//===- Counting.h - How a launch gets its counters --------------*- C++ -*-===//
-
+// How a launch gets its counters.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_COUNTERS_COUNTING_H
 #define PTX_COUNTERS_COUNTING_H
 

@@ -1,5 +1,5 @@
-//===- FoldBlock.cpp - What ptxas folds into neighbours -------------------===//
-
+// What ptxas folds into neighbours.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Counters/FoldBlock.h"
 
 #include "Isa/IsaTable.h"

@@ -1,5 +1,5 @@
-//===- FoldBlock.h - What ptxas folds into neighbours -----------*- C++ -*-===//
-
+// What ptxas folds into neighbours.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_COUNTERS_FOLDBLOCK_H
 #define PTX_COUNTERS_FOLDBLOCK_H
 

@@ -1,5 +1,5 @@
-//===- Footprint.h - Which sectors of memory were touched -------*- C++ -*-===//
-
+// Which sectors of memory were touched.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_COUNTERS_FOOTPRINT_H
 #define PTX_COUNTERS_FOOTPRINT_H
 

@@ -1,11 +1,9 @@
-//===- L2Cache.cpp - A sectored L2 in two partitions ----------------------===//
+// A sectored L2 in two partitions.
 //
 // Fitted to what an H100 read and wrote: four passes over 24 to 64 MB give the
 // capacity and the spread over sets, stores of whole and of partial sectors
 // the amounts that wait in L2.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Counters/L2Cache.h"
 
 #include <algorithm>

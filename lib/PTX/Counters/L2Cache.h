@@ -1,5 +1,5 @@
-//===- L2Cache.h - A sectored L2 in two partitions, and DRAM behind it ----===//
-
+// A sectored L2 in two partitions, and DRAM behind it.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_COUNTERS_L2CACHE_H
 #define PTX_COUNTERS_L2CACHE_H
 

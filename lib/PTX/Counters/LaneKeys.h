@@ -1,9 +1,7 @@
-//===- LaneKeys.h - 32 keys, one a lane, compared all at once -------------===//
+// 32 keys, one a lane, compared all at once.
 //
 // For AccessRulesLanes.cpp alone: compiled once a CPU level.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_COUNTERS_LANEKEYS_H
 #define PTX_COUNTERS_LANEKEYS_H
 

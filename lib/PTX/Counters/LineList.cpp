@@ -1,5 +1,5 @@
-//===- LineList.cpp - The lines an access touches, with their bytes -------===//
-
+// The lines an access touches, with their bytes.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Counters/LineList.h"
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-//===- LineList.h - The lines an access touches, with their bytes ---------===//
-
+// The lines an access touches, with their bytes.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_COUNTERS_LINELIST_H
 #define PTX_COUNTERS_LINELIST_H
 

@@ -1,5 +1,5 @@
-//===- MachineCode.cpp - What ptxas would make of a program ---------------===//
-
+// What ptxas would make of a program.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Counters/MachineCode.h"
 #include "Counters/FoldBlock.h"
 

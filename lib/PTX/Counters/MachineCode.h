@@ -1,5 +1,5 @@
-//===- MachineCode.h - What ptxas would make of a program -------*- C++ -*-===//
-
+// What ptxas would make of a program.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_COUNTERS_MACHINECODE_H
 #define PTX_COUNTERS_MACHINECODE_H
 

@@ -1,11 +1,9 @@
-//===- MachineCost.cpp - Machine instructions by opcode and form ----------===//
+// Machine instructions by opcode and form.
 //
 // Counts of what ptxas 13 makes for sm_90. Divisions and roots are the issue
 // slots measured on an H100; the loops they fall into for rare operands are
 // not counted.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Counters/MachineCost.h"
 
 #include "Isa/IsaTable.h"

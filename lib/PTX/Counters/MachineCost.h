@@ -1,5 +1,5 @@
-//===- MachineCost.h - What a PTX instruction becomes in machine code -----===//
-
+// What a PTX instruction becomes in machine code.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_COUNTERS_MACHINECOST_H
 #define PTX_COUNTERS_MACHINECOST_H
 

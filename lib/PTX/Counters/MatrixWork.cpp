@@ -1,5 +1,5 @@
-//===- MatrixWork.cpp - Matrix products issued, and how much was useful ---===//
-
+// Matrix products issued, and how much was useful.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Counters/MatrixWork.h"
 
 #include "Isa/IsaTable.h"

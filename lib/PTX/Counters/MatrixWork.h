@@ -1,5 +1,5 @@
-//===- MatrixWork.h - Matrix products issued, and how much was useful -----===//
-
+// Matrix products issued, and how much was useful.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_COUNTERS_MATRIXWORK_H
 #define PTX_COUNTERS_MATRIXWORK_H
 

@@ -1,5 +1,5 @@
-//===- Report.cpp - What a kernel engineer reads --------------------------===//
-
+// What a kernel engineer reads.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "ptx/Model.h"
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-//===- TimeModel.cpp - Bounds and a point estimate of the time ------------===//
-
+// Bounds and a point estimate of the time.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "ptx/Model.h"
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-//===- AddressDecoder.cpp - Addresses and names of variables --------------===//
-
+// Addresses and names of variables.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Decode/FunctionDecoder.h"
 
 #include "Machine/Access.h"

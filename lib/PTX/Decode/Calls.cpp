@@ -1,5 +1,5 @@
-//===- Calls.cpp - call, its results and arguments ------------------------===//
-
+// Call, its results and arguments.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Decode/FunctionDecoder.h"
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-//===- ConstantPool.cpp ---------------------------------------------------===//
-
+// Constants of a function, each kept once.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Decode/ConstantPool.h"
 
 #include "ptx/Error.h"

@@ -1,5 +1,5 @@
-//===- ConstantPool.h - Values broadcast to 32 lanes ----------------------===//
-
+// Values broadcast to 32 lanes.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_DECODE_CONSTANTPOOL_H
 #define PTX_DECODE_CONSTANTPOOL_H
 

@@ -1,11 +1,9 @@
-//===- DecodeContext.h - What a row's own decoding may ask ----------------===//
+// What a row's own decoding may ask.
 //
 // Row::decode runs once an instruction's operands were checked and laid out.
 // It looks at options and immediates, and leaves what the handler needs in
 // Instruction::extra.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_DECODE_DECODECONTEXT_H
 #define PTX_DECODE_DECODECONTEXT_H
 

@@ -1,5 +1,5 @@
-//===- Finish.cpp - What is left when all of a body is decoded ------------===//
-
+// What is left when all of a body is decoded.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Decode/DecodeContext.h"
 #include "Decode/FunctionDecoder.h"
 

@@ -1,5 +1,5 @@
-//===- FormLookup.cpp -----------------------------------------------------===//
-
+// From an instruction's text to its row of the table.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Decode/FormLookup.h"
 
 #include <algorithm>

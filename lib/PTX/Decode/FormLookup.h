@@ -1,5 +1,5 @@
-//===- FormLookup.h - From the text of an opcode to its forms -------------===//
-
+// From the text of an opcode to its forms.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_DECODE_FORMLOOKUP_H
 #define PTX_DECODE_FORMLOOKUP_H
 

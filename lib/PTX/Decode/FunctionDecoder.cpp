@@ -1,5 +1,5 @@
-//===- FunctionDecoder.cpp - Declarations and the order of a body ---------===//
-
+// Declarations and the order of a body.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Decode/FunctionDecoder.h"
 
 #include "Machine/Access.h"

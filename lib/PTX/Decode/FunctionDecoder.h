@@ -1,5 +1,5 @@
-//===- FunctionDecoder.h - From the tree of a body to instructions --------===//
-
+// From the tree of a body to instructions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_DECODE_FUNCTIONDECODER_H
 #define PTX_DECODE_FUNCTIONDECODER_H
 

@@ -1,5 +1,5 @@
-//===- Module.cpp ---------------------------------------------------------===//
-
+// The public face of a decoded module.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "ptx/Module.h"
 
 #include "Decode/ModuleDecoder.h"

@@ -1,5 +1,5 @@
-//===- ModuleDecoder.cpp --------------------------------------------------===//
-
+// From a parsed file to a program.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Decode/ModuleDecoder.h"
 
 #include "Decode/FunctionDecoder.h"

@@ -1,5 +1,5 @@
-//===- ModuleDecoder.h - From the tree of a text to a program -------------===//
-
+// From the tree of a text to a program.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_DECODE_MODULEDECODER_H
 #define PTX_DECODE_MODULEDECODER_H
 

@@ -1,5 +1,5 @@
-//===- NameTable.cpp ------------------------------------------------------===//
-
+// Names and what they stand for, by scope.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Decode/NameTable.h"
 
 using namespace ptx;

@@ -1,5 +1,5 @@
-//===- NameTable.h - What names mean, block by block ----------------------===//
-
+// What names mean, block by block.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_DECODE_NAMETABLE_H
 #define PTX_DECODE_NAMETABLE_H
 

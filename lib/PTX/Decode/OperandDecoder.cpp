@@ -1,12 +1,10 @@
-//===- OperandDecoder.cpp - Operands against the rows of a form -----------===//
+// Operands against the rows of a form.
 //
 // The rules are the assembler's: a register must be as wide as the type (or
 // wider, where the form says so) and of a kind the type accepts: `.b` any,
 // `.u` and `.s` each other and `.b`, `.f` itself and `.b`. Immediates of float
 // types are floats, of integer types integers.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Decode/FunctionDecoder.h"
 
 #include <bit>

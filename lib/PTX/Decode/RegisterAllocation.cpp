@@ -1,4 +1,4 @@
-//===- RegisterAllocation.cpp ---------------------------------------------===//
+// Virtual registers that share a place when never live together.
 //
 // Linear scan over closed intervals: from the first to the last instruction
 // at which the register is named or lives. Results never share an offset with
@@ -8,9 +8,7 @@
 // own part of an offset, and lanes that exchange registers are at the same
 // instruction. A register that may be read before it is written lives from
 // the beginning, so that nothing else is ever read in its place.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Decode/RegisterAllocation.h"
 
 #include "ptx/Error.h"

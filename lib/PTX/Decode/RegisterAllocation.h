@@ -1,11 +1,9 @@
-//===- RegisterAllocation.h - Registers of a body to offsets --------------===//
+// Registers of a body to offsets.
 //
 // Compilers number registers as if they cost nothing: a kernel of a few
 // hundred live values names thousands, and its register file would not fit a
 // CPU's cache. Registers whose lifetimes do not meet share an offset.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_DECODE_REGISTERALLOCATION_H
 #define PTX_DECODE_REGISTERALLOCATION_H
 

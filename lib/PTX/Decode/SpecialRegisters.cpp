@@ -1,5 +1,5 @@
-//===- SpecialRegisters.cpp -----------------------------------------------===//
-
+// The read-only registers of PTX.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Decode/SpecialRegisters.h"
 
 #include <unordered_map>

@@ -1,5 +1,5 @@
-//===- SpecialRegisters.h - %tid.x and its kin ----------------------------===//
-
+// %tid.x and its kin.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_DECODE_SPECIALREGISTERS_H
 #define PTX_DECODE_SPECIALREGISTERS_H
 

@@ -1,5 +1,5 @@
-//===- Variables.cpp - Variables of a module and their initial values -----===//
-
+// Variables of a module and their initial values.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Decode/ModuleDecoder.h"
 
 #include "Machine/Access.h"

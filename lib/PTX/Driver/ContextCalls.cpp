@@ -1,5 +1,5 @@
-//===- ContextCalls.cpp - Devices and contexts ----------------------------===//
-
+// Devices and contexts.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Driver/DriverState.h"
 #include "Machine/Limits.h"
 

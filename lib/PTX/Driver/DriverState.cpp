@@ -1,5 +1,5 @@
-//===- DriverState.cpp - What the driver keeps between calls --------------===//
-
+// What the driver keeps between calls.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Driver/DriverState.h"
 
 #include <cstdio>

@@ -1,4 +1,4 @@
-//===- DriverState.h - What the driver keeps between calls ------*- C++ -*-===//
+// What the driver keeps between calls.
 //
 // Environment:
 //   PTX_CHECK   what launches check, as ptx-run --check; default: nothing
@@ -9,9 +9,7 @@
 //               fails with CODE (default 999); several, separated by commas
 //   PTX_FINDINGS=error  findings of checks make the launch fail
 //   PTX_REPORT  h100 or a100: prints the report of every launch
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_DRIVER_DRIVERSTATE_H
 #define PTX_DRIVER_DRIVERSTATE_H
 

@@ -1,10 +1,8 @@
-//===- DriverTypes.h - The driver's binary interface ------------*- C++ -*-===//
+// The driver's binary interface.
 //
 // Types, values and layouts that programs compiled with the CUDA headers
 // expect, declared by ourselves: names and numbers of a public interface.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_DRIVER_DRIVERTYPES_H
 #define PTX_DRIVER_DRIVERTYPES_H
 

@@ -1,5 +1,5 @@
-//===- LaunchCalls.cpp - Launches and occupancy ---------------------------===//
-
+// Launches and occupancy.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Driver/DriverState.h"
 #include "Machine/Limits.h"
 #include "ptx/Counters.h"

@@ -1,5 +1,5 @@
-//===- Lookup.cpp - Entry points by name, errors as text ------------------===//
-
+// Entry points by name, errors as text.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Driver/DriverState.h"
 
 #include <cstring>

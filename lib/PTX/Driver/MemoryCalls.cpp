@@ -1,5 +1,5 @@
-//===- MemoryCalls.cpp - Memory, copies, fills ----------------------------===//
-
+// Memory, copies, fills.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Driver/DriverState.h"
 
 #include <algorithm>

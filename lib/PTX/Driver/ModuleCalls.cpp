@@ -1,5 +1,5 @@
-//===- ModuleCalls.cpp - Modules and functions ----------------------------===//
-
+// Modules and functions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Driver/DriverState.h"
 #include "Machine/Limits.h"
 

@@ -1,5 +1,5 @@
-//===- StreamCalls.cpp - Streams and events -------------------------------===//
-
+// Streams and events.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Driver/DriverState.h"
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-//===- TensorMapCalls.cpp - cuTensorMapEncodeTiled ------------------------===//
-
+// CuTensorMapEncodeTiled.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Driver/DriverState.h"
 #include "ptx/TensorMap.h"
 

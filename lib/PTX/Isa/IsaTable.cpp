@@ -1,5 +1,5 @@
-//===- IsaTable.cpp -------------------------------------------------------===//
-
+// The table of instruction forms.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Isa/IsaTable.h"
 
 #include "ptx/Error.h"

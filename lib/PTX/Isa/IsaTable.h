@@ -1,4 +1,4 @@
-//===- IsaTable.h - The table of instruction forms ------------------------===//
+// The table of instruction forms.
 //
 // One Row per form of an opcode. The rows are written by the group that
 // executes them, in Isa/Rows<Group>.cpp, which defines
@@ -7,9 +7,7 @@
 //
 // The build collects these files by name and calls every one of them, so that
 // adding a group touches no shared list.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_ISA_ISATABLE_H
 #define PTX_ISA_ISATABLE_H
 

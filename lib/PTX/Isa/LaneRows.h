@@ -1,5 +1,5 @@
-//===- LaneRows.h - How rows of lane-wise instructions are written --------===//
-
+// How rows of lane-wise instructions are written.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_ISA_LANEROWS_H
 #define PTX_ISA_LANEROWS_H
 

@@ -1,5 +1,5 @@
-//===- PrintIsa.cpp - The instruction table as text -----------------------===//
-
+// The instruction table as text.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Isa/IsaTable.h"
 #include "ptx/Isa.h"
 

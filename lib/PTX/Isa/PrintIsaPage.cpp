@@ -1,10 +1,8 @@
-//===- PrintIsaPage.cpp - The instruction table for readers ---------------===//
+// The instruction table for readers.
 //
 // Thousands of forms differ in a type, a rounding or a comparison. Those are
 // folded: a line stands for all forms that are equal but for such words.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Isa/IsaTable.h"
 #include "ptx/Isa.h"
 

@@ -1,5 +1,5 @@
-//===- RowsApproximate.cpp - The approximate functions --------------------===//
-
+// The approximate functions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Arithmetic/Approximate.h"
 #include "Isa/LaneRows.h"
 

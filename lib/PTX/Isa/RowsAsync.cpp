@@ -1,5 +1,5 @@
-//===- RowsAsync.cpp - Forms of asynchronous copies -----------------------===//
-
+// Forms of asynchronous copies.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Async/BulkHandlers.h"
 #include "Async/CopyAsync.h"
 #include "Async/TensorHandlers.h"

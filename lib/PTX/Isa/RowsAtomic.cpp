@@ -1,5 +1,5 @@
-//===- RowsAtomic.cpp - atom and red --------------------------------------===//
-
+// Atom and red.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Decode/DecodeContext.h"
 #include "Isa/IsaTable.h"
 #include "Machine/Atomic.h"

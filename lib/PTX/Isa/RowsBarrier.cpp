@@ -1,5 +1,5 @@
-//===- RowsBarrier.cpp - Barriers and fences ------------------------------===//
-
+// Barriers and fences.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Decode/DecodeContext.h"
 #include "Isa/IsaTable.h"
 #include "Machine/Handlers.h"

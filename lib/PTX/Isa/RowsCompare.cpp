@@ -1,5 +1,5 @@
-//===- RowsCompare.cpp - setp, set, selp, slct, testp ---------------------===//
-
+// Setp, set, selp, slct, testp.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Arithmetic/Compare.h"
 #include "Arithmetic/LanePredicate.h"
 #include "Isa/LaneRows.h"

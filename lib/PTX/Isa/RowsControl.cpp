@@ -1,5 +1,5 @@
-//===- RowsControl.cpp - Branches, calls, clocks, hints -------------------===//
-
+// Branches, calls, clocks, hints.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Decode/DecodeContext.h"
 #include "Isa/IsaTable.h"
 #include "Machine/Handlers.h"

@@ -1,5 +1,5 @@
-//===- RowsConvertFloat.cpp - cvt between float types ---------------------===//
-
+// Cvt between float types.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Arithmetic/ConvertFloat.h"
 #include "Arithmetic/ConvertSmall.h"
 #include "Arithmetic/LaneConvert.h"

@@ -1,5 +1,5 @@
-//===- RowsConvertInteger.cpp - cvt from and to integers ------------------===//
-
+// Cvt from and to integers.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Arithmetic/ConvertInteger.h"
 #include "Arithmetic/LaneConvert.h"
 #include "Isa/LaneRows.h"

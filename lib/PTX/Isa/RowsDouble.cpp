@@ -1,5 +1,5 @@
-//===- RowsDouble.cpp - f64 arithmetic ------------------------------------===//
-
+// F64 arithmetic.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Arithmetic/Float64.h"
 #include "Isa/LaneRows.h"
 

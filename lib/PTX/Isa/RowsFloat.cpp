@@ -1,5 +1,5 @@
-//===- RowsFloat.cpp - f32 arithmetic -------------------------------------===//
-
+// F32 arithmetic.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Arithmetic/Half.h"
 #include "Isa/LaneRows.h"
 

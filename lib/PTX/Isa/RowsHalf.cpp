@@ -1,5 +1,5 @@
-//===- RowsHalf.cpp - f16, bf16 and packed pairs of them ------------------===//
-
+// F16, bf16 and packed pairs of them.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Arithmetic/Half.h"
 #include "Isa/LaneRows.h"
 

@@ -1,5 +1,5 @@
-//===- RowsInteger.cpp - Integer arithmetic -------------------------------===//
-
+// Integer arithmetic.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Arithmetic/Integer.h"
 #include "Arithmetic/LaneCarry.h"
 #include "Isa/LaneRows.h"

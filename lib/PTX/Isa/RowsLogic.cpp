@@ -1,5 +1,5 @@
-//===- RowsLogic.cpp - Logic, shifts and bit fields -----------------------===//
-
+// Logic, shifts and bit fields.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Arithmetic/BitField.h"
 #include "Arithmetic/LanePredicate.h"
 #include "Isa/LaneRows.h"

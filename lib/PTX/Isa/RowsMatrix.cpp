@@ -1,5 +1,5 @@
-//===- RowsMatrix.cpp - Forms of ldmatrix, stmatrix, movmatrix and wmma ---===//
-
+// Forms of ldmatrix, stmatrix, movmatrix and wmma.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Isa/IsaTable.h"
 #include "Tensor/MatrixMoves.h"
 #include "Tensor/Mma.h"

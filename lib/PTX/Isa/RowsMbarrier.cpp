@@ -1,5 +1,5 @@
-//===- RowsMbarrier.cpp - Forms of mbarrier and of proxy fences -----------===//
-
+// Forms of mbarrier and of proxy fences.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Async/MbarrierHandlers.h"
 #include "Decode/DecodeContext.h"
 #include "Isa/IsaTable.h"

@@ -1,5 +1,5 @@
-//===- RowsMemory.cpp - Loads, stores, addresses, prefetches --------------===//
-
+// Loads, stores, addresses, prefetches.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Decode/DecodeContext.h"
 #include "Isa/IsaTable.h"
 #include "Machine/AddressOps.h"

@@ -1,5 +1,5 @@
-//===- RowsMove.cpp - mov in all its forms --------------------------------===//
-
+// Mov in all its forms.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Arithmetic/LaneMove.h"
 #include "Arithmetic/LanePredicate.h"
 #include "Isa/LaneRows.h"

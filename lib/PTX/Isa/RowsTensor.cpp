@@ -1,5 +1,5 @@
-//===- RowsTensor.cpp - Forms of mma.sync and mma.sp ----------------------===//
-
+// Forms of mma.sync and mma.sp.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Isa/IsaTable.h"
 #include "Tensor/Mma.h"
 #include "Tensor/Spelling.h"

@@ -1,5 +1,5 @@
-//===- RowsWarp.cpp - Instructions between the lanes of a warp ------------===//
-
+// Instructions between the lanes of a warp.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Decode/DecodeContext.h"
 #include "Isa/IsaTable.h"
 #include "Machine/Handlers.h"

@@ -1,5 +1,5 @@
-//===- RowsWgmma.cpp - Forms of wgmma -------------------------------------===//
-
+// Forms of wgmma.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Async/GroupMma.h"
 #include "Isa/IsaTable.h"
 #include "Tensor/Spelling.h"

@@ -1,5 +1,5 @@
-//===- Access.h - One warp-wide memory access -------------------*- C++ -*-===//
-
+// One warp-wide memory access.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_MACHINE_ACCESS_H
 #define PTX_MACHINE_ACCESS_H
 

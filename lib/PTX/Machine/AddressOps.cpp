@@ -1,5 +1,5 @@
-//===- AddressOps.cpp - Conversions of addresses, cache hints -------------===//
-
+// Conversions of addresses, cache hints.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Machine/AddressOps.h"
 #include "Decode/DecodeContext.h"
 #include "Machine/Machine.h"

@@ -1,5 +1,5 @@
-//===- AddressOps.h - Conversions of addresses, cache hints -----*- C++ -*-===//
-
+// Conversions of addresses, cache hints.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_MACHINE_ADDRESSOPS_H
 #define PTX_MACHINE_ADDRESSOPS_H
 

@@ -1,12 +1,10 @@
-//===- AsyncHooks.h - What the machine calls in the async engine *- C++ -*-===//
+// What the machine calls in the async engine.
 //
 // lib/PTX/Async keeps the queues of cp.async, bulk and tensor copies, the
 // mbarriers and the wgmma groups. Its handlers are ordinary rows; a handler
 // that cannot go on calls Warp::retry and is executed again. The machine calls
 // the engine at the points below.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_MACHINE_ASYNCHOOKS_H
 #define PTX_MACHINE_ASYNCHOOKS_H
 

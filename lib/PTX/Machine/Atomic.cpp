@@ -1,11 +1,9 @@
-//===- Atomic.cpp - atom and red ------------------------------------------===//
+// Atom and red.
 //
 // Lanes take their turns in ascending order. With several host threads, words
 // of global memory are changed by the host's own atomics; shared memory belongs
 // to one thread.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Machine/Atomic.h"
 #include "Machine/Machine.h"
 #include "Machine/Memory.h"

@@ -1,5 +1,5 @@
-//===- Atomic.h - atom and red ----------------------------------*- C++ -*-===//
-
+// Atom and red.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_MACHINE_ATOMIC_H
 #define PTX_MACHINE_ATOMIC_H
 

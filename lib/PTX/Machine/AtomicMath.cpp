@@ -1,12 +1,10 @@
-//===- AtomicMath.cpp - What atomics compute ------------------------------===//
+// What atomics compute.
 //
 // As recorded on an H100: f32 sums in global memory flush subnormal operands
 // and results, in shared memory they do not; NaN results are canonical, but
 // f64 sums keep a NaN operand, the new one first in global memory (as it is)
 // and the old one first in shared memory (quieted).
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Machine/Atomic.h"
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-//===- Barrier.cpp - Barriers of a block and of a cluster -----------------===//
-
+// Barriers of a block and of a cluster.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Machine/Handlers.h"
 #include "Machine/Machine.h"
 

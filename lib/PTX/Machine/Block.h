@@ -1,5 +1,5 @@
-//===- Block.h - Blocks, clusters and the grid ------------------*- C++ -*-===//
-
+// Blocks, clusters and the grid.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_MACHINE_BLOCK_H
 #define PTX_MACHINE_BLOCK_H
 

@@ -1,5 +1,5 @@
-//===- ByteFlags.h - One bit a byte of memory -------------------*- C++ -*-===//
-
+// One bit a byte of memory.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_MACHINE_BYTEFLAGS_H
 #define PTX_MACHINE_BYTEFLAGS_H
 

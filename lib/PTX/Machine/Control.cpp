@@ -1,5 +1,5 @@
-//===- Control.cpp - Branches, calls, exits -------------------------------===//
-
+// Branches, calls, exits.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Machine/Handlers.h"
 #include "Machine/Machine.h"
 

@@ -1,12 +1,10 @@
-//===- Convergence.cpp - Instructions that lanes execute together ---------===//
+// Instructions that lanes execute together.
 //
 // `.aligned` needs all live lanes of the warp at the same instruction;
 // `.sync` with a member mask needs the lanes of the mask, at the same
 // instruction or at equal ones elsewhere. Lanes that come early wait, whatever
 // the layout of the code. What never meets is found as a deadlock.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Isa/IsaTable.h"
 #include "Machine/Machine.h"
 

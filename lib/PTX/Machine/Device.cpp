@@ -1,5 +1,5 @@
-//===- Device.cpp - The memory of the modelled device ---------------------===//
-
+// The memory of the modelled device.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "ptx/Device.h"
 #include "Machine/Image.h"
 #include "Machine/UndefinedBytes.h"

@@ -1,12 +1,10 @@
-//===- Divergence.cpp - Splits of a warp ----------------------------------===//
+// Splits of a warp.
 //
 // Lanes of a warp that part form splits: a pc, a mask, an activation. The
 // lowest pc runs first and splits merge where they meet, which reconverges
 // what structured code diverged without any marks in the text. Inside calls,
 // positions are compared in the innermost activation both have in common.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Machine/Handlers.h"
 #include "Machine/Machine.h"
 

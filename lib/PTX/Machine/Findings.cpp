@@ -1,5 +1,5 @@
-//===- Findings.cpp - What is reported about a running kernel -------------===//
-
+// What is reported about a running kernel.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Machine/Machine.h"
 
 #include "Isa/IsaTable.h"

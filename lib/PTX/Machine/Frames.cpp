@@ -1,5 +1,5 @@
-//===- Frames.cpp - Activations of functions, blocks and their warps ------===//
-
+// Activations of functions, blocks and their warps.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Machine/Machine.h"
 
 #include <algorithm>

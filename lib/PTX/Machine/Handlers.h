@@ -1,10 +1,8 @@
-//===- Handlers.h - Handlers of the machine's own instructions --*- C++ -*-===//
+// Handlers of the machine's own instructions.
 //
 // Named here for the rows (Isa/Rows*.cpp), with what their decoding leaves in
 // Instruction::extra.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_MACHINE_HANDLERS_H
 #define PTX_MACHINE_HANDLERS_H
 

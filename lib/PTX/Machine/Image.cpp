@@ -1,5 +1,5 @@
-//===- Image.cpp - A module loaded on a device ----------------------------===//
-
+// A module loaded on a device.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Machine/Image.h"
 #include "ptx/Error.h"
 

@@ -1,5 +1,5 @@
-//===- Image.h - A module loaded on a device --------------------*- C++ -*-===//
-
+// A module loaded on a device.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_MACHINE_IMAGE_H
 #define PTX_MACHINE_IMAGE_H
 

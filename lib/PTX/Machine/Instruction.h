@@ -1,11 +1,9 @@
-//===- Instruction.h - A decoded PTX instruction ----------------*- C++ -*-===//
+// A decoded PTX instruction.
 //
 // What the decoder hands to the machine: one record per PTX instruction, whose
 // operands are byte offsets into the register file of a warp or into the
 // program's constant area. Nothing is looked up by name when a kernel runs.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_MACHINE_INSTRUCTION_H
 #define PTX_MACHINE_INSTRUCTION_H
 

@@ -1,5 +1,5 @@
-//===- Interpreter.cpp - The loop over instructions -----------------------===//
-
+// The loop over instructions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Machine/Machine.h"
 
 #include "Isa/IsaTable.h"

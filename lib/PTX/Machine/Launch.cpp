@@ -1,5 +1,5 @@
-//===- Launch.cpp - Running a kernel --------------------------------------===//
-
+// Running a kernel.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "ptx/Launch.h"
 #include "Machine/Image.h"
 #include "Machine/Limits.h"

@@ -1,5 +1,5 @@
-//===- Limits.cpp - What an architecture allows ---------------------------===//
-
+// What an architecture allows.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Machine/Limits.h"
 #include "ptx/Launch.h"
 

@@ -1,5 +1,5 @@
-//===- Limits.h - What an architecture allows -------------------*- C++ -*-===//
-
+// What an architecture allows.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_MACHINE_LIMITS_H
 #define PTX_MACHINE_LIMITS_H
 

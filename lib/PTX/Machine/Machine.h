@@ -1,5 +1,5 @@
-//===- Machine.h - What one host thread executes with -----------*- C++ -*-===//
-
+// What one host thread executes with.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_MACHINE_MACHINE_H
 #define PTX_MACHINE_MACHINE_H
 

@@ -1,5 +1,5 @@
-//===- Memory.cpp - Where addresses lead ----------------------------------===//
-
+// Where addresses lead.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Machine/Memory.h"
 #include "Machine/Machine.h"
 

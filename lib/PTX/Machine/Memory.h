@@ -1,5 +1,5 @@
-//===- Memory.h - Loads, stores and how addresses resolve -------*- C++ -*-===//
-
+// Loads, stores and how addresses resolve.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_MACHINE_MEMORY_H
 #define PTX_MACHINE_MEMORY_H
 

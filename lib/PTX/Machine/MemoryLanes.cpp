@@ -1,11 +1,9 @@
-//===- MemoryLanes.cpp - ld and st ----------------------------------------===//
+// Ld and st.
 //
 // Compiled once for each CPU level. Addresses of lanes that do not take part
 // are set to that of one that does, so that all 32 lanes can be loaded without
 // a branch; results are blended in afterwards.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Machine/Machine.h"
 #include "Machine/Memory.h"
 

@@ -1,12 +1,10 @@
-//===- Observer.h - Who watches a launch ------------------------*- C++ -*-===//
+// Who watches a launch.
 //
 // Counters and checks derive from Observer. They are called only from the
 // observed form of the interpreter loop; with none, the plain form runs.
 // With several host threads each thread has an observer of its own (fork),
 // joined when the launch ends.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_MACHINE_OBSERVER_H
 #define PTX_MACHINE_OBSERVER_H
 

@@ -1,5 +1,5 @@
-//===- Parts.cpp - Checks, counters and the async engine ------------------===//
-
+// Checks, counters and the async engine.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Machine/Parts.h"
 
 #include "Checks/Checks.h"

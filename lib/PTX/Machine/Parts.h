@@ -1,5 +1,5 @@
-//===- Parts.h - Checks, counters and the async engine ----------*- C++ -*-===//
-
+// Checks, counters and the async engine.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_MACHINE_PARTS_H
 #define PTX_MACHINE_PARTS_H
 

@@ -1,5 +1,5 @@
-//===- PoisonPlan.cpp - How undefined values spread -----------------------===//
-
+// How undefined values spread.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Machine/PoisonPlan.h"
 
 #include "Isa/IsaTable.h"

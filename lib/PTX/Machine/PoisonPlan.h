@@ -1,5 +1,5 @@
-//===- PoisonPlan.h - How undefined values spread ---------------*- C++ -*-===//
-
+// How undefined values spread.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_MACHINE_POISONPLAN_H
 #define PTX_MACHINE_POISONPLAN_H
 

@@ -1,5 +1,5 @@
-//===- Printf.cpp - Device-side printf ------------------------------------===//
-
+// Device-side printf.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Machine/Printf.h"
 
 #include <cstdio>

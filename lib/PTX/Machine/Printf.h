@@ -1,5 +1,5 @@
-//===- Printf.h - Device-side printf ----------------------------*- C++ -*-===//
-
+// Device-side printf.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_MACHINE_PRINTF_H
 #define PTX_MACHINE_PRINTF_H
 

@@ -1,5 +1,5 @@
-//===- Program.cpp - Memory of a decoded program --------------------------===//
-
+// Memory of a decoded program.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Machine/Program.h"
 
 #include <cstring>

@@ -1,9 +1,7 @@
-//===- Program.h - What the decoder makes of a module -----------*- C++ -*-===//
+// What the decoder makes of a module.
 //
 // Filled by lib/PTX/Decode, executed by lib/PTX/Machine.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_MACHINE_PROGRAM_H
 #define PTX_MACHINE_PROGRAM_H
 

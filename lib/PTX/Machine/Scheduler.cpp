@@ -1,12 +1,10 @@
-//===- Scheduler.cpp - Which warp runs next -------------------------------===//
+// Which warp runs next.
 //
 // Resident blocks take turns, warps of a block take turns, a turn is a quantum
 // of instructions. When nothing gets on any more, more blocks are admitted (as
 // many as the hardware would hold at once); then it is a deadlock. When warps
 // only spin, that is found by their state coming back with memory unchanged.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Machine/Machine.h"
 
 #include <algorithm>

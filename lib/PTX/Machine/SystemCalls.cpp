@@ -1,10 +1,8 @@
-//===- SystemCalls.cpp - Functions the device runtime provides ------------===//
+// Functions the device runtime provides.
 //
 // vprintf, __assertfail, malloc and free, as nvcc's and Triton's output calls
 // them.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Machine/Handlers.h"
 #include "Machine/Machine.h"
 #include "Machine/Memory.h"

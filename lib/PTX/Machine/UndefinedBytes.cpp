@@ -1,5 +1,5 @@
-//===- UndefinedBytes.cpp - Device memory that no one wrote ---------------===//
-
+// Device memory that no one wrote.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Machine/UndefinedBytes.h"
 
 #include <algorithm>

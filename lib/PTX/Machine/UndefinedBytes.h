@@ -1,11 +1,9 @@
-//===- UndefinedBytes.h - Device memory that no one wrote -------*- C++ -*-===//
+// Device memory that no one wrote.
 //
 // Which bytes of device memory are undefined between launches: all of a new
 // allocation, none of adopted memory, less what the host and checked kernels
 // wrote. Addresses are host addresses, so one table serves all devices.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_MACHINE_UNDEFINEDBYTES_H
 #define PTX_MACHINE_UNDEFINEDBYTES_H
 

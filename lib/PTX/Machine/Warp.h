@@ -1,5 +1,5 @@
-//===- Warp.h - What a handler sees of a running warp -----------*- C++ -*-===//
-
+// What a handler sees of a running warp.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_MACHINE_WARP_H
 #define PTX_MACHINE_WARP_H
 

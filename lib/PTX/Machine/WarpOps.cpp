@@ -1,5 +1,5 @@
-//===- WarpOps.cpp - Instructions between the lanes of a warp -------------===//
-
+// Instructions between the lanes of a warp.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Machine/Handlers.h"
 #include "Machine/Machine.h"
 

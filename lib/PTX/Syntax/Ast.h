@@ -1,11 +1,9 @@
-//===- Ast.h - PTX text as a tree -----------------------------------------===//
+// PTX text as a tree.
 //
 // What the parser makes of a text before any name is looked up. Names and
 // statements are views into the text, which must outlive the tree; operands
 // and items of a function lie in pools, so that parsing allocates little.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_SYNTAX_AST_H
 #define PTX_SYNTAX_AST_H
 

@@ -1,5 +1,5 @@
-//===- Cursor.cpp ---------------------------------------------------------===//
-
+// The lexer.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Syntax/Cursor.h"
 
 #include <cstring>

@@ -1,5 +1,5 @@
-//===- Cursor.h - A position in PTX text ----------------------------------===//
-
+// A position in PTX text.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_SYNTAX_CURSOR_H
 #define PTX_SYNTAX_CURSOR_H
 

@@ -1,5 +1,5 @@
-//===- Error.cpp ----------------------------------------------------------===//
-
+// The text of an error: where, what, why.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "ptx/Error.h"
 
 using namespace ptx;

@@ -1,5 +1,5 @@
-//===- ParseBody.cpp - Bodies of functions --------------------------------===//
-
+// Bodies of functions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Syntax/ParseVariable.h"
 
 using namespace ptx;

@@ -1,5 +1,5 @@
-//===- ParseConstant.cpp - Literals and constant expressions --------------===//
-
+// Literals and constant expressions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Syntax/Parser.h"
 
 #include <bit>

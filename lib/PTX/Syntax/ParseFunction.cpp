@@ -1,5 +1,5 @@
-//===- ParseFunction.cpp - Heads of functions -----------------------------===//
-
+// Heads of functions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Syntax/Parser.h"
 
 using namespace ptx;

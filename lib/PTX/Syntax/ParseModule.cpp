@@ -1,5 +1,5 @@
-//===- ParseModule.cpp - Module level of a PTX text -----------------------===//
-
+// Module level of a PTX text.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Syntax/ParseVariable.h"
 
 #include "ptx/Error.h"

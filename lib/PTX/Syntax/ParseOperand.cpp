@@ -1,5 +1,5 @@
-//===- ParseOperand.cpp - Operands of instructions ------------------------===//
-
+// Operands of instructions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Syntax/Parser.h"
 
 using namespace ptx;

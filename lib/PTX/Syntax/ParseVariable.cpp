@@ -1,5 +1,5 @@
-//===- ParseVariable.cpp - Declarations and initialisers ------------------===//
-
+// Declarations and initialisers.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Syntax/ParseVariable.h"
 
 using namespace ptx;

@@ -1,5 +1,5 @@
-//===- ParseVariable.h - One declaration, several names -------------------===//
-
+// One declaration, several names.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_SYNTAX_PARSEVARIABLE_H
 #define PTX_SYNTAX_PARSEVARIABLE_H
 

@@ -1,11 +1,9 @@
-//===- Parser.h - Reads PTX text ------------------------------------------===//
+// Reads PTX text.
 //
 // A hand-written recursive descent over the bytes of the text. It checks the
 // grammar and the limits below, looks no name up, and knows no instruction:
 // opcodes, modifiers and operand kinds are the decoder's.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_SYNTAX_PARSER_H
 #define PTX_SYNTAX_PARSER_H
 

@@ -1,5 +1,5 @@
-//===- Types.cpp ----------------------------------------------------------===//
-
+// Names and sizes of PTX types.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "ptx/Types.h"
 
 #include <cassert>

@@ -1,4 +1,4 @@
-//===- ExactLanes.cpp - The tensor cores' truncating fused sum ------------===//
+// The tensor cores' truncating fused sum.
 //
 // One step computes, for each element of D, C plus the products over K: every
 // exact product, and C, is aligned to the largest exponent among them, cut
@@ -9,9 +9,7 @@
 //
 // A product has at most 22 bits below 4.0, so with F = 25 a term fits 28 bits
 // and sixteen of them a signed word: the sum needs no wider lanes until C.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Tensor/Vectors.h"
 
 namespace ptx::PTX_CPU_LEVEL {

@@ -1,12 +1,10 @@
-//===- FastLanes.cpp - Matrix products in f32 and f64 ---------------------===//
+// Matrix products in f32 and f64.
 //
 // The fast mode rounds each step of the sum to f32: the same result as the
 // hardware's on integer-valued data, close to it elsewhere. Every product of
 // two 16-bit or tf32 elements is exact in f32, so that a multiplication and an
 // addition give what a fused multiply-add gives, whatever the CPU has.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Tensor/Vectors.h"
 
 namespace ptx::PTX_CPU_LEVEL {

@@ -1,5 +1,5 @@
-//===- Fragment.cpp - Matrices in the registers of a warp -----------------===//
-
+// Matrices in the registers of a warp.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Tensor/Fragment.h"
 
 #include <cassert>

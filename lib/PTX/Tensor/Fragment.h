@@ -1,4 +1,4 @@
-//===- Fragment.h - Matrices in the registers of a warp ---------*- C++ -*-===//
+// Matrices in the registers of a warp.
 //
 // One layout describes every fragment of mma.sync, and we use it for the
 // opaque ones of wmma too. With Q words of packed elements a row, word q of
@@ -7,9 +7,7 @@
 // 4) + q / 4; element (r, n) of C and D in lane 4 (r % 8) + n % 8 / 2 of
 // register ((n / 8) (M / 8) + r / 8) 2 + n % 2. An f16 accumulator packs the
 // last two of those registers into one.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_TENSOR_FRAGMENT_H
 #define PTX_TENSOR_FRAGMENT_H
 

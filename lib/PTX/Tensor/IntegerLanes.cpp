@@ -1,5 +1,5 @@
-//===- IntegerLanes.cpp - Matrix products of integers and single bits -----===//
-
+// Matrix products of integers and single bits.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Tensor/Vectors.h"
 
 namespace ptx::PTX_CPU_LEVEL {

@@ -1,5 +1,5 @@
-//===- Kernels.cpp - The arithmetic of each CPU level ---------------------===//
-
+// The arithmetic of each CPU level.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Tensor/Product.h"
 
 PTX_DECLARE_PRODUCT_KERNELS(baseline)

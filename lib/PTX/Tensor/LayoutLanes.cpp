@@ -1,5 +1,5 @@
-//===- LayoutLanes.cpp - Between lane order and rows ----------------------===//
-
+// Between lane order and rows.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Tensor/RowOrder.h"
 
 namespace ptx::PTX_CPU_LEVEL {

@@ -1,5 +1,5 @@
-//===- MatrixAccess.h - Accesses of matrix loads and stores -----*- C++ -*-===//
-
+// Accesses of matrix loads and stores.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_TENSOR_MATRIXACCESS_H
 #define PTX_TENSOR_MATRIXACCESS_H
 

@@ -1,5 +1,5 @@
-//===- MatrixLanes.cpp - ldmatrix where all is well -----------------------===//
-
+// Ldmatrix where all is well.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Tensor/Vectors.h"
 
 namespace ptx::PTX_CPU_LEVEL {

@@ -1,11 +1,9 @@
-//===- MatrixMoves.cpp - ldmatrix, stmatrix, movmatrix --------------------===//
+// Ldmatrix, stmatrix, movmatrix.
 //
 // Lanes 8 j to 8 j + 7 give the addresses of the rows of matrix j, 16 bytes
 // each. In register j lane l holds elements 2 (l % 4) and the next of row l /
 // 4, of the transposed matrix with `.trans`.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Tensor/MatrixMoves.h"
 
 #include "Decode/DecodeContext.h"

@@ -1,5 +1,5 @@
-//===- MatrixMoves.h - ldmatrix, stmatrix, movmatrix ------------*- C++ -*-===//
-
+// Ldmatrix, stmatrix, movmatrix.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_TENSOR_MATRIXMOVES_H
 #define PTX_TENSOR_MATRIXMOVES_H
 

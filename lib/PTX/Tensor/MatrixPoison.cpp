@@ -1,5 +1,5 @@
-//===- MatrixPoison.cpp - Undefined elements in products ------------------===//
-
+// Undefined elements in products.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Tensor/MatrixPoison.h"
 
 namespace ptx::tensor {

@@ -1,5 +1,5 @@
-//===- MatrixPoison.h - Undefined elements in products ----------*- C++ -*-===//
-
+// Undefined elements in products.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_TENSOR_MATRIXPOISON_H
 #define PTX_TENSOR_MATRIXPOISON_H
 

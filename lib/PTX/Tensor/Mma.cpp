@@ -1,5 +1,5 @@
-//===- Mma.cpp - mma.sync, mma.sp and wmma.mma ----------------------------===//
-
+// Mma.sync, mma.sp and wmma.mma.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Tensor/Mma.h"
 
 #include "Decode/DecodeContext.h"

@@ -1,5 +1,5 @@
-//===- Mma.h - mma.sync, mma.sp and wmma.mma --------------------*- C++ -*-===//
-
+// Mma.sync, mma.sp and wmma.mma.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_TENSOR_MMA_H
 #define PTX_TENSOR_MMA_H
 

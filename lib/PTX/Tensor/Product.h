@@ -1,4 +1,4 @@
-//===- Product.h - Matrix products of the tensor cores ----------*- C++ -*-===//
+// Matrix products of the tensor cores.
 //
 // Pure arithmetic: D = A * B + C over words of packed elements. Where the
 // words come from (registers, shared memory) and which lane holds which
@@ -7,9 +7,7 @@
 // All of it is laid out so that the sixteen rows of a block lie in the lanes
 // of one vector: a warp's m16n8 instruction is one block, a warpgroup's m64
 // instruction four.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_TENSOR_PRODUCT_H
 #define PTX_TENSOR_PRODUCT_H
 

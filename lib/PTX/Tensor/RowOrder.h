@@ -1,11 +1,9 @@
-//===- RowOrder.h - Between lane order and vectors of rows ------*- C++ -*-===//
+// Between lane order and vectors of rows.
 //
 // In every fragment lane 4 r + t holds row (or column) r of eight: four words
 // a row. The products want a vector a word t instead, over sixteen rows.
 // Static, for the files that are compiled once per CPU level.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_TENSOR_ROWORDER_H
 #define PTX_TENSOR_ROWORDER_H
 

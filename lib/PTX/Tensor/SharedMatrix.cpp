@@ -1,4 +1,4 @@
-//===- SharedMatrix.cpp - Matrices that wgmma reads from shared memory ----===//
+// Matrices that wgmma reads from shared memory.
 //
 // A matrix lies in "core matrices" of eight rows by 16 bytes. What the two
 // offsets of a descriptor mean depends on the layout:
@@ -14,9 +14,7 @@
 //
 // A swizzle exchanges 16-byte units by the address bits above: the same
 // function as that of the tensor copies which fill the memory.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Tensor/SharedMatrix.h"
 
 #include <cstring>

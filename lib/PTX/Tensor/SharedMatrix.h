@@ -1,5 +1,5 @@
-//===- SharedMatrix.h - Matrices that wgmma reads from shared memory ------===//
-
+// Matrices that wgmma reads from shared memory.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_TENSOR_SHAREDMATRIX_H
 #define PTX_TENSOR_SHAREDMATRIX_H
 

@@ -1,5 +1,5 @@
-//===- Spelling.cpp - Shapes and formats as instructions spell them -------===//
-
+// Shapes and formats as instructions spell them.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Tensor/Spelling.h"
 
 #include "ptx/Error.h"

@@ -1,6 +1,5 @@
-//===- Spelling.h - Shapes and formats as instructions spell them *- C++
-//-*-===//
-
+// Shapes and formats as instructions spell them.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_TENSOR_SPELLING_H
 #define PTX_TENSOR_SPELLING_H
 

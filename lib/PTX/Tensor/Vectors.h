@@ -1,11 +1,9 @@
-//===- Vectors.h - Vectors of sixteen lanes ---------------------*- C++ -*-===//
+// Vectors of sixteen lanes.
 //
 // For the files that are compiled once per CPU level: everything here is
 // static, so that no level's code is linked into another's. The compiler
 // splits the vectors where the CPU's are shorter.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_TENSOR_VECTORS_H
 #define PTX_TENSOR_VECTORS_H
 

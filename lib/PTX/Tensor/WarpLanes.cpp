@@ -1,11 +1,9 @@
-//===- WarpLanes.cpp - The fast mode of one warp's m16n8 ------------------===//
+// The fast mode of one warp's m16n8.
 //
 // The sixteen rows lie in the lanes of a vector; eight sums, one a column,
 // stay in registers while K passes by. B is read as scalars, which the CPU
 // broadcasts at no cost.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Tensor/RowOrder.h"
 
 namespace ptx::PTX_CPU_LEVEL {

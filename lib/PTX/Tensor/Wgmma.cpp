@@ -1,5 +1,5 @@
-//===- Wgmma.cpp - Products of a warpgroup --------------------------------===//
-
+// Products of a warpgroup.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Tensor/Wgmma.h"
 
 #include "Tensor/Spelling.h"

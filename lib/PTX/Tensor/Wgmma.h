@@ -1,5 +1,5 @@
-//===- Wgmma.h - Products of a warpgroup ------------------------*- C++ -*-===//
-
+// Products of a warpgroup.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_TENSOR_WGMMA_H
 #define PTX_TENSOR_WGMMA_H
 

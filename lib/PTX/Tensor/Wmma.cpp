@@ -1,11 +1,9 @@
-//===- Wmma.cpp - Loads and stores of opaque fragments --------------------===//
+// Loads and stores of opaque fragments.
 //
 // The manual leaves open which lane holds what; ours is the layout of the
 // mma.sync of that shape (Fragment.h). 8 x 32 products are computed transposed,
 // so their A lies as a B, their B as an A, and C on its side.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Tensor/Wmma.h"
 
 #include "Decode/DecodeContext.h"

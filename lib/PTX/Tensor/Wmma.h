@@ -1,5 +1,5 @@
-//===- Wmma.h - Loads and stores of opaque fragments ------------*- C++ -*-===//
-
+// Loads and stores of opaque fragments.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_TENSOR_WMMA_H
 #define PTX_TENSOR_WMMA_H
 

@@ -1,5 +1,5 @@
-//===- CaseRunner.cpp - Runs a recorded case on the emulator --------------===//
-
+// Runs a recorded case on the emulator.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "CaseRunner.h"
 
 #include <chrono>

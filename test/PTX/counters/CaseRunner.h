@@ -1,5 +1,5 @@
-//===- CaseRunner.h - Runs a recorded case on the emulator ------*- C++ -*-===//
-
+// Runs a recorded case on the emulator.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_TEST_CASERUNNER_H
 #define PTX_TEST_CASERUNNER_H
 

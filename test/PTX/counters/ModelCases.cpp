@@ -1,13 +1,11 @@
-//===- ModelCases.cpp - The counters and the model beside an H100 ---------===//
+// The counters and the model beside an H100.
 //
 //   ptx-model-cases CASES.txt FILE.ptx... [--case TEXT] [--raw] [--plain]
 //                  [--cost]
 //
 // Runs every recorded case whose kernel one of the files holds, prints counters
 // and times beside the recorded ones, then the bars: exit code 1 if one fails.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "CaseRunner.h"
 
 #include "ptx/Error.h"

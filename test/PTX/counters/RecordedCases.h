@@ -1,5 +1,5 @@
-//===- RecordedCases.h - Reads test/PTX/counters/cases.txt ------*- C++ -*-===//
-
+// Reads test/PTX/counters/cases.txt.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_TEST_RECORDEDCASES_H
 #define PTX_TEST_RECORDEDCASES_H
 

@@ -1,4 +1,5 @@
 // Small kernels, one idea each, whose counters an H100 recorded (cases.txt).
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "kernels.cuh"
 
 // global memory patterns

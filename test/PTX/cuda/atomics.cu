@@ -1,4 +1,5 @@
 // Atomics of every type, in global and in shared memory.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 

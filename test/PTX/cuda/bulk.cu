@@ -1,4 +1,5 @@
 // Bulk and tensor copies, their barriers, and matrix stores (sm_90).
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include <cuda.h>
 
 __device__ unsigned address(const void *p) {

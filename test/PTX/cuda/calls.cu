@@ -1,5 +1,6 @@
 // Calls: real functions, structures by value, pointers, recursion, local
 // memory.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include <assert.h>
 #include <stdio.h>
 

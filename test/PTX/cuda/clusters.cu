@@ -1,4 +1,5 @@
 // Clusters of blocks and the shared memory they read of each other (sm_90).
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include <cooperative_groups.h>
 
 namespace cg = cooperative_groups;

@@ -1,4 +1,5 @@
 // Control flow in which the lanes of a warp part and meet again.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 // Steps of the Collatz sequence.
 extern "C" __global__ void collatz(const unsigned *in, int *steps, int n) {

@@ -1,4 +1,5 @@
 // Floating-point functions: CUDA's mathematical library, f64, and halves.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 #include <cuda_fp8.h>

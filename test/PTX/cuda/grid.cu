@@ -1,4 +1,5 @@
 // Grid-wide synchronisation and named barriers.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include <cooperative_groups.h>
 
 namespace cg = cooperative_groups;

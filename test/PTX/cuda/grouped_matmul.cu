@@ -8,6 +8,7 @@
 // (expert, first row, rows, 0). K % 64 == 0, N % BN == 0.
 // Launch: any grid, 384 threads, STAGES * (128 + BN) * 128 + 1024 bytes of
 // dynamic shared memory. `share`: tiles that take the same columns in turn.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include <cuda.h>
 #include <cuda_bf16.h>
 

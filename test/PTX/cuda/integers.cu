@@ -1,4 +1,5 @@
 // Integer arithmetic: wide products, 64-bit division, bit tricks, bytes.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 // Modular powers by 64-bit products with 128-bit intermediate results.
 extern "C" __global__ void modular_power(const unsigned long long *base,

@@ -1,5 +1,6 @@
 // Products of matrices by inline PTX: ldmatrix, mma.sync and cp.async stages.
 // C (m x n) = A (m x k, row-major) times B.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 

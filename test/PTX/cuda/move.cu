@@ -1,5 +1,6 @@
 // Kernels that only move data: transposes, histograms, gathers, unaligned
 // reads.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 extern "C" __global__ void transpose_padded(const float *in, float *out,
                                             int rows, int columns) {

@@ -1,4 +1,5 @@
 // Sums, maxima and dot products: in a block, over warps, over the whole grid.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include <cooperative_groups.h>
 
 namespace cg = cooperative_groups;

@@ -1,4 +1,5 @@
 // Row-wise functions of neural networks: softmax, normalisation, top-k.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 

@@ -1,4 +1,5 @@
 // Prefix sums: inside a block, and over the grid in one pass with look-back.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 extern "C" __global__ void scan_block(const int *in, int *out, int n) {
   __shared__ int warp_sums[32];

@@ -1,4 +1,5 @@
 // Selecting and sorting: radix select, radix sort, compaction, bitonic sort.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 // The k-th largest of a row, exactly, by four passes over digits of 8 bits.
 extern "C" __global__ void radix_select(const float *rows, float *kth, int n,

@@ -1,5 +1,6 @@
 // Tiles of shared memory: products of matrices, stencils, pipelines,
 // transforms.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include <cuda_pipeline.h>
 
 // A product of matrices in f32, 32 x 32 tiles, each thread 2 x 2 results.

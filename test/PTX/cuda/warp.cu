@@ -1,4 +1,5 @@
 // What lanes of a warp can ask each other, in full and in partial warps.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include <cooperative_groups.h>
 #include <cooperative_groups/reduce.h>
 

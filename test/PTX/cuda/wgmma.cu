@@ -1,5 +1,6 @@
 // A product of matrices by wgmma: bf16, both operands in shared memory
 // (sm_90a).
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include <cuda.h>
 #include <cuda_bf16.h>
 

@@ -1,5 +1,6 @@
 // Products of matrices by CUDA's warp matrix functions. A is m x k, B is k x n,
 // one warp computes a tile of 16 x 16.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 #include <mma.h>

@@ -1,4 +1,5 @@
 // Kernels of the driver program, as PTX text.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_TEST_DRIVER_KERNELS_H
 #define PTX_TEST_DRIVER_KERNELS_H
 

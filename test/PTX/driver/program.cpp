@@ -1,6 +1,7 @@
 // A program on the driver interface, built with the CUDA headers, that calls
 // every function the emulator's driver has. Prints "FUNCTION: ERROR" and exits
 // with 3 at the first call that fails, so that a test can make each one fail.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Kernels.h"
 
 #include <cuda.h>

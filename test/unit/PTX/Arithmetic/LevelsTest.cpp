@@ -1,11 +1,9 @@
-//===- LevelsTest.cpp - Every lane-wise handler at every CPU level --------===//
+// Every lane-wise handler at every CPU level.
 //
 // Whatever a form computes (the Python tests know what it should): its handlers
 // for all CPU levels give equal bits, lanes that do not execute keep theirs,
 // and the result may lie in the register of a source.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Decode/DecodeContext.h"
 #include "Isa/IsaTable.h"
 #include "Machine/Warp.h"

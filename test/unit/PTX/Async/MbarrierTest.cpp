@@ -1,9 +1,7 @@
-//===- MbarrierTest.cpp - The state of an mbarrier ------------------------===//
+// The state of an mbarrier.
 //
 // The steps that were logged on an H100.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Async/Mbarrier.h"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
-//===- TensorBoxTest.cpp - Which bytes a tensor copy moves ----------------===//
-
+// Which bytes a tensor copy moves.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Async/TensorBox.h"
 #include "Async/TensorMapFields.h"
 #include "ptx/Error.h"

@@ -1,3 +1,5 @@
+// ByteFlags against a vector of bool.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Machine/ByteFlags.h"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,6 @@
 // Streams of accesses and synchronisations without a machine: what must be
 // reported, and what must not.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "Checks/RaceDetector.h"
 #include "Checks/BlockOrder.h"

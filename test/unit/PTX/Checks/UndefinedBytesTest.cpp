@@ -1,3 +1,5 @@
+// Which bytes of an allocation were never written.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Machine/UndefinedBytes.h"
 #include "ptx/Device.h"
 

@@ -1,3 +1,5 @@
+// VectorClock against a map.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Checks/VectorClock.h"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
-//===- AccessRulesTest.cpp - The rules against what an H100 counted -------===//
-
+// The rules against what an H100 counted.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Counters/AccessRules.h"
 
 #include "gtest/gtest.h"

@@ -1,5 +1,5 @@
-//===- TimeModelTest.cpp - The time model on what an H100 counted ---------===//
-
+// The time model on what an H100 counted.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "counters/RecordedCases.h"
 
 #include "ptx/Error.h"

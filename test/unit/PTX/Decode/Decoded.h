@@ -1,5 +1,5 @@
-//===- Decoded.h - A text decoded by a small table of instructions --------===//
-
+// A text decoded by a small table of instructions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_TEST_DECODE_DECODED_H
 #define PTX_TEST_DECODE_DECODED_H
 

@@ -1,5 +1,5 @@
-//===- FunctionTest.cpp - Scopes, labels, calls and layout of bodies ------===//
-
+// Scopes, labels, calls and layout of bodies.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Decoded.h"
 
 #include "Machine/Access.h"

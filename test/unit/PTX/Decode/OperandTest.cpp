@@ -1,9 +1,7 @@
-//===- OperandTest.cpp - Which operands fit, and what they become ---------===//
+// Which operands fit, and what they become.
 //
 // Each case was given to ptxas 13.0; `fits` and `refuses` are its verdicts.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Decoded.h"
 
 #include "Machine/Access.h"

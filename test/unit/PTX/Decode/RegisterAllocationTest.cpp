@@ -1,5 +1,5 @@
-//===- RegisterAllocationTest.cpp - Who may share an offset ---------------===//
-
+// Who may share an offset.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Decoded.h"
 
 #include "Decode/RegisterAllocation.h"

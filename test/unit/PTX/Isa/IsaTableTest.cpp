@@ -1,5 +1,5 @@
-//===- IsaTableTest.cpp - Look-ups of instruction forms -------------------===//
-
+// Look-ups of instruction forms.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Isa/IsaTable.h"
 #include "ptx/Error.h"
 #include "ptx/Isa.h"

@@ -1,10 +1,8 @@
-//===- AccessRowsTest.cpp - Every form of ld, ldu, st, atom and red -------===//
+// Every form of ld, ldu, st, atom and red.
 //
 // Walks the instruction table: each form is executed and compared with what
 // its name means. A form nobody can write is a failure too.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Isa/IsaTable.h"
 #include "KernelRun.h"
 #include "Machine/Atomic.h"

@@ -1,10 +1,8 @@
-//===- AtomicRowsTest.cpp - Every form of atom and red --------------------===//
+// Every form of atom and red.
 //
 // Walks the instruction table: each form combines 3 (in memory) with 5, whose
 // results are exact in every type.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Isa/IsaTable.h"
 #include "KernelRun.h"
 

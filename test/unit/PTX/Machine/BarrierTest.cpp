@@ -1,5 +1,5 @@
-//===- BarrierTest.cpp - Barriers of blocks and clusters ------------------===//
-
+// Barriers of blocks and clusters.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "KernelRun.h"
 
 using namespace ptx;

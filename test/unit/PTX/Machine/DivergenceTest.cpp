@@ -1,5 +1,5 @@
-//===- DivergenceTest.cpp - Splits, masks, calls --------------------------===//
-
+// Splits, masks, calls.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "KernelRun.h"
 
 using namespace ptx;

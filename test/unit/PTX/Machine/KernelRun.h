@@ -1,5 +1,5 @@
-//===- KernelRun.h - Running small kernels in tests -------------*- C++ -*-===//
-
+// Running small kernels in tests.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_TEST_MACHINE_KERNELRUN_H
 #define PTX_TEST_MACHINE_KERNELRUN_H
 

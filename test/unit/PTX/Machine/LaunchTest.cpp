@@ -1,5 +1,5 @@
-//===- LaunchTest.cpp - Grids, schedules, errors, system calls ------------===//
-
+// Grids, schedules, errors, system calls.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "KernelRun.h"
 
 #include <algorithm>

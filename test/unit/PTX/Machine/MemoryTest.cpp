@@ -1,5 +1,5 @@
-//===- MemoryTest.cpp - Loads, stores, spaces, atomics --------------------===//
-
+// Loads, stores, spaces, atomics.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "KernelRun.h"
 
 using namespace ptx;

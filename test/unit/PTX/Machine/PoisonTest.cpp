@@ -1,5 +1,5 @@
-//===- PoisonTest.cpp - Undefined values through the machine's own forms --===//
-
+// Undefined values through the machine's own forms.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "KernelRun.h"
 
 using namespace ptx;

@@ -1,5 +1,5 @@
-//===- ParserTest.cpp - What the grammar of PTX means ---------------------===//
-
+// What the grammar of PTX means.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Syntax/Parser.h"
 #include "ptx/Error.h"
 

@@ -1,5 +1,5 @@
-//===- FormRun.cpp - Running one form of a matrix instruction -------------===//
-
+// Running one form of a matrix instruction.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "FormRun.h"
 
 #include <gtest/gtest.h>

@@ -1,10 +1,8 @@
-//===- FormRun.h - Running one form of a matrix instruction -----*- C++ -*-===//
+// Running one form of a matrix instruction.
 //
 // Kernels made from a row of the instruction table: they load the registers of
 // every source from memory, execute the form once and store its results.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_TEST_TENSOR_FORMRUN_H
 #define PTX_TEST_TENSOR_FORMRUN_H
 

@@ -1,11 +1,9 @@
-//===- MmaFormsTest.cpp - Every form of mma.sync, mma.sp and wmma ---------===//
+// Every form of mma.sync, mma.sp and wmma.
 //
 // Walks the instruction table: each form is executed by the machine on small
 // integers, which every rule keeps exact, and compared with A * B + C. The
 // layouts are written down here once more, from the manual.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "FormRun.h"
 #include "Tensor/Spelling.h"
 

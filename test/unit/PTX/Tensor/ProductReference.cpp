@@ -1,5 +1,5 @@
-//===- ProductReference.cpp - Matrix products by their definition ---------===//
-
+// Matrix products by their definition.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "ProductReference.h"
 
 #include <algorithm>

@@ -1,10 +1,8 @@
-//===- ProductReference.h - Matrix products by their definition -*- C++ -*-===//
+// Matrix products by their definition.
 //
 // One element at a time, in 128-bit integers, with nothing shared with the
 // vectorised code under test.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_TEST_PRODUCTREFERENCE_H
 #define PTX_TEST_PRODUCTREFERENCE_H
 

@@ -1,11 +1,9 @@
-//===- ProductTest.cpp - The arithmetic of the tensor cores ---------------===//
+// The arithmetic of the tensor cores.
 //
 // Every kernel at every CPU level against the definition, on values that make
 // alignment, cancellation, subnormals, overflow and special values likely.
 // What a real H100 computed is compared by test/PTX.
-//
-//===----------------------------------------------------------------------===//
-
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "ProductReference.h"
 #include "Tensor/Fragment.h"
 

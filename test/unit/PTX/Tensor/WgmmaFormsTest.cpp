@@ -1,5 +1,5 @@
-//===- WgmmaFormsTest.cpp - Every form of wgmma ---------------------------===//
-
+// Every form of wgmma.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "FormRun.h"
 #include "Tensor/Spelling.h"
 
