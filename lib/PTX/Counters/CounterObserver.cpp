@@ -47,7 +47,11 @@ static const Chip &chipOf(const Grid &grid) {
 
 CountingShared::CountingShared(const Grid &grid)
     : program(*grid.program), code(program), shape(shapeOf(grid)),
-      chip(chipOf(grid)), blockWork(grid.size.count()) {
+      chip(chipOf(grid)), matrices(program.instructions.size()),
+      blockWork(grid.size.count()) {
+  for (size_t pc = 0; pc < matrices.size(); ++pc)
+    if (program.instructions[pc].row->cost == Cost::Tensor)
+      matrices[pc] = matrixShapeOf(*program.instructions[pc].row);
   if (grid.options->cacheModel)
     replay =
         std::make_unique<ChipReplay>(chip, shape, program.instructions.size());
@@ -57,7 +61,9 @@ CounterObserver::CounterObserver(std::shared_ptr<CountingShared> shared)
     : shared(std::move(shared)), rules(accessRules()),
       instructions(this->shared->program.instructions.size()),
       sites(instructions.size()),
-      sliceClocks(size_t(this->shared->chip.best(ChipConstant::Slices))) {}
+      sliceClocks(size_t(this->shared->chip.best(ChipConstant::Slices))) {
+  countsSuffice = true;
+}
 
 std::unique_ptr<Observer> CounterObserver::fork() {
   return std::make_unique<CounterObserver>(shared);
@@ -106,10 +112,9 @@ void CounterObserver::onBlockStart(Block &block) {
   if (!shared->replay)
     return;
   Running &state = running(block);
-  state.time.assign((shared->shape.block.count() + kLanes - 1) / kLanes, 0);
   state.trace = std::make_unique<BlockTrace>();
   state.trace->block = block.linear;
-  state.trace->warps = uint32_t(state.time.size());
+  state.trace->warps = uint32_t(block.warps.size());
 }
 
 void CounterObserver::onBlockEnd(Block &block) {
@@ -138,10 +143,9 @@ void CounterObserver::onInstruction(Warp &warp, const Instruction &in) {
   ++count.warps;
   count.lanes += unsigned(__builtin_popcount(warp.running));
   count.on += unsigned(__builtin_popcount(warp.active));
-  if (shared->replay)
-    ++running(*warp.block).time[warp.index];
   if (in.row->cost == Cost::Tensor)
-    matrix.count(warp, in);
+    matrix.count(warp, in,
+                 shared->matrices[&in - shared->program.instructions.data()]);
 }
 
 /// Instructions that several splits execute together are copies.

@@ -63,6 +63,7 @@ struct CountingShared {
   MachineCode code;
   LaunchShape shape;
   const Chip &chip;
+  std::vector<MatrixShape> matrices;  ///< by instruction
   std::vector<float> blockWork;       ///< executed PTX instructions of a CTA
   std::unique_ptr<ChipReplay> replay; ///< null without the cache model
   std::mutex lock;                    ///< of replay
@@ -78,6 +79,7 @@ public:
   void onBlockStart(Block &block) override;
   void onBlockEnd(Block &block) override;
   void onInstruction(Warp &warp, const Instruction &in) override;
+  InstructionCount *instructionCounts() override { return instructions.data(); }
   void onBranch(Warp &, const Instruction &, LaneMask, LaneMask) override {
     ++divergent;
   }
@@ -110,7 +112,6 @@ private:
   /// A resident CTA of this host thread.
   struct Running {
     std::unique_ptr<BlockTrace> trace;
-    std::vector<uint32_t> time; ///< instructions executed, by warp
   };
   Running &running(Block &block);
 

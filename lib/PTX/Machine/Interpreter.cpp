@@ -3,6 +3,7 @@
 #include "Machine/Machine.h"
 
 #include "Isa/IsaTable.h"
+#include "ptx/Counters.h"
 
 namespace ptx {
 
@@ -108,7 +109,26 @@ static bool handleEvent(Machine &machine, Warp &warp, const Instruction &in) {
   return choose(warp);
 }
 
-template <bool Observed>
+/// What the loop does beside executing.
+enum class Watch { Nothing, Counts, Everything };
+
+static void count(Machine &machine, const Warp &warp, uint32_t pc) {
+  InstructionCount &count = machine.counts[pc];
+  ++count.warps;
+  count.lanes += static_cast<unsigned>(__builtin_popcount(warp.running));
+  count.on += static_cast<unsigned>(__builtin_popcount(warp.active));
+}
+
+/// The instruction was not done: it is executed, and counted, again.
+static void uncount(Machine &machine, uint32_t pc, LaneMask running,
+                    LaneMask active) {
+  InstructionCount &count = machine.counts[pc];
+  --count.warps;
+  count.lanes -= static_cast<unsigned>(__builtin_popcount(running));
+  count.on -= static_cast<unsigned>(__builtin_popcount(active));
+}
+
+template <Watch W>
 static unsigned interpretAs(Machine &machine, Warp &warp, unsigned quantum) {
   const Instruction *code = machine.grid.program->instructions.data();
   unsigned left = quantum;
@@ -116,33 +136,47 @@ static unsigned interpretAs(Machine &machine, Warp &warp, unsigned quantum) {
     if (warp.pc >= warp.mergePc) [[unlikely]]
       if (!meet(warp))
         break;
-    const Instruction &in = code[warp.pc++];
-    LaneMask active = warp.running;
+    const uint32_t pc = warp.pc++;
+    const Instruction &in = code[pc];
+    const LaneMask running = warp.running;
+    LaneMask active = running;
     if (in.flags & kGuarded) {
       LaneMask guard = warp.predicate(in.guard);
       active &= in.guardNegated ? ~guard : guard;
-      if constexpr (Observed)
+      if constexpr (W == Watch::Everything)
         if (machine.poison)
           checkGuard(machine, warp, in);
     }
     warp.active = active;
+    if constexpr (W != Watch::Nothing)
+      ++warp.executed;
     if (!active) {
-      if constexpr (Observed)
+      if constexpr (W == Watch::Counts)
+        count(machine, warp, pc);
+      if constexpr (W == Watch::Everything)
         machine.observer->onInstruction(warp, in);
       --left;
       continue;
     }
-    bool retried = false;
+    bool counted = false;
     if (in.flags & (kAligned | kMemberMask)) [[unlikely]] {
       executeTogether(machine, warp, in);
-    } else if constexpr (Observed) {
+    } else if constexpr (W == Watch::Everything) {
       executeOne(machine, warp, in);
     } else {
+      if constexpr (W == Watch::Counts) {
+        count(machine, warp, pc);
+        counted = true;
+      }
       in.run(warp, in);
     }
     if (warp.event != Event::None) [[unlikely]] {
-      retried = warp.event == Event::Retry;
+      bool retried = warp.event == Event::Retry;
       left -= !retried;
+      if (W != Watch::Nothing && retried)
+        --warp.executed;
+      if (counted && retried)
+        uncount(machine, pc, running, active);
       if (!handleEvent(machine, warp, in))
         break;
       continue;
@@ -153,8 +187,11 @@ static unsigned interpretAs(Machine &machine, Warp &warp, unsigned quantum) {
 }
 
 unsigned interpret(Machine &machine, Warp &warp, unsigned quantum) {
-  unsigned done = machine.observer ? interpretAs<true>(machine, warp, quantum)
-                                   : interpretAs<false>(machine, warp, quantum);
+  if (machine.counts)
+    return interpretAs<Watch::Counts>(machine, warp, quantum);
+  if (machine.observer)
+    return interpretAs<Watch::Everything>(machine, warp, quantum);
+  unsigned done = interpretAs<Watch::Nothing>(machine, warp, quantum);
   warp.executed += done;
   return done;
 }

@@ -294,6 +294,8 @@ static Forks makeMachines(Run &run, Grid &grid, const LaunchOptions &options,
     auto machine = std::make_unique<Machine>(grid, run.journal, run.work,
                                              options.seed * 1000003 + i);
     machine->observer = observersOf(run, originals, i == 0, forks);
+    if (machine->observer && machine->observer->countsSuffice)
+      machine->counts = machine->observer->instructionCounts();
     machine->engine = makeEngine(grid);
     setUpMachine(run, *machine, threads);
     grid.machines.push_back(machine.get());

@@ -20,6 +20,7 @@ namespace ptx {
 struct Warp;
 struct Block;
 struct Grid;
+struct InstructionCount;
 
 /// Synchronisation that orders memory operations.
 enum class SyncKind : uint8_t {
@@ -95,8 +96,14 @@ struct Observer {
   virtual void onAllocate(uint64_t address, uint64_t bytes) {}
   virtual void onFree(uint64_t address, uint64_t bytes) {}
 
+  /// Where the interpreter counts executions, an entry an instruction, or
+  /// null. With `countsSuffice`, onInstruction is called only for instructions
+  /// that lanes execute together, which it must count by itself.
+  virtual InstructionCount *instructionCounts() { return nullptr; }
+
   bool tracksPoison = false; ///< wants masks of undefined register words
   bool wantsValues = false;  ///< wants Access::value
+  bool countsSuffice = false; ///< see instructionCounts
 };
 
 } // namespace ptx
