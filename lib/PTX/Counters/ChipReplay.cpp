@@ -44,8 +44,8 @@ struct ChipReplay::Multiprocessor {
 };
 
 ChipReplay::ChipReplay(const Chip &chip, const LaunchShape &shape, size_t sites)
-    : chip(chip), slots(std::max(1u, shape.blocksPerSm)),
-      blocks(shape.grid.count()), cache(chip), siteMisses(sites) {
+    : slots(std::max(1u, shape.blocksPerSm)), blocks(shape.grid.count()),
+      cache(chip), siteMisses(sites) {
   uint64_t shared =
       uint64_t(slots) * (shape.staticShared + shape.dynamicShared + 1024);
   uint64_t capacity = uint64_t(chip.best(ChipConstant::L1Capacity));

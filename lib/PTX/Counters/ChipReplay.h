@@ -58,13 +58,12 @@ private:
             uint32_t site);
   void store(unsigned sm, const LineAccess &access);
 
-  const Chip &chip;
   unsigned slots;
   uint64_t blocks;
   L2Cache cache;
   std::vector<std::unique_ptr<Multiprocessor>> sms;
   std::map<uint64_t, std::unique_ptr<BlockTrace>> waiting;
-  uint64_t next = 0, clock = 0, ended = 0;
+  uint64_t next = 0, clock = 0;
   L1Counts sums;
   SiteMisses siteMisses;
 };

@@ -25,6 +25,7 @@ ControlFlow::ControlFlow(const Program &program, const Function &function)
   findBlocks();
   findLiveness();
   findVarying();
+  findProducts();
 }
 
 uint32_t ControlFlow::placeOf(Slot slot) const {
@@ -71,8 +72,12 @@ void ControlFlow::findBlocks() {
     if (pc == function.begin ||
         in.block != program.instructions[pc - 1].block) {
       starts[pc] = uint32_t(ranges.size());
-      ranges.push_back(
-          {pc, pc, {}, PlaceSet(placeCount), PlaceSet(placeCount)});
+      ranges.push_back({pc,
+                        pc,
+                        {},
+                        PlaceSet(placeCount),
+                        PlaceSet(placeCount),
+                        PlaceSet(placeCount)});
     }
     ranges.back().end = pc + 1;
   }
@@ -158,6 +163,28 @@ void ControlFlow::stepVarying(const Instruction &in, PlaceSet &varying) const {
     else if (!(in.flags & kGuarded))
       varying.remove(place);
   });
+}
+
+void ControlFlow::stepProducts(const Instruction &in,
+                               PlaceSet &products) const {
+  bool product = in.row && in.row->opcode == "mul" &&
+                 in.row->name().find(".wide") != std::string::npos;
+  writes(in, [&](uint32_t place) {
+    product ? products.add(place) : products.remove(place);
+  });
+}
+
+void ControlFlow::findProducts() {
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (Range &range : ranges) {
+      PlaceSet products = range.productsIn;
+      for (uint32_t pc = range.begin; pc < range.end; ++pc)
+        stepProducts(program.instructions[pc], products);
+      for (uint32_t next : range.successors)
+        changed |= ranges[next].productsIn.unite(products);
+    }
+  }
 }
 
 void ControlFlow::findVarying() {

@@ -35,8 +35,9 @@ public:
   struct Range {
     uint32_t begin, end; ///< instructions
     std::vector<uint32_t> successors;
-    PlaceSet liveOut;   ///< places read later
-    PlaceSet varyingIn; ///< places whose lanes may differ
+    PlaceSet liveOut;    ///< places read later
+    PlaceSet varyingIn;  ///< places whose lanes may differ
+    PlaceSet productsIn; ///< places that may hold a widening product
   };
   const std::vector<Range> &blocks() const { return ranges; }
 
@@ -62,6 +63,7 @@ public:
   }
   /// Updates what varies behind \p in.
   void stepVarying(const Instruction &in, PlaceSet &varying) const;
+  void stepProducts(const Instruction &in, PlaceSet &products) const;
   /// May the lanes of a source of \p in differ, given what varies before it?
   bool anyVarying(const Instruction &in, const PlaceSet &varying) const;
 
@@ -75,6 +77,7 @@ private:
   void findBlocks();
   void findLiveness();
   void findVarying();
+  void findProducts();
 
   const Program &program;
   const Function &function;

@@ -58,7 +58,7 @@ void CounterObserver::trace(const Access &access, uint32_t site, Request kind,
   if (!state.trace)
     return;
   LineList lines(access, kind == Request::Store);
-  state.trace->add(state.time[access.warp->index], access.warp->index, kind,
+  state.trace->add(uint32_t(access.warp->executed), access.warp->index, kind,
                    local, site, lines.data(), lines.size());
 }
 
@@ -169,8 +169,10 @@ void CounterObserver::countAtomic(const Access &access, uint32_t site) {
   AtomicCount count = rules.globalAtomic(access.address, access.lanes);
   // Lanes that add integers to one address ptxas knows to be one are summed
   // first, and one of them goes.
-  if (!returns && facts.uniformAddress && info && !isFloatAtomic(info))
+  if (!returns && facts.uniformAddress && info && !isFloatAtomic(info)) {
     count = {1, 1};
+    extraInstructions += 5; // vote, count, choose a lane
+  }
   addSectors(returns ? AccessClass::GlobalAtomic : AccessClass::GlobalReduction,
              site, {count.sectors, count.requests}, access);
   (returns ? atomicRequests : reductionRequests) += count.requests;

@@ -5,6 +5,7 @@
 #include "Isa/IsaTable.h"
 
 #include <algorithm>
+#include <cmath>
 #include <string_view>
 
 namespace ptx {
@@ -30,6 +31,7 @@ CounterSummary::CounterSummary(const CounterObserver &observer)
   if (result->cacheModel)
     addCaches();
   addBlocks();
+  addLines();
 }
 
 /// Loops that only wait go round as often as chance has it. Their rounds are
@@ -189,6 +191,18 @@ void CounterSummary::addSectors() {
   both("bulk_rd_bytes", double(sums(A::BulkRead).bytes));
   both("bulk_wr_bytes", double(sums(A::BulkWrite).bytes));
   both("const_req", double(sums(A::Constant).sectors));
+  // What polling read is told apart, as its instructions are.
+  double polled = 0;
+  for (size_t pc = 0; pc < kept.size(); ++pc)
+    if (kept[pc] < 1 && at(pc).row->opcode == "ld") {
+      polled += double(seen.sites[pc].sectors) * (1 - kept[pc]);
+      double loads =
+          std::round(double(seen.instructions[pc].warps) * (1 - kept[pc]));
+      set("op_global_ld") -= loads;
+      set("ld_req") -= loads;
+    }
+  set("ld_sectors") -= std::round(polled);
+  both("poll_sectors", std::round(polled));
   both("l2_tex_red_req", double(seen.reductionRequests));
   both("l2_tex_atom_req", double(seen.atomicRequests));
   both("footprint_ld", 32.0 * double(seen.loaded.sectors()));
@@ -204,7 +218,7 @@ void CounterSummary::addShared() {
   double group = 0; // wgmma reads (64 + N) / 4 wavefronts, by four warps
   for (size_t pc = 0; pc < kept.size(); ++pc)
     if (seen.instructions[pc].warps && at(pc).row->opcode == "wgmma")
-      if (MatrixShape shape = matrixShapeOf(*at(pc).row); shape.m)
+      if (const MatrixShape &shape = seen.shared->matrices[pc]; shape.m)
         group += double(seen.instructions[pc].warps) / 4 * (64 + shape.n) / 4;
   set("sh_wave_ld") = double(load.wavefronts + ldsm.wavefronts) + group;
   set("sh_wave_st") = double(store.wavefronts + stsm.wavefronts);
@@ -231,7 +245,7 @@ void CounterSummary::addMatrix() {
     const InstructionCount &count = seen.instructions[pc];
     if (!count.warps || at(pc).row->cost != Cost::Tensor)
       continue;
-    MatrixShape shape = matrixShapeOf(*at(pc).row);
+    const MatrixShape &shape = seen.shared->matrices[pc];
     if (!shape.m)
       continue;
     double times = double(count.warps) / (shape.group ? 4 : 1);
@@ -286,15 +300,17 @@ void CounterSummary::addChains() {
 void CounterSummary::addCaches() {
   const L1Counts &l1 = seen.shared->replay->l1();
   const L2Counts &l2 = seen.shared->replay->l2();
+  double polled = set("poll_sectors"); // past L1, answered by L2
+  double fetched = double(l1.fetched) - std::min(polled, double(l1.fetched));
   set("ld_l1_hit") = double(l1.globalHits);
   set("local_ld_l1_hit") = double(l1.localHits);
-  set("xbar2l1_sectors") = double(l1.fetched);
+  set("xbar2l1_sectors") = fetched;
   set("l1_2xbar_wr_sectors") = double(l1.written);
-  set("l2_tex_read") = double(l1.fetched);
+  set("l2_tex_read") = fetched;
   set("l2_tex_read_hit") = double(l2.readHits);
   set("l2_tex_write") = double(l1.written);
   set("l2_tex_write_req") = double(l1.writeRequests);
-  set("l2_tex_sectors") = double(l1.fetched + l1.written + l1.atomicSectors);
+  set("l2_tex_sectors") = fetched + double(l1.written + l1.atomicSectors);
   set("l2_fabric") = double(l2.fabricSectors);
   set("dram_rd") = double(l2.dramRead);
   set("dram_wr") = double(l2.dramWritten);
@@ -333,6 +349,24 @@ void CounterSummary::addBlocks() {
         result->blocks.push_back(std::move(block));
       pc = end;
     }
+  }
+}
+
+void CounterSummary::addLines() {
+  for (size_t pc = 0; pc < kept.size(); ++pc) {
+    const SiteSums &site = seen.sites[pc];
+    if (!site.sectors && !site.wavefronts)
+      continue;
+    LineCounters line;
+    line.line = at(pc).line;
+    line.warps = seen.instructions[pc].warps;
+    line.sectors = site.sectors;
+    line.idealSectors = site.ideal;
+    line.wavefronts = site.wavefronts;
+    line.idealWavefronts = site.idealWavefronts;
+    if (seen.shared->replay)
+      line.xbar2l1_sectors = double(seen.shared->replay->misses()[pc]);
+    result->lines.push_back(line);
   }
 }
 

@@ -26,6 +26,7 @@ private:
   void addChains();
   void addCaches();
   void addBlocks();
+  void addLines();
   void addWork();
 
   const AccessSums &sums(AccessClass c) const {

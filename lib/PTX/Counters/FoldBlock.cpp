@@ -131,30 +131,43 @@ void FoldBlock::foldConvert(uint32_t pc) {
     setCost(pc, 0.5f);
 }
 
-/// Address arithmetic: a product or shift and the sum are one or two.
-void FoldBlock::foldWideSum(uint32_t pc) {
+/// Does a source hold a widening product, of this block or an earlier one?
+bool FoldBlock::sumsProduct(uint32_t pc) {
   for (unsigned s = 0; s < 2; ++s) {
     uint32_t from = maker(pc, s);
-    if (from == kNone)
+    uint32_t place = flow.placeOf(at(pc).source(s));
+    if (from == kNone && place != ControlFlow::kNoPlace &&
+        range.productsIn.has(place))
+      return true;
+    if (from == kNone || op(from) != "mul" || !has(from, ".wide"))
       continue;
-    if (op(from) == "mul" && has(from, ".wide")) {
-      setCost(pc, 1);
-      facts[pc].cost = {1, 0, 1, 0, 0};
-      if (allUsersAre(from, "add"))
-        setCost(from, 0);
-      return;
-    }
-    if (op(from) == "shl" && allUsersAre(from, "add")) {
+    if (allUsersAre(from, "add"))
       setCost(from, 0);
-      return;
-    }
+    return true;
   }
-  // A constant goes into the offset of the loads and stores behind.
-  bool onlyAddresses = isConstant(pc, 1) && !valueOf(pc).leaves;
-  for (uint32_t user : users[pc - begin])
-    onlyAddresses &= op(user) == "ld" || op(user) == "st";
-  if (onlyAddresses)
+  return false;
+}
+
+/// Address arithmetic: a product or shift and the sum are one or two.
+void FoldBlock::foldWideSum(uint32_t pc) {
+  bool narrow = !valueOf(pc).leaves && !users[pc - begin].empty();
+  bool offset = narrow && isConstant(pc, 1);
+  for (uint32_t user : users[pc - begin]) {
+    Cost cost = at(user).row ? at(user).row->cost : Cost::Other;
+    bool memory = op(user) == "ld" || op(user) == "st";
+    // Addresses of these spaces have 32 bits.
+    narrow &= memory && (cost == Cost::Local || cost == Cost::Shared ||
+                         cost == Cost::Constant);
+    offset &= memory; // the constant goes into the instruction
+  }
+  if (sumsProduct(pc) || narrow)
+    facts[pc].cost = {1, 0, 1, 0, 0};
+  if (offset)
     setCost(pc, 0);
+  for (unsigned s = 0; s < 2; ++s)
+    if (uint32_t from = maker(pc, s);
+        from != kNone && op(from) == "shl" && allUsersAre(from, "add"))
+      setCost(from, 0);
 }
 
 /// Three-input logic: an operation that only another one reads.
@@ -214,20 +227,23 @@ void FoldBlock::unroll() {
       !(at(branch).flags & kGuarded))
     return;
   float body = 0;
-  for (uint32_t pc = begin; pc < end; ++pc)
+  bool steps = false; // by a constant, so that ptxas can count the rounds
+  for (uint32_t pc = begin; pc < end; ++pc) {
     body += facts[pc].cost.instructions;
-  if (body > 12)
-    return;
-  constexpr float kOften = 0.25f;
-  setCost(branch, facts[branch].cost.instructions * kOften);
-  for (uint32_t pc = begin; pc < branch; ++pc) {
-    bool counts =
-        (op(pc) == "add" || op(pc) == "sub") && isConstant(pc, 1) &&
-        flow.placeOf(at(pc).operand[0]) == flow.placeOf(at(pc).source(0));
-    bool guards = op(pc) == "setp" && allUsersAre(pc, "bra");
-    if (counts || guards)
-      setCost(pc, facts[pc].cost.instructions * kOften);
+    steps |= isCounter(pc);
   }
+  if (!steps || body > 24)
+    return;
+  const float share = body > 12 ? 0.5f : 0.25f;
+  setCost(branch, facts[branch].cost.instructions * share);
+  for (uint32_t pc = begin; pc < branch; ++pc)
+    if (isCounter(pc) || (op(pc) == "setp" && allUsersAre(pc, "bra")))
+      setCost(pc, facts[pc].cost.instructions * share);
+}
+
+bool FoldBlock::isCounter(uint32_t pc) const {
+  return (op(pc) == "add" || op(pc) == "sub") && isConstant(pc, 1) &&
+         flow.placeOf(at(pc).operand[0]) == flow.placeOf(at(pc).source(0));
 }
 
 void FoldBlock::run() {
@@ -241,6 +257,8 @@ void FoldBlock::run() {
       foldConvert(pc);
     else if (o == "add" && wide)
       foldWideSum(pc);
+    else if (o == "and" && wide && isConstant(pc, 1))
+      setCost(pc, 1); // one word: masks of indices are short
     else if (o == "and" || o == "or" || o == "xor" || o == "not")
       wide ? void() : foldLogic(pc);
     else if (!wide && (o == "shl" || o == "mul" || o == "add" || o == "sub"))

@@ -47,6 +47,8 @@ private:
   void findValues();
   void foldMove(uint32_t pc);
   void foldConvert(uint32_t pc);
+  bool sumsProduct(uint32_t pc);
+  bool isCounter(uint32_t pc) const;
   void foldWideSum(uint32_t pc);
   void foldLogic(uint32_t pc);
   void foldSum(uint32_t pc);

@@ -14,7 +14,6 @@ namespace {
 constexpr unsigned kLineBytes = 128, kSectorBytes = 32;
 /// Of the capacity, what holds lines at home; the rest holds copies.
 constexpr double kHomeShare = 0.78;
-constexpr unsigned kHomeWays = 32, kCopyWays = 8;
 /// Sectors that wait for the rest of their bytes.
 constexpr uint64_t kPartialBytes = 2u << 20;
 /// DRAM pages that are open, and their size.

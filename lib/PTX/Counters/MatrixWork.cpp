@@ -54,8 +54,8 @@ static unsigned groupsUsed(uint32_t lanes) {
 // A fragment: register i of A holds rows g (i even) or g + 8 (i odd) of lanes
 // 4g..4g+3; registers of B hold columns g. Shapes of eight rows have only the
 // first kind. Others (wmma) are taken as useful.
-void MatrixWork::count(const Warp &warp, const Instruction &in) {
-  MatrixShape shape = matrixShapeOf(*in.row);
+void MatrixWork::count(const Warp &warp, const Instruction &in,
+                       const MatrixShape &shape) {
   if (!shape.m || shape.group)
     return;
   issued += shape.flop();

@@ -25,7 +25,7 @@ MatrixShape matrixShapeOf(const Row &row);
 /// issued for nothing: padding of a ragged tile.
 class MatrixWork {
 public:
-  void count(const Warp &warp, const Instruction &in);
+  void count(const Warp &warp, const Instruction &in, const MatrixShape &shape);
   void operator+=(const MatrixWork &other) {
     issued += other.issued;
     useful += other.useful;

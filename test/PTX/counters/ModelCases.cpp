@@ -120,9 +120,9 @@ void printRow(const RecordedCase &c, const CaseResult &r, bool hashes,
     double q = ratio(m[name], h[name]);
     if (h[name] == 0 && m[name] == 0)
       return std::string("     -");
-    std::snprintf(text, sizeof text, std::isinf(q) ? "%6s" : "%6.3f", q);
     if (std::isinf(q))
       return std::string("   inf");
+    std::snprintf(text, sizeof text, "%6.3f", q);
     return std::string(text);
   };
   std::printf("%-22s %s %s %s %s %s %s %s %s %s", c.name.c_str(),
