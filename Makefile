@@ -17,12 +17,12 @@ export CCACHE_NOHASHDIR := 1
 export PYTHONPATH := $(abspath $(BUILD))/python$(addprefix :,$(PYTHONPATH))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup configure build test test-long demo bench fuzz mutate docs format lint \
-        install clean
+.PHONY: help setup configure build test test-long demo bench bench-model fuzz \
+        mutate docs format lint install clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | \
-	  while IFS='|' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
+	  while IFS='|' read -r name text; do printf '  make %-11s %s\n' "$$name" "$$text"; done
 	@echo '  VENV=DIR uses an existing environment, PRESET=debug|asan another build,'
 	@echo '  SUITES="lit gtest" only these test suites.'
 
@@ -46,6 +46,9 @@ demo: build ## Import an OLMoE layer, switch it to sequence scope, compile, run
 
 bench: build ## Measure what the documentation promises
 	@$(PYTHON_BIN) scripts/run_benchmarks.py $(ARGS)
+
+bench-model: build ## Compare the PTX emulator's counters with an H100's
+	@$(PYTHON_BIN) benchmarks/bench_ptx_model.py --build $(BUILD) $(ARGS)
 
 fuzz: build ## Give the PTX front end a million hostile texts (10 minutes)
 	@$(PYTHON_BIN) scripts/fuzz_ptx.py --build $(BUILD) $(ARGS)

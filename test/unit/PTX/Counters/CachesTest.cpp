@@ -1,5 +1,5 @@
-//===- CachesTest.cpp - The cache model on streams with known answers -----===//
-
+// The cache model on streams with known answers.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Counters/ChipReplay.h"
 #include "Counters/L2Cache.h"
 

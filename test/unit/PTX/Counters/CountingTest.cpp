@@ -1,5 +1,5 @@
-//===- CountingTest.cpp - Counters of small launches ----------------------===//
-
+// Counters of small launches.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Counters/MachineCode.h"
 #include "Isa/IsaTable.h"
 #include "Machine/Observer.h"
