@@ -101,8 +101,8 @@ struct Observer {
   /// that lanes execute together, which it must count by itself.
   virtual InstructionCount *instructionCounts() { return nullptr; }
 
-  bool tracksPoison = false; ///< wants masks of undefined register words
-  bool wantsValues = false;  ///< wants Access::value
+  bool tracksPoison = false;  ///< wants masks of undefined register words
+  bool wantsValues = false;   ///< wants Access::value
   bool countsSuffice = false; ///< see instructionCounts
 };
 
