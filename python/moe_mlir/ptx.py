@@ -21,7 +21,14 @@ from typing import Any, Literal
 
 from moe_mlir import _ptx
 from moe_mlir._ptx import PtxError
-from moe_mlir.ptx_arguments import Argument, DeviceBuffers, TensorMap, pack
+from moe_mlir.ptx_arguments import (
+    ACCESS_ALIGNMENT,
+    ALIGNMENT,
+    Argument,
+    DeviceBuffers,
+    TensorMap,
+    pack,
+)
 
 __all__ = [
     "CHECKS",
@@ -248,7 +255,8 @@ class Module:
             block: Threads of a block.
             args: One for each parameter: a NumPy array becomes a device buffer,
                 changed in place; NumPy and Python scalars; TensorMap; bytes for a
-                struct; None for a null pointer.
+                struct; None for a null pointer. Addresses are multiples of 256;
+                without counters and below sm_100, those of large arrays of 16.
             shared: Bytes of dynamic shared memory.
             cluster: Blocks of a cluster; (1, 1, 1) leaves it to the kernel.
             cooperative: All blocks must be resident at once.
@@ -286,7 +294,8 @@ class Module:
             "completion": _choice(completion, "completion", ("latest", "earliest")),
             "budget": _count(budget, "budget", 2**64 - 1),
         }
-        with DeviceBuffers(self._device, info, args) as buffers:
+        alignment = self._alignment(options, args)
+        with DeviceBuffers(self._device, info, args, alignment) as buffers:
             params = pack(info, args, buffers)
             raw = _ptx.launch(self._device, self._module, kernel, options, params)
             buffers.read_back()
@@ -296,6 +305,14 @@ class Module:
     def target(self) -> str:
         """The architecture the text was made for: "sm_90a"."""
         return self._module.target
+
+    def _alignment(self, options: dict[str, Any], args: Sequence[Argument]) -> int:
+        """What a large array must have to be used where it is."""
+        wide = int(self.target.removeprefix("sm_").rstrip("af")) >= 100
+        interleaved = any(isinstance(a, TensorMap) and a.interleave for a in args)
+        if options["counters"] or wide or interleaved:
+            return ALIGNMENT
+        return ACCESS_ALIGNMENT
 
     def _kernel(self, name: str) -> Kernel:
         if name not in self.kernels:

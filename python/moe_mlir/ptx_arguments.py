@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 #: Device memory is aligned like this; counters depend on it.
 ALIGNMENT = 256
+#: What no access of a kernel up to sm_90 needs more of, and NumPy gives.
+ACCESS_ALIGNMENT = 16
+#: Bytes of an array from which a copy of it would cost more than it is worth.
+LARGE = 1 << 20
 
 _FLOATS = {".f16": "<e", ".f32": "<f", ".f64": "<d"}
 
@@ -84,13 +88,19 @@ class DeviceBuffers:
     """The arrays of a launch as device memory.
 
     Arrays that overlap share a buffer. Memory that is aligned as device memory is
-    used in place, other memory is copied in and, after the launch, out.
+    used in place, other memory is copied in and, after the launch, out. A large
+    array needs but ``alignment`` to be used in place: it must not be there twice.
     """
 
     def __init__(
-        self, device: _ptx.Device, kernel: Kernel, args: Sequence[Argument]
+        self,
+        device: _ptx.Device,
+        kernel: Kernel,
+        args: Sequence[Argument],
+        alignment: int = ALIGNMENT,
     ) -> None:
         self._device = device
+        self._alignment = alignment
         self._ranges: list[_Range] = []
         arrays = []
         for index, argument in enumerate(args):
@@ -110,7 +120,7 @@ class DeviceBuffers:
     def __enter__(self) -> DeviceBuffers:
         try:
             for part in self._ranges:
-                part.place(self._device)
+                part.place(self._device, self._alignment)
         except BaseException:
             self._free()
             raise
@@ -161,9 +171,9 @@ class _Range:
     def writable(self) -> bool:
         return all(array.flags.writeable for array in self.arrays)
 
-    def place(self, device: _ptx.Device) -> None:
+    def place(self, device: _ptx.Device, alignment: int) -> None:
         size = self.high - self.low
-        self.copied = self.low % ALIGNMENT != 0
+        self.copied = self.low % (alignment if size >= LARGE else ALIGNMENT) != 0
         if not self.copied:
             self.device_address = device.adopt(self.low, size, self.name, self.writable)
             return

@@ -16,6 +16,7 @@
 #ifndef PTX_ASYNC_ASYNCENGINE_H
 #define PTX_ASYNC_ASYNCENGINE_H
 
+#include "Async/CopyPlaces.h"
 #include "Async/Mbarrier.h"
 #include "Async/Operation.h"
 #include "Machine/AsyncHooks.h"
@@ -41,8 +42,7 @@ struct LaneCopy {
   uint8_t bytes = 0;     ///< written
   bool whole = false;    ///< every lane reads as much as it writes
   std::array<uint8_t, kLanes> taken{}; ///< read; the rest is zero
-  std::array<const std::byte *, kLanes> from{};
-  std::array<uint64_t, kLanes> shared{}; ///< offset in the own block
+  CopyPlaces places;
 };
 
 /// cp.async.mbarrier.arrive that waits for copies.
@@ -60,6 +60,7 @@ struct WarpState final : AsyncWarpState {
   std::vector<LaneArrival> arrivals;
   uint64_t nextSequence = 1;
   std::array<uint64_t, kLanes> copyGroups{}; ///< committed, a lane
+  bool sameGroups = true; ///< all lanes have committed as many
   std::array<uint64_t, kLanes> bulkGroups{};
 };
 

@@ -41,18 +41,22 @@ void sourceBytes(Warp &warp, const Instruction &in, const CopyInfo &info,
   }
 }
 
+const std::byte *sourceOf(const LaneCopy &copy, unsigned lane) {
+  return reinterpret_cast<const std::byte *>(copy.places.from[lane]);
+}
+
 /// Whole pieces of a size the compiler knows.
 template <unsigned bytes>
 void copyWhole(std::byte *shared, const LaneCopy &copy, LaneMask lanes) {
   forEachLane(lanes, [&](unsigned l) {
-    std::memcpy(shared + copy.shared[l], copy.from[l], bytes);
+    std::memcpy(shared + copy.places.shared[l], sourceOf(copy, l), bytes);
   });
 }
 
 template <unsigned bytes>
 void spoilWhole(std::byte *shared, const LaneCopy &copy) {
   forEachLane(copy.lanes, [&](unsigned l) {
-    std::memset(shared + copy.shared[l], kGarbage, bytes);
+    std::memset(shared + copy.places.shared[l], kGarbage, bytes);
   });
 }
 
@@ -67,14 +71,15 @@ void copyLanes(Warp &warp, const LaneCopy &copy, LaneMask lanes) {
     return run(shared, copy, lanes);
   }
   forEachLane(lanes, [&](unsigned l) {
-    std::byte *to = shared + copy.shared[l];
+    std::byte *to = shared + copy.places.shared[l];
     const unsigned taken = copy.taken[l];
     if (taken)
-      std::memcpy(to, copy.from[l], taken);
+      std::memcpy(to, sourceOf(copy, l), taken);
     if (taken < copy.bytes)
       std::memset(to + taken, 0, copy.bytes - taken);
     if (Observer *observer = block.machine->observer)
-      observer->onDefined(&block, Space::Shared, copy.shared[l], copy.bytes);
+      observer->onDefined(&block, Space::Shared, copy.places.shared[l],
+                          copy.bytes);
   });
 }
 
@@ -87,7 +92,7 @@ void spoil(Warp &warp, const LaneCopy &copy) {
   run(shared, copy);
   if (Observer *observer = observerOf(warp))
     forEachLane(copy.lanes, [&](unsigned l) {
-      observer->onUndefined(warp.block, Space::Shared, copy.shared[l],
+      observer->onUndefined(warp.block, Space::Shared, copy.places.shared[l],
                             copy.bytes);
     });
 }
@@ -99,7 +104,10 @@ LaneMask lanesInGroup(const uint64_t *groups, uint64_t group) {
     mask |= LaneMask{groups[l] == group} << l;
   return mask;
 }
-LaneMask lanesBeyond(const uint64_t *limit, uint64_t group) {
+LaneMask lanesBeyond(const WarpState &state, const uint64_t *limit,
+                     uint64_t group) {
+  if (state.sameGroups)
+    return limit[0] > group ? kAllLanes : 0;
   LaneMask mask = 0;
   for (unsigned l = 0; l < kLanes; ++l)
     mask |= LaneMask{limit[l] > group} << l;
@@ -165,7 +173,9 @@ LaneMask prepareSource(Warp &warp, const Instruction &in, LaneCopy &copy,
                         " bytes where nothing is allocated");
       });
     }
-    forEachLane(same, [&](unsigned l) { copy.from[l] = pointer[l]; });
+    forEachLane(same, [&](unsigned l) {
+      copy.places.from[l] = reinterpret_cast<uint64_t>(pointer[l]);
+    });
     allowed |= same;
   }
   return allowed;
@@ -209,6 +219,11 @@ std::unique_ptr<LaneCopy> freshCopy(WarpState &state) {
 void enqueue(Warp &warp, std::unique_ptr<LaneCopy> copy) {
   WarpState &state = stateOf(warp);
   spoil(warp, *copy);
+  if (state.sameGroups) {
+    copy->group = state.copyGroups[0];
+    state.copies.push_back(std::move(copy));
+    return;
+  }
   for (LaneMask rest = copy->lanes; rest;) {
     const uint64_t group = state.copyGroups[__builtin_ctz(rest)];
     const LaneMask same = rest & lanesInGroup(state.copyGroups.data(), group);
@@ -222,37 +237,25 @@ void enqueue(Warp &warp, std::unique_ptr<LaneCopy> copy) {
 
 /// All lanes copy whole pieces, and everything is where it may be: nothing to
 /// look at one by one. Fills \p copy; false if that is not so.
+template <PlaceCopies &place>
 bool prepareQuickly(Warp &warp, const Instruction &in, const CopyInfo &info,
                     LaneCopy &copy) {
   if (warp.observed || warp.active != kAllLanes || info.sourceSize >= 0 ||
       info.ignore >= 0 || in.width[0] != Width::Word ||
-      in.width[1] != Width::Double)
+      in.width[1] != Width::Double ||
+      !place(warp.lanes<uint32_t>(in.operand[0]),
+             static_cast<uint32_t>(in.offset[0]),
+             warp.lanes<uint64_t>(in.operand[1]),
+             static_cast<uint64_t>(in.offset[1]), info.bytes, copy.places))
     return false;
-  const auto *to = warp.lanes<uint32_t>(in.operand[0]);
-  const auto *from = warp.lanes<uint64_t>(in.operand[1]);
-  const auto toOffset = static_cast<uint32_t>(in.offset[0]);
-  const auto fromOffset = static_cast<uint64_t>(in.offset[1]);
+  const auto &[shared, from, last, low, high] = copy.places;
   const uint64_t bytes = info.bytes;
-  uint64_t bits = 0, low = ~uint64_t{0}, high = 0;
-  uint32_t last = 0;
-  for (unsigned l = 0; l < kLanes; ++l) {
-    const uint32_t shared = to[l] + toOffset;
-    const uint64_t global = from[l] + fromOffset;
-    copy.shared[l] = shared;
-    copy.from[l] = reinterpret_cast<const std::byte *>(global);
-    bits |= shared | global;
-    last = shared > last ? shared : last;
-    low = global < low ? global : low;
-    high = global > high ? global : high;
-  }
   GlobalRange range;
-  return !(bits & (bytes - 1)) && last + bytes <= warp.block->shared.size &&
-         high - low < UINT32_MAX &&
+  return last + bytes <= warp.block->shared.size && high - low < UINT32_MAX &&
          warp.block->machine->findGlobal(low, high - low + bytes, range);
 }
 
-} // namespace
-
+template <PlaceCopies &place>
 void handleCopyAsync(Warp &warp, const Instruction &in) {
   const auto &info = *static_cast<const CopyInfo *>(in.extra);
   Engine &engine = engineOf(warp);
@@ -262,7 +265,7 @@ void handleCopyAsync(Warp &warp, const Instruction &in) {
   copy.instruction = &in;
   copy.bytes = info.bytes;
   copy.lanes = warp.active;
-  copy.whole = prepareQuickly(warp, in, info, copy);
+  copy.whole = prepareQuickly<place>(warp, in, info, copy);
   copy.sequence = state.nextSequence++;
   if (!copy.whole) {
     uint64_t shared[kLanes], global[kLanes];
@@ -275,14 +278,22 @@ void handleCopyAsync(Warp &warp, const Instruction &in) {
     if (copy.lanes)
       copy.lanes &= prepareSource(warp, in, copy, global);
     forEachLane(copy.lanes, [&](unsigned l) {
-      copy.shared[l] =
-          static_cast<uint64_t>(pointer[l] - warp.block->shared.data);
+      copy.places.shared[l] =
+          static_cast<uint32_t>(pointer[l] - warp.block->shared.data);
     });
   }
   if (!engine.earliest())
     return enqueue(warp, std::move(fresh));
   copyLanes(warp, copy, copy.lanes);
   state.spare.push_back(std::move(fresh));
+}
+
+} // namespace
+
+HandlerSet copyAsyncHandlers() {
+  return {handleCopyAsync<baseline::placeCopies>,
+          handleCopyAsync<avx2::placeCopies>,
+          handleCopyAsync<avx512::placeCopies>};
 }
 
 void Engine::completeCopies(Warp &warp, LaneMask lanes, const uint64_t *limit,
@@ -293,7 +304,7 @@ void Engine::completeCopies(Warp &warp, LaneMask lanes, const uint64_t *limit,
     LaneCopy &copy = *state.copies[i];
     LaneMask now = copy.sequence > sequence ? 0 : copy.lanes & lanes;
     if (now && limit)
-      now &= lanesBeyond(limit, copy.group);
+      now &= lanesBeyond(state, limit, copy.group);
     if (!now) {
       std::swap(state.copies[kept++], state.copies[i]);
       continue;
@@ -343,7 +354,9 @@ void Engine::settleArrivals(Warp &warp) {
 
 void handleCopyCommit(Warp &warp, const Instruction &in) {
   WarpState &state = stateOf(warp);
-  forEachLane(warp.active, [&](unsigned l) { ++state.copyGroups[l]; });
+  for (unsigned l = 0; l < kLanes; ++l)
+    state.copyGroups[l] += warp.active >> l & 1;
+  state.sameGroups = state.sameGroups && warp.active == kAllLanes;
   engineOf(warp).tellSync(warp, in, warp.active, SyncKind::AsyncGroup,
                           SyncStep::Arrive, *warp.block, 0, 0);
 }

@@ -8,7 +8,7 @@
 namespace ptx::async {
 
 void decodeCopyAsync(DecodeContext &context, Instruction &in);
-void handleCopyAsync(Warp &warp, const Instruction &in);
+HandlerSet copyAsyncHandlers();
 void handleCopyCommit(Warp &warp, const Instruction &in);
 void handleCopyWaitGroup(Warp &warp, const Instruction &in);
 void handleCopyWaitAll(Warp &warp, const Instruction &in);

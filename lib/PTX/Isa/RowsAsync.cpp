@@ -14,7 +14,7 @@ namespace {
 using namespace async;
 using Modifiers = std::vector<std::string>;
 
-Row base(Modifiers modifiers, unsigned sm, unsigned ptx, Handler handler,
+Row base(Modifiers modifiers, unsigned sm, unsigned ptx, HandlerSet handlers,
          void (*decode)(DecodeContext &, Instruction &) = nullptr) {
   Row row;
   row.opcode = "cp";
@@ -23,7 +23,7 @@ Row base(Modifiers modifiers, unsigned sm, unsigned ptx, Handler handler,
   row.minSm = sm;
   row.minPtx = ptx;
   row.cost = Cost::Async;
-  row.handlers = handler;
+  row.handlers = handlers;
   row.decode = decode;
   return row;
 }
@@ -42,9 +42,9 @@ void addCopies(IsaTable &table) {
     for (const char *space : {".shared", ".shared::cta"})
       for (bool hint : {false, true})
         for (int variant : {0, 1, 2}) { // nothing, src-size, ignore-src
-          Row row =
-              base({".async", cache, space, ".global"}, 80,
-                   variant == 2 ? 75 : 70, handleCopyAsync, decodeCopyAsync);
+          Row row = base({".async", cache, space, ".global"}, 80,
+                         variant == 2 ? 75 : 70, copyAsyncHandlers(),
+                         decodeCopyAsync);
           if (hint)
             row.modifiers.push_back(".L2::cache_hint");
           if (hint && row.minPtx < 74)

@@ -131,6 +131,35 @@ MemoryInfo describe(DecodeContext &context, const Row &row, Type type,
   return info;
 }
 
+/// How the elements lie in the registers that \p in names for them.
+ElementForm formOf(const Instruction &in, const MemoryInfo &info) {
+  for (unsigned e = 0; e < info.count; ++e) {
+    bool sink = in.operand[info.data + e] == kNoSlot;
+    Width width = in.width[info.data + e];
+    if (sink ? !in.resultCount || info.count == 1
+             : bytesOf(width) != info.bytes &&
+                   (info.bytes > 2 || width == Width::Double))
+      return ElementForm::Other;
+  }
+  switch (info.bytes) {
+  case 1:
+    return info.count == 1 ? ElementForm::Byte : ElementForm::Other;
+  case 2:
+    return info.count == 1 ? ElementForm::Half : ElementForm::Other;
+  case 4:
+    return info.count == 1   ? ElementForm::Word
+           : info.count == 2 ? ElementForm::Words2
+           : info.count == 4 ? ElementForm::Words4
+                             : ElementForm::Other;
+  case 8:
+    return info.count == 1   ? ElementForm::Double
+           : info.count == 2 ? ElementForm::Doubles2
+                             : ElementForm::Other;
+  default:
+    return ElementForm::Other;
+  }
+}
+
 void decodeLoad(DecodeContext &context, Instruction &in) {
   const OperandSpec &data = in.row->operands[0];
   MemoryInfo info = describe(context, *in.row, data.type, data.count);
@@ -139,6 +168,7 @@ void decodeLoad(DecodeContext &context, Instruction &in) {
   if (info.nonCoherent && info.order != Order::Weak)
     context.fail("'.nc' has no memory order");
   checkPolicy(context, in, info.address + 1u);
+  info.form = formOf(in, info);
   in.extra = context.keep(info);
 }
 
@@ -150,6 +180,7 @@ void decodeStore(DecodeContext &context, Instruction &in) {
   if (info.space == Space::Param && !(in.operand[0] & kConstant))
     context.fail("st.param writes the '.param' variables of calls, by name");
   checkPolicy(context, in, info.data + info.count);
+  info.form = formOf(in, info);
   in.extra = context.keep(info);
 }
 
@@ -267,6 +298,7 @@ void addUniformLoads(IsaTable &table) {
           MemoryInfo info = describe(context, *in.row, data.type, data.count);
           info.address = static_cast<uint8_t>(in.resultCount);
           info.nonCoherent = true;
+          info.form = formOf(in, info);
           in.extra = context.keep(info);
         };
         table.add(std::move(row));

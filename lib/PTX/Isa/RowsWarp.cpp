@@ -3,6 +3,7 @@
 #include "Decode/DecodeContext.h"
 #include "Isa/IsaTable.h"
 #include "Machine/Handlers.h"
+#include "Machine/Shuffle.h"
 
 #include <string>
 
@@ -11,14 +12,14 @@ namespace {
 
 Row warpRow(const char *opcode, std::vector<std::string> modifiers,
             std::vector<OperandSpec> operands, int memberMask,
-            Handler handler) {
+            HandlerSet handlers) {
   Row row;
   row.opcode = opcode;
   row.modifiers = std::move(modifiers);
   row.operands = std::move(operands);
   row.memberMask = memberMask;
   row.cost = Cost::Warp;
-  row.handlers = handler;
+  row.handlers = handlers;
   return row;
 }
 
@@ -27,22 +28,28 @@ OperandSpec pairedPredicate() { return operand::predicate().pair().optional(); }
 void addShuffles(IsaTable &table) {
   struct Mode {
     const char *name;
-    Handler handler;
+    HandlerSet handlers;
   };
+#define PTX_SHUFFLE(MODE)                                                      \
+  {                                                                            \
+    baseline::handleShuffle##MODE, avx2::handleShuffle##MODE,                  \
+        avx512::handleShuffle##MODE                                            \
+  }
   for (Mode mode :
-       {Mode{".up", handleShuffleUp}, Mode{".down", handleShuffleDown},
-        Mode{".bfly", handleShuffleButterfly},
-        Mode{".idx", handleShuffleIndex}}) {
+       {Mode{".up", PTX_SHUFFLE(Up)}, Mode{".down", PTX_SHUFFLE(Down)},
+        Mode{".bfly", PTX_SHUFFLE(Butterfly)},
+        Mode{".idx", PTX_SHUFFLE(Index)}}) {
     Row row = warpRow("shfl", {".sync", mode.name, ".b32"},
                       {operand::reg(Type::B32), pairedPredicate(),
                        operand::source(Type::B32), operand::source(Type::B32),
                        operand::source(Type::B32), operand::source(Type::B32)},
-                      5, mode.handler);
+                      5, mode.handlers);
     row.resultCount = 2;
     row.minSm = 30;
     row.minPtx = 60;
     table.add(row);
   }
+#undef PTX_SHUFFLE
 }
 
 void addVotes(IsaTable &table) {

@@ -63,10 +63,6 @@ void callSystem(Warp &, const Instruction &, const CallSite &);
 // Warp-wide
 //===----------------------------------------------------------------------===//
 
-void handleShuffleUp(Warp &, const Instruction &);
-void handleShuffleDown(Warp &, const Instruction &);
-void handleShuffleButterfly(Warp &, const Instruction &);
-void handleShuffleIndex(Warp &, const Instruction &);
 void handleVoteAll(Warp &, const Instruction &);
 void handleVoteAny(Warp &, const Instruction &);
 void handleVoteUniform(Warp &, const Instruction &);

@@ -12,6 +12,20 @@
 
 namespace ptx {
 
+/// Elements of an access that fill the registers they name, so that a warp's
+/// access may be copied whole; Half and Byte are extended to 32 bits. Other
+/// forms go lane by lane.
+enum class ElementForm : uint8_t {
+  Other,
+  Byte,
+  Half,
+  Word,
+  Words2,
+  Words4,
+  Double,
+  Doubles2
+};
+
 /// Instruction::extra of ld and st.
 struct MemoryInfo {
   Space space = Space::Generic;
@@ -24,6 +38,7 @@ struct MemoryInfo {
   Scope scope = Scope::None;
   uint8_t address = 0; ///< operand index of the address
   uint8_t data = 0;    ///< operand index of the first element
+  ElementForm form = ElementForm::Other;
 
   uint32_t total() const { return uint32_t{bytes} * count; }
 };

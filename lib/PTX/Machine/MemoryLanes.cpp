@@ -4,15 +4,10 @@
 // are set to that of one that does, so that all 32 lanes can be loaded without
 // a branch; results are blended in afterwards.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "Machine/Machine.h"
-#include "Machine/Memory.h"
+#include "Machine/WholeWarpAccess.h"
 
 #include <cstring>
 #include <type_traits>
-
-#if defined(__AVX512F__)
-#include <immintrin.h>
-#endif
 
 namespace ptx {
 namespace PTX_CPU_LEVEL {
@@ -20,23 +15,30 @@ namespace PTX_CPU_LEVEL {
 /// register + immediate of every lane; absent lanes as the first present one.
 static void laneAddresses(const Warp &warp, const Instruction &in,
                           unsigned operand, uint64_t *address) {
-  Slot slot = in.operand[operand];
-  int64_t offset = in.offset[0];
-  if (in.width[operand] == Width::Double || slot == kNoSlot) {
-    if (slot == kNoSlot) {
-      for (unsigned l = 0; l < kLanes; ++l)
-        address[l] = static_cast<uint64_t>(offset);
-      return;
-    }
-    const uint64_t *base = warp.lanes<uint64_t>(slot);
+  constexpr unsigned per = kPerVector<uint64_t>;
+  using Wide = Vector<uint64_t>;
+  using Narrow = uint32_t __attribute__((vector_size(4 * per)));
+  const Slot slot = in.operand[operand];
+  const auto offset = static_cast<uint64_t>(in.offset[0]);
+  if (slot == kNoSlot) {
     for (unsigned l = 0; l < kLanes; ++l)
-      address[l] = base[l] + static_cast<uint64_t>(offset);
+      address[l] = offset;
+    return;
+  }
+  if (in.width[operand] == Width::Double) {
+    const uint64_t *base = warp.lanes<uint64_t>(slot);
+    for (unsigned l = 0; l < kLanes; l += per)
+      storeVector<uint64_t>(address + l,
+                            loadVector<uint64_t>(base + l) + offset);
   } else {
     // 32-bit addresses wrap as 32-bit numbers.
     const uint32_t *base = warp.lanes<uint32_t>(slot);
-    uint32_t low = static_cast<uint32_t>(offset);
-    for (unsigned l = 0; l < kLanes; ++l)
-      address[l] = base[l] + low;
+    for (unsigned l = 0; l < kLanes; l += per) {
+      Narrow narrow;
+      std::memcpy(&narrow, base + l, sizeof narrow);
+      narrow += static_cast<uint32_t>(offset);
+      storeVector<uint64_t>(address + l, __builtin_convertvector(narrow, Wide));
+    }
   }
   if (warp.active == kAllLanes)
     return;
@@ -197,125 +199,55 @@ static void loadElement(Warp &warp, const Instruction &in,
   }
 }
 
-//===----------------------------------------------------------------------===//
-// All lanes at one address, or side by side
-//===----------------------------------------------------------------------===//
-
-namespace {
-/// What the addresses of all 32 lanes have in common.
-struct Pattern {
-  bool run; ///< lane l is at the first address + l * stride
-  bool one; ///< all at the first address
-};
-} // namespace
-
-static inline Pattern patternOf(const uint64_t *address, uint32_t stride) {
-  uint64_t run = 0, one = 0;
-  for (unsigned l = 0; l + 1 < kLanes; ++l) {
-    uint64_t step = address[l + 1] - address[l];
-    one |= step;
-    run |= step ^ stride;
-  }
-  return {!run, !one};
-}
-
-/// The bytes at one address, if a look at the usual places finds them.
-static inline std::byte *quickPointer(const Warp &warp, Space space,
-                                      uint64_t address, uint64_t bytes,
-                                      bool writes) {
-  if (space == Space::Shared) {
-    const AlignedBytes &shared = warp.block->shared;
-    bool inside = address <= shared.size && shared.size - address >= bytes;
-    return inside ? shared.data + address : nullptr;
-  }
-  if (space == Space::Global || space == Space::Constant) {
-    for (const GlobalRange &range : warp.block->machine->ranges)
-      if (address >= range.begin && address < range.end &&
-          range.end - address >= bytes && (!writes || range.writable))
-        return reinterpret_cast<std::byte *>(address);
-    return nullptr;
-  }
-  if (space == Space::Param && address < kCallParam && !writes) {
-    std::vector<std::byte> &params = warp.block->grid->params;
-    if (address <= params.size() && params.size() - address >= bytes)
-      return params.data() + address;
-  }
-  return nullptr;
-}
-
-/// result[l] = source[l * stride], for the strides of vectors.
-template <unsigned stride, class T>
-static void copyStrided(T *result, const std::byte *source) {
-  for (unsigned l = 0; l < kLanes; ++l)
-    std::memcpy(&result[l], source + size_t{l} * stride, sizeof(T));
-}
-
-template <class T>
-static void copyRun(T *result, const std::byte *source, uint32_t stride) {
-  if (stride == sizeof(T))
-    std::memcpy(result, source, kLanes * sizeof(T));
-  else if (stride == 2 * sizeof(T))
-    copyStrided<2 * sizeof(T)>(result, source);
-  else if (stride == 4 * sizeof(T))
-    copyStrided<4 * sizeof(T)>(result, source);
-  else
-    copyStrided<8 * sizeof(T)>(result, source);
-}
-
-template <class T> static void fillAll(T *result, const std::byte *source) {
-  T value;
-  std::memcpy(&value, source, sizeof(T));
-  for (unsigned l = 0; l < kLanes; ++l)
-    result[l] = value;
-}
-
-template <class T>
-static void loadRun(const Warp &warp, const Instruction &in,
-                    const MemoryInfo &info, const std::byte *from, bool one) {
-  for (unsigned e = 0; e < info.count; ++e) {
-    Slot slot = in.operand[info.data + e];
-    if (slot == kNoSlot)
-      continue;
-    const std::byte *source = from + size_t{e} * sizeof(T);
-    if (one)
-      fillAll(warp.lanes<T>(slot), source);
-    else
-      copyRun(warp.lanes<T>(slot), source, info.total());
-  }
-}
-
-/// Elements of 4 and 8 bytes that fill their registers.
-static bool fillsRegisters(const Instruction &in, const MemoryInfo &info) {
-  Width width = info.bytes == 4 ? Width::Word : Width::Double;
-  return (info.bytes == 4 || info.bytes == 8) && in.width[info.data] == width &&
-         in.width[info.data + info.count - 1u] == width;
-}
-
 /// The frequent cases of a load by all lanes; false: not one of them.
-static bool quickLoad(Warp &warp, const Instruction &in, const MemoryInfo &info,
-                      Space space, const uint64_t *address) {
-  uint32_t bytes = info.total();
-  Pattern pattern = patternOf(address, bytes);
-  if ((!pattern.run && !pattern.one) || (address[0] & (bytes - 1)) ||
-      !fillsRegisters(in, info))
+/// \p base: of each lane, to which \p offset is added.
+template <class Address>
+static bool quickLoad(const Warp &warp, const Instruction &in,
+                      const MemoryInfo &info, Space space, const Address *base,
+                      Address offset) {
+  HalfPlaces places;
+  return info.form != ElementForm::Other &&
+         findPlaces(warp, info, space, base, offset, false, places) &&
+         loadWhole(warp, in, info, places);
+}
+
+template <class Address>
+static bool quickStore(const Warp &warp, const Instruction &in,
+                       const MemoryInfo &info, Space space, const Address *base,
+                       Address offset) {
+  HalfPlaces places;
+  if (info.form == ElementForm::Other ||
+      !findPlaces(warp, info, space, base, offset, true, places) ||
+      !storeWhole(warp, in, info, places))
     return false;
-  const std::byte *from = quickPointer(
-      warp, space, address[0], pattern.one ? bytes : kLanes * bytes, false);
-  if (!from)
-    return false;
-  if (info.bytes == 4)
-    loadRun<uint32_t>(warp, in, info, from, pattern.one);
-  else
-    loadRun<uint64_t>(warp, in, info, from, pattern.one);
+  warp.block->machine->changed();
   return true;
+}
+
+/// Both by the registers that the instruction names.
+template <bool store>
+static bool quickAccess(const Warp &warp, const Instruction &in,
+                        const MemoryInfo &info) {
+  const Slot slot = in.operand[info.address];
+  if (slot == kNoSlot)
+    return false;
+  auto access = [&](auto *base) {
+    using Address = std::remove_cvref_t<decltype(*base)>;
+    auto offset = static_cast<Address>(in.offset[0]);
+    return store ? quickStore(warp, in, info, info.space, base, offset)
+                 : quickLoad(warp, in, info, info.space, base, offset);
+  };
+  return in.width[info.address] == Width::Double
+             ? access(warp.lanes<uint64_t>(slot))
+             : access(warp.lanes<uint32_t>(slot));
 }
 
 static void loadFrom(Warp &warp, const Instruction &in, const MemoryInfo &info,
                      Space space, const uint64_t *address, LaneMask lanes) {
   if (warp.observed) [[unlikely]] {
     lanes = observeLoad(warp, in, info, space, address, lanes);
-    if (!lanes ||
-        (lanes == kAllLanes && quickLoad(warp, in, info, space, address)))
+    if (!lanes || (lanes == kAllLanes &&
+                   quickLoad(warp, in, info, space, address, uint64_t{0})))
       return;
   }
   alignas(64) std::byte *pointer[kLanes];
@@ -330,14 +262,14 @@ static void loadFrom(Warp &warp, const Instruction &in, const MemoryInfo &info,
 
 void handleLoad(Warp &warp, const Instruction &in) {
   const auto &info = *static_cast<const MemoryInfo *>(in.extra);
-  alignas(64) uint64_t address[kLanes];
-  laneAddresses(warp, in, info.address, address);
   // Who looks again and again had better let others run.
   if (info.order != Order::Weak && (++warp.block->machine->polls & 3) == 0)
     warp.yield();
   if (warp.active == kAllLanes && !warp.observed &&
-      quickLoad(warp, in, info, info.space, address))
+      quickAccess<false>(warp, in, info))
     return;
+  alignas(64) uint64_t address[kLanes];
+  laneAddresses(warp, in, info.address, address);
   if (info.space != Space::Generic) {
     loadFrom(warp, in, info, info.space, address, warp.active);
     return;
@@ -407,29 +339,12 @@ static void storeElement(Warp &warp, const Instruction &in,
   }
 }
 
-/// A store by all lanes side by side.
-static bool quickStore(Warp &warp, const Instruction &in,
-                       const MemoryInfo &info, Space space,
-                       const uint64_t *address) {
-  if (info.count != 1 || (address[0] & (info.bytes - 1)) ||
-      !fillsRegisters(in, info) || in.operand[info.data] == kNoSlot ||
-      !patternOf(address, info.bytes).run)
-    return false;
-  uint32_t bytes = kLanes * info.bytes;
-  std::byte *to = quickPointer(warp, space, address[0], bytes, true);
-  if (!to)
-    return false;
-  std::memcpy(to, warp.lanes<std::byte>(in.operand[info.data]), bytes);
-  warp.block->machine->changed();
-  return true;
-}
-
 static void storeTo(Warp &warp, const Instruction &in, const MemoryInfo &info,
                     Space space, const uint64_t *address, LaneMask lanes) {
   if (warp.observed) [[unlikely]] {
     lanes = observeStore(warp, in, info, space, address, lanes);
-    if (!lanes ||
-        (lanes == kAllLanes && quickStore(warp, in, info, space, address)))
+    if (!lanes || (lanes == kAllLanes &&
+                   quickStore(warp, in, info, space, address, uint64_t{0})))
       return;
   }
   alignas(64) std::byte *pointer[kLanes];
@@ -445,11 +360,11 @@ static void storeTo(Warp &warp, const Instruction &in, const MemoryInfo &info,
 
 void handleStore(Warp &warp, const Instruction &in) {
   const auto &info = *static_cast<const MemoryInfo *>(in.extra);
+  if (warp.active == kAllLanes && !warp.observed &&
+      quickAccess<true>(warp, in, info))
+    return;
   alignas(64) uint64_t address[kLanes];
   laneAddresses(warp, in, info.address, address);
-  if (warp.active == kAllLanes && !warp.observed &&
-      quickStore(warp, in, info, info.space, address))
-    return;
   if (info.space != Space::Generic) {
     storeTo(warp, in, info, info.space, address, warp.active);
     return;

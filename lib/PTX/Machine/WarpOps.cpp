@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Machine/Handlers.h"
 #include "Machine/Machine.h"
+#include "Machine/Shuffle.h"
 
 #include <algorithm>
 #include <cstring>
@@ -9,90 +10,17 @@
 
 namespace ptx {
 
-//===----------------------------------------------------------------------===//
-// shfl.sync d|p, a, b, c, membermask
-//===----------------------------------------------------------------------===//
-
-enum class ShuffleMode { Up, Down, Butterfly, Index };
-
-/// The lane that lane \p l reads, and whether it is inside its segment. All
-/// fields of b and c are read per lane.
-template <ShuffleMode mode>
-static unsigned shuffleSource(unsigned l, uint32_t b, uint32_t c,
-                              bool &inside) {
-  unsigned shift = b & 31, clamp = c & 31, segment = c >> 8 & 31;
-  unsigned most = (l & segment) | (clamp & ~segment);
-  unsigned least = l & segment;
-  int from;
-  switch (mode) {
-  case ShuffleMode::Up:
-    from = static_cast<int>(l) - static_cast<int>(shift);
-    inside = from >= static_cast<int>(most);
-    break;
-  case ShuffleMode::Down:
-    from = static_cast<int>(l + shift);
-    inside = from <= static_cast<int>(most);
-    break;
-  case ShuffleMode::Butterfly:
-    from = static_cast<int>(l ^ shift);
-    inside = from <= static_cast<int>(most);
-    break;
-  case ShuffleMode::Index:
-    from = static_cast<int>(least | (shift & ~segment));
-    inside = from <= static_cast<int>(most);
-    break;
-  }
-  return inside ? static_cast<unsigned>(from) & 31 : l;
-}
-
-template <ShuffleMode mode>
-static void shuffle(Warp &warp, const Instruction &in) {
-  const uint32_t *a = warp.lanes<uint32_t>(in.source(0));
-  const uint32_t *b = warp.lanes<uint32_t>(in.source(1));
-  const uint32_t *c = warp.lanes<uint32_t>(in.source(2));
-  uint8_t from[kLanes];
-  LaneMask insideMask = 0;
-  for (unsigned l = 0; l < kLanes; ++l) {
-    bool inside;
-    from[l] = static_cast<uint8_t>(shuffleSource<mode>(l, b[l], c[l], inside));
-    insideMask |= LaneMask{inside} << l;
-  }
-  if (warp.poison) {
-    LaneMask undefined = readPoison(warp, in, in.resultCount, 0), moved = 0;
-    forEachLane(warp.active, [&](unsigned l) {
-      // A lane that does not take part has no defined value to give.
-      bool absent = !(warp.active >> from[l] & 1);
-      moved |= LaneMask{absent || (undefined >> from[l] & 1)} << l;
-    });
-    writePoison(warp, in, 0, warp.active, moved);
-    if (in.resultCount > 1)
-      writePoison(warp, in, 1, warp.active, 0);
-  }
-  if (in.operand[0] != kNoSlot) {
-    uint32_t value[kLanes];
-    for (unsigned l = 0; l < kLanes; ++l)
-      value[l] = a[from[l]];
-    uint32_t *d = warp.lanes<uint32_t>(in.operand[0]);
-    if (warp.active == kAllLanes)
-      std::memcpy(d, value, sizeof value);
-    else
-      forEachLane(warp.active, [&](unsigned l) { d[l] = value[l]; });
-  }
+void spreadShuffledPoison(Warp &warp, const Instruction &in,
+                          const uint32_t *from) {
+  LaneMask undefined = readPoison(warp, in, in.resultCount, 0), moved = 0;
+  forEachLane(warp.active, [&](unsigned l) {
+    // A lane that does not take part has no defined value to give.
+    bool absent = !(warp.active >> from[l] & 1);
+    moved |= LaneMask{absent || (undefined >> from[l] & 1)} << l;
+  });
+  writePoison(warp, in, 0, warp.active, moved);
   if (in.resultCount > 1)
-    warp.writePredicate(in.operand[1], insideMask);
-}
-
-void handleShuffleUp(Warp &warp, const Instruction &in) {
-  shuffle<ShuffleMode::Up>(warp, in);
-}
-void handleShuffleDown(Warp &warp, const Instruction &in) {
-  shuffle<ShuffleMode::Down>(warp, in);
-}
-void handleShuffleButterfly(Warp &warp, const Instruction &in) {
-  shuffle<ShuffleMode::Butterfly>(warp, in);
-}
-void handleShuffleIndex(Warp &warp, const Instruction &in) {
-  shuffle<ShuffleMode::Index>(warp, in);
+    writePoison(warp, in, 1, warp.active, 0);
 }
 
 //===----------------------------------------------------------------------===//

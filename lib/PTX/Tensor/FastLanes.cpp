@@ -1,9 +1,8 @@
 // Matrix products in f32 and f64.
 //
-// The fast mode rounds each step of the sum to f32: the same result as the
-// hardware's on integer-valued data, close to it elsewhere. Every product of
-// two 16-bit or tf32 elements is exact in f32, so that a multiplication and an
-// addition give what a fused multiply-add gives, whatever the CPU has.
+// The fast mode starts with C and adds the products in ascending k, each by a
+// fused multiply-add in f32: the same result as the hardware's on
+// integer-valued data, close to it elsewhere, and the same on every CPU.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Tensor/Vectors.h"
 
@@ -68,6 +67,7 @@ inline void storeD(uint32_t *d, F32 v, bool half) {
 }
 
 /// kTogether columns at a time: as many independent chains.
+template <bool exact>
 void multiplyBlock(unsigned depth, unsigned columns, const F32 *a,
                    const float *b, uint32_t *c, bool halfC, bool halfD) {
   for (unsigned n = 0; n < columns; n += kTogether) {
@@ -79,7 +79,7 @@ void multiplyBlock(unsigned depth, unsigned columns, const F32 *a,
       F32 row = a[k];
 #pragma clang loop unroll(full)
       for (unsigned j = 0; j < kTogether; ++j)
-        sum[j] = multiplyAdd(row, column[j * depth + k], sum[j]);
+        sum[j] = multiplyAdd<exact>(row, F32{} + column[j * depth + k], sum[j]);
     }
     for (unsigned j = 0; j < kTogether; ++j)
       storeD(c + (n + j) * kRows, sum[j], halfD);
@@ -103,6 +103,17 @@ double notANumber(double a, double b, double c) {
   return a;
 }
 
+/// Whether all products of the block are exact in f32.
+bool productsExact(unsigned depth, unsigned columns, const F32 *rows,
+                   const float *b) {
+  bool all = true;
+  for (unsigned k = 0; k < depth; ++k)
+    all &= multipliesExactly(rows[k]);
+  for (unsigned i = 0; i < columns * depth; i += kRows)
+    all &= multipliesExactly(load<F32>(b + i));
+  return all;
+}
+
 } // namespace
 
 void multiplyFast(const Product &p, const uint32_t *a, const uint32_t *b,
@@ -116,9 +127,11 @@ void multiplyFast(const Product &p, const uint32_t *a, const uint32_t *b,
     decodeColumns(p, b + first * p.words(), count, columns);
     for (unsigned block = 0; block < p.blocks; ++block) {
       decodeRows(p, a + block * p.words() * kRows, rows);
-      multiplyBlock(p.depth, count, rows, columns,
-                    c + (block * p.columns + first) * kRows,
-                    p.c == Accumulator::F16, p.d == Accumulator::F16);
+      const bool exact = kFuses || productsExact(p.depth, count, rows, columns);
+      const auto multiply = exact ? multiplyBlock<true> : multiplyBlock<false>;
+      multiply(p.depth, count, rows, columns,
+               c + (block * p.columns + first) * kRows, p.c == Accumulator::F16,
+               p.d == Accumulator::F16);
     }
   }
 }

@@ -179,14 +179,13 @@ void multiplyDoubles(const Kernels &kernels, const MmaShape &s, Registers a,
                   &sums[n * kRows + r], sizeof(double));
 }
 
-/// What Kernels::warp takes.
+} // namespace
+
 bool isWarpShape(const MmaShape &s) {
   return s.m == 16 && s.n == 8 && !s.sparse && s.a == s.b &&
          s.a <= Format::TF32 && s.words() <= 8 && s.c == Accumulator::F32 &&
          s.d == Accumulator::F32;
 }
-
-} // namespace
 
 void multiply(const Kernels &kernels, const MmaShape &shape, const Rule &rule,
               bool exact, Registers a, Registers b, Registers c,

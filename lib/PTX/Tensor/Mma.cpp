@@ -56,6 +56,7 @@ void decodeMma(DecodeContext &context, Instruction &in) {
   if (extra.shape.sparse)
     extra.selector = static_cast<unsigned>(
         context.constant(in.operandCount - 1u).value_or(0));
+  extra.warp = isWarpShape(extra.shape);
   in.extra = context.keep(extra);
 }
 
@@ -109,9 +110,32 @@ void findPoison(const Warp &warp, const Instruction &in, const MmaExtra &extra,
   }
 }
 
+/// What matrix kernels in the fast mode spend their time with.
+template <const Kernels &kernels>
+void runWarpShape(const Warp &warp, const Instruction &in,
+                  const MmaShape &shape) {
+  const unsigned quads = shape.words() / 4;
+  const Slot *slot = in.operand;
+  auto lanes = [&] { return warp.lanes<uint32_t>(*slot++); };
+  uint32_t *d[4];
+  const uint32_t *a[4], *b[2], *c[4];
+  for (uint32_t *&pointer : d)
+    pointer = lanes();
+  for (unsigned i = 0; i < 2 * quads; ++i)
+    a[i] = lanes();
+  for (unsigned i = 0; i < quads; ++i)
+    b[i] = lanes();
+  for (const uint32_t *&pointer : c)
+    pointer = lanes();
+  kernels.warp(shape.a, quads, a, b, c, d);
+}
+
 template <const Kernels &kernels>
 void runMma(Warp &warp, const Instruction &in) {
   const auto &extra = *static_cast<const MmaExtra *>(in.extra);
+  if (extra.warp && !warp.poison &&
+      warp.block->grid->options->tensor == TensorMode::Fast)
+    return runWarpShape<kernels>(warp, in, extra.shape);
   const MmaShape &shape = extra.shape;
   const Grid &grid = *warp.block->grid;
   const uint32_t *sources[kMostSources];

@@ -85,14 +85,38 @@ inline F32 elementAsFloat(Format format, U32 w, unsigned j) {
   }
 }
 
-/// a * b + c; every product of the formats here is exact in f32, so that this
-/// is the same with and without an instruction for it.
-inline F32 multiplyAdd(F32 a, float b, F32 c) {
+/// Whether the CPU has an instruction for a * b + c with one rounding.
 #ifdef __FMA__
-  return __builtin_elementwise_fma(a, F32{} + b, c);
+inline constexpr bool kFuses = true;
 #else
-  return a * b + c;
+inline constexpr bool kFuses = false;
 #endif
+
+/// True if the product of two such numbers of the formats here is exact in
+/// f32: it has bits enough, but must not leave the range.
+inline bool multipliesExactly(F32 v) {
+  const U32 magnitude = (U32)v & 0x7fffffff;
+  constexpr uint32_t low = (127u - 50) << 23, high = (127u + 60) << 23;
+  const U32 outside = (U32)(magnitude - low >= high - low);
+  const U32 wrong = outside & (U32)(magnitude != 0);
+  uint32_t any = 0;
+  for (unsigned i = 0; i < kRows; ++i)
+    any |= wrong[i];
+  return !any;
+}
+
+/// a * b + c, rounded once. \p exact: the product is exact in f32, so that two
+/// operations give the same where the CPU has no instruction for it.
+template <bool exact> inline F32 multiplyAdd(F32 a, F32 b, F32 c) {
+  if constexpr (kFuses) {
+    return __builtin_elementwise_fma(a, b, c);
+  } else if constexpr (exact) {
+    return a * b + c;
+  } else {
+    for (unsigned i = 0; i < kRows; ++i)
+      c[i] = __builtin_fmaf(a[i], b[i], c[i]);
+    return c;
+  }
 }
 
 /// Stores low[0], high[0], low[1], ...
