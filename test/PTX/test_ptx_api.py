@@ -107,6 +107,36 @@ def test_arrays_change_in_place(start: int) -> None:
     assert result.counters["warp_inst"] > 0
 
 
+def test_large_arrays_are_used_where_they_are() -> None:
+    text = (
+        HEAD
+        + """
+.visible .entry where(.param .u64 x, .param .u64 y)
+{
+  .reg .b64 d<2>;
+  ld.param.u64 d0, [x];
+  ld.param.u64 d1, [y];
+  st.global.u64 [d0], d1;
+  ret;
+}
+"""
+    )
+    memory = np.zeros((1 << 21) + 512, np.uint8)
+    start = -memory.__array_interface__["data"][0] % 256 + 16
+    y = memory[start : start + (1 << 21)]
+    address = y.__array_interface__["data"][0]
+    for array, options, there in (
+        (y, {"counters": False}, True),
+        (y, {"counters": True}, False),  # sectors are counted
+        (y[1:], {"counters": False}, False),
+        (y[:4096], {"counters": False}, False),
+    ):
+        x = np.zeros(1, np.uint64)
+        ptx.Module(text).launch("where", 1, 1, [x, array], **options)
+        assert (x[0] == address) == there
+        assert there or x[0] % 256 == 0
+
+
 def test_arrays_that_overlap_share_memory() -> None:
     text = SCALE.replace(".param .u32 n,", ".param .u64 y, .param .u32 n,").replace(
         "add.s64 d2, d0, d1;\n  ld",

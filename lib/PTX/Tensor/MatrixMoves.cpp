@@ -128,8 +128,11 @@ void handleLoadMatrix(Warp &warp, const Instruction &in) {
       warp.active != kAllLanes || in.width[at] != Width::Word)
     return loadMatrix(warp, in);
   uint32_t *results[4];
-  for (unsigned j = 0; j < move.count; ++j)
+  for (unsigned j = 0; j < move.count; ++j) {
+    if (in.operand[j] == kNoSlot)
+      return loadMatrix(warp, in);
     results[j] = warp.lanes<uint32_t>(in.operand[j]);
+  }
   const AlignedBytes &shared = warp.block->shared;
   if (!kernels.loadRows(warp.lanes<uint32_t>(in.operand[at]),
                         static_cast<uint32_t>(in.offset[0]), shared.data,
