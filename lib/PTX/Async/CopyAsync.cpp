@@ -60,6 +60,23 @@ void spoilWhole(std::byte *shared, const LaneCopy &copy) {
   });
 }
 
+using Addresses = std::array<uint64_t, kLanes>;
+
+/// Where the lanes write, as observers want it.
+Addresses destinations(const LaneCopy &copy) {
+  Addresses shared;
+  for (unsigned l = 0; l < kLanes; ++l)
+    shared[l] = copy.places.shared[l];
+  return shared;
+}
+
+/// The destination of some lanes becomes undefined, or defined.
+void tellUndefined(Observer &observer, Block &block, const LaneCopy &copy,
+                   LaneMask lanes, bool undefined) {
+  observer.onUndefinedLanes(&block, Space::Shared, destinations(copy).data(),
+                            lanes, copy.bytes, undefined);
+}
+
 /// Carries out the copy of some lanes.
 void copyLanes(Warp &warp, const LaneCopy &copy, LaneMask lanes) {
   Block &block = *warp.block;
@@ -68,7 +85,10 @@ void copyLanes(Warp &warp, const LaneCopy &copy, LaneMask lanes) {
     auto run = copy.bytes == 16  ? copyWhole<16>
                : copy.bytes == 8 ? copyWhole<8>
                                  : copyWhole<4>;
-    return run(shared, copy, lanes);
+    run(shared, copy, lanes);
+    if (Observer *observer = block.machine->observer)
+      tellUndefined(*observer, block, copy, lanes, false);
+    return;
   }
   forEachLane(lanes, [&](unsigned l) {
     std::byte *to = shared + copy.places.shared[l];
@@ -91,10 +111,7 @@ void spoil(Warp &warp, const LaneCopy &copy) {
                                : spoilWhole<4>;
   run(shared, copy);
   if (Observer *observer = observerOf(warp))
-    forEachLane(copy.lanes, [&](unsigned l) {
-      observer->onUndefined(warp.block, Space::Shared, copy.places.shared[l],
-                            copy.bytes);
-    });
+    tellUndefined(*observer, *warp.block, copy, copy.lanes, true);
 }
 
 /// Lanes whose count of groups is \p group, or larger.
@@ -240,9 +257,8 @@ void enqueue(Warp &warp, std::unique_ptr<LaneCopy> copy) {
 template <PlaceCopies &place>
 bool prepareQuickly(Warp &warp, const Instruction &in, const CopyInfo &info,
                     LaneCopy &copy) {
-  if (warp.observed || warp.active != kAllLanes || info.sourceSize >= 0 ||
-      info.ignore >= 0 || in.width[0] != Width::Word ||
-      in.width[1] != Width::Double ||
+  if (warp.active != kAllLanes || info.sourceSize >= 0 || info.ignore >= 0 ||
+      in.width[0] != Width::Word || in.width[1] != Width::Double ||
       !place(warp.lanes<uint32_t>(in.operand[0]),
              static_cast<uint32_t>(in.offset[0]),
              warp.lanes<uint64_t>(in.operand[1]),
@@ -253,6 +269,26 @@ bool prepareQuickly(Warp &warp, const Instruction &in, const CopyInfo &info,
   GlobalRange range;
   return last + bytes <= warp.block->shared.size && high - low < UINT32_MAX &&
          warp.block->machine->findGlobal(low, high - low + bytes, range);
+}
+
+/// Tells the observers of both sides of a whole copy; the lanes they leave.
+LaneMask observeWhole(Warp &warp, const Instruction &in, const LaneCopy &copy) {
+  checkPoison(warp, in, 0, PoisonUse::Address);
+  checkPoison(warp, in, 1, PoisonUse::Address);
+  const Addresses shared = destinations(copy);
+  Access access;
+  access.instruction = &in;
+  access.warp = &warp;
+  access.space = Space::Shared;
+  access.kind = AccessKind::CopyDestination;
+  access.lanes = copy.lanes;
+  access.bytes = access.elementBytes = copy.bytes;
+  access.address = shared.data();
+  access.lanes = warp.access(access);
+  access.space = Space::Global;
+  access.kind = AccessKind::CopySource;
+  access.address = &copy.places.from[0];
+  return access.lanes ? warp.access(access) : 0;
 }
 
 template <PlaceCopies &place>
@@ -267,6 +303,8 @@ void handleCopyAsync(Warp &warp, const Instruction &in) {
   copy.lanes = warp.active;
   copy.whole = prepareQuickly<place>(warp, in, info, copy);
   copy.sequence = state.nextSequence++;
+  if (copy.whole && warp.observed)
+    copy.lanes = observeWhole(warp, in, copy);
   if (!copy.whole) {
     uint64_t shared[kLanes], global[kLanes];
     readSpaceAddresses(warp, in, 0, 0, Space::Shared, false, shared);

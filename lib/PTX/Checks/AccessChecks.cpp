@@ -32,61 +32,75 @@ bool isAtomic(AccessKind kind) {
 }
 } // namespace
 
+Checker::BlockState *Checker::sharedState(Block &block, uint64_t address) {
+  if (sharedRankField(address) == 0)
+    return &stateOf(block);
+  Block *owner = sharedOwner(block, address);
+  auto state = owner ? blocks.find(owner) : blocks.end();
+  return state == blocks.end() ? nullptr : state->second.get();
+}
+
+void Checker::findGlobalPart(const Access &access, LaneMask rest, Part &part) {
+  const uint64_t first = access.address[__builtin_ctz(rest)];
+  part.shadow = globalShadow(first, access.bytes, part.base);
+  if (!part.shadow)
+    return;
+  part.data = reinterpret_cast<const std::byte *>(part.base);
+  part.offset = part.made;
+  part.lanes =
+      rest & kernels.inside(access.address, part.base,
+                            part.shadow->bytes - access.bytes, part.made);
+}
+
+void Checker::findSharedPart(const Access &access, LaneMask rest, Part &part) {
+  Block &block = *access.warp->block;
+  const uint64_t first = access.address[__builtin_ctz(rest)];
+  BlockState *state = sharedState(block, first);
+  const bool foreign = state && &state->block != &block;
+  if (foreign && state->block.liveThreads == 0)
+    reportDeparted(access);
+  if (!state)
+    return;
+  part.shadow = &state->shared;
+  part.base = 0;
+  part.data = state->block.shared.data;
+  if (foreign) {
+    part.shadow->ownOnly = false;
+    noteVisit(access, *state);
+  }
+  if (access.bytes > part.shadow->bytes)
+    return;
+  // Addresses in other blocks are larger than any offset.
+  const uint64_t base = sharedRankField(first) << kRankShift;
+  part.offset = base ? part.made : access.address;
+  part.lanes = rest & kernels.inside(access.address, base,
+                                     part.shadow->bytes - access.bytes,
+                                     base ? part.made : nullptr);
+}
+
+void Checker::findLocalPart(const Access &access, LaneMask rest, Part &part) {
+  const unsigned first = static_cast<unsigned>(__builtin_ctz(rest));
+  part.shadow = localShadow(*access.warp, first);
+  part.base = 0;
+  part.offset = access.address;
+  if (part.shadow && access.address[first] + access.bytes <= part.shadow->bytes)
+    part.lanes = 1u << first;
+}
+
 bool Checker::nextPart(const Access &access, LaneMask &rest, Part &part) {
   if (rest == 0)
     return false;
-  const uint64_t *address = access.address;
-  const unsigned first = __builtin_ctz(rest);
   part.lanes = 0;
   part.shadow = nullptr;
-  switch (access.space) {
-  case Space::Global: {
-    part.shadow = globalShadow(address[first], access.bytes, part.base);
-    if (!part.shadow)
-      break;
-    part.data = reinterpret_cast<const std::byte *>(part.base);
-    const uint64_t last = part.shadow->bytes - access.bytes;
-    forEachLane(rest, [&](unsigned lane) {
-      part.offset[lane] = address[lane] - part.base;
-      if (part.offset[lane] <= last)
-        part.lanes |= 1u << lane;
-    });
-    break;
-  }
-  case Space::Shared: {
-    Block *owner = sharedOwner(*access.warp->block, address[first]);
-    auto state = owner ? blocks.find(owner) : blocks.end();
-    if (owner && owner->liveThreads == 0 && owner != access.warp->block)
-      reportDeparted(access);
-    if (state == blocks.end())
-      break;
-    part.shadow = &state->second->shared;
-    part.base = 0;
-    part.data = owner->shared.data;
-    if (owner != access.warp->block)
-      noteVisit(access, *state->second);
-    const uint64_t rank = sharedRankField(address[first]);
-    forEachLane(rest, [&](unsigned lane) {
-      if (sharedRankField(address[lane]) != rank)
-        return;
-      part.offset[lane] = sharedOffset(address[lane]);
-      if (part.offset[lane] + access.bytes <= part.shadow->bytes)
-        part.lanes |= 1u << lane;
-    });
-    break;
-  }
-  case Space::Local:
-    part.shadow = localShadow(*access.warp, first);
-    part.base = 0;
-    part.offset[first] = address[first];
-    if (part.shadow && address[first] + access.bytes <= part.shadow->bytes)
-      part.lanes = 1u << first;
-    break;
-  default:
-    rest = 0;
+  if (access.space == Space::Global)
+    findGlobalPart(access, rest, part);
+  else if (access.space == Space::Shared)
+    findSharedPart(access, rest, part);
+  else if (access.space == Space::Local)
+    findLocalPart(access, rest, part);
+  else
     return false;
-  }
-  rest &= ~(part.lanes | 1u << first);
+  rest &= ~(part.lanes | (rest & -rest));
   return true;
 }
 
@@ -205,6 +219,8 @@ void Checker::checkRace(const Access &access, Part &part) {
   currentPart = &part;
   const bool inGroup = (found & (kBulkGroup | kMatrixGroup)) && touch.reads &&
                        !touch.writes && access.space == Space::Shared;
+  if (inGroup)
+    part.shadow->ownOnly = false;
   if (!inGroup) {
     touchLanes(access, part, warp, touch);
   } else if (found & kMatrixGroup) {
@@ -213,12 +229,13 @@ void Checker::checkRace(const Access &access, Part &part) {
     touchLanes(access, part, warp, touch);
   } else {
     touch.event.warp = warpNumber(*access.warp, Actor::BulkGroups);
-    for (LaneMask rest = part.lanes; rest; rest &= rest - 1) {
-      Part one = part;
-      one.lanes = rest & -rest;
+    const LaneMask all = part.lanes;
+    for (LaneMask rest = all; rest; rest &= rest - 1) {
+      part.lanes = rest & -rest;
       touch.event.tick = warp.groups.bulk[__builtin_ctz(rest)] + 1;
-      touchLanes(access, one, warp, touch);
+      touchLanes(access, part, warp, touch);
     }
+    part.lanes = all;
   }
   currentAccess = nullptr;
   currentPart = nullptr;
@@ -233,17 +250,13 @@ void Checker::touchLanes(const Access &access, Part &part, WarpState &warp,
                      cache.asyncProxy == touch.event.asyncProxy;
   races.begin(touch, known ? cache.number : 0);
   cache = {access.instruction, touch.event.asyncProxy, touch.number};
-  const bool whole =
-      access.bytes % 4 == 0 || access.bytes == 1 || access.bytes == 2;
-  forEachLane(part.lanes, [&](unsigned lane) {
-    uint64_t offset = part.offset[lane];
-    bool onePage = (offset & (ShadowCells::kPageBytes - 1)) + access.bytes <=
-                   ShadowCells::kPageBytes;
-    if (onePage && whole)
-      races.touch(part.shadow->cells, offset, access.bytes, lane, touch);
-    else
-      races.touchRange(part.shadow->cells, offset, access.bytes, lane, touch);
-  });
+  Horizon horizon;
+  if (part.shadow->ownOnly)
+    horizon =
+        stateOf(*access.warp->block)
+            .order.horizonOf(warp, static_cast<uint32_t>(races.table.size()));
+  races.touchLanes(part.shadow->cells, part.lanes, part.offset, access.bytes,
+                   touch, horizon);
 }
 
 void Checker::synchronise(const Access &access, const Part &part) {
@@ -283,6 +296,5 @@ void Checker::collectEvents() {
       shadow.cells.visit(body);
   });
   for (auto &[block, state] : blocks)
-    for (WarpState &warp : state->order.warps)
-      warp.events.fill({});
+    state->order.forgetEvents(static_cast<uint32_t>(races.table.size()));
 }

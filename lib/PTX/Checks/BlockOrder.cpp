@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Checks/BlockOrder.h"
 
+#include <algorithm>
+
 using namespace ptx;
 using namespace ptx::checks;
 
@@ -13,6 +15,39 @@ void SyncObject::arrive(uint64_t phase, const Past &past) {
     gatheringPhase = phase;
   }
   gathering.join(past);
+}
+
+static void lower(Horizon &horizon, const WarpOrder &other,
+                  WarpOrder::Extent known, uint32_t end) {
+  horizon.before =
+      std::min(horizon.before, other.events.firstFrom(known.all + 1, end));
+  horizon.apart =
+      known.any == ~Tick{0}
+          ? ~0u
+          : std::max(horizon.apart, other.events.lastUpTo(known.any) + 1);
+}
+
+Horizon BlockOrder::horizonOf(WarpState &warp, uint32_t end) {
+  if (warp.othersAt != warp.order.version()) {
+    warp.othersAt = warp.order.version();
+    warp.others = {end, 0};
+    for (const WarpState &other : warps)
+      if (&other != &warp)
+        lower(warp.others, other.order, warp.order.extentOf(other.order.warp()),
+              end);
+  }
+  Horizon horizon = warp.others;
+  lower(horizon, warp.order, warp.order.extentOf(warp.order.warp()), end);
+  horizon.before = std::max(horizon.before, 1u);
+  return horizon;
+}
+
+void BlockOrder::forgetEvents(uint32_t end) {
+  for (WarpState &warp : warps) {
+    warp.events.fill({});
+    warp.order.events.forget(end);
+    warp.othersAt = ~uint64_t{0};
+  }
 }
 
 void BlockOrder::onBarrier(WarpState &warp, LaneMask live,

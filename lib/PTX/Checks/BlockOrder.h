@@ -49,6 +49,8 @@ struct CommittedGroups {
 struct WarpState {
   explicit WarpState(uint32_t number) : order(number) {}
   WarpOrder order;
+  Horizon others;                   ///< for the other warps of the block
+  uint64_t othersAt = ~uint64_t{0}; ///< WarpOrder::version it is of
   CommittedGroups groups;
   std::array<EventCache, 32> events{};
 };
@@ -61,6 +63,10 @@ struct BlockOrder {
 
   void onBarrier(WarpState &warp, LaneMask live, const SyncEvent &event,
                  SyncObject &object);
+  /// What \p warp knows of events of this block; \p end: of all numbers.
+  Horizon horizonOf(WarpState &warp, uint32_t end);
+  /// Events got other numbers, now the ones below \p end.
+  void forgetEvents(uint32_t end);
 };
 
 /// Fences and barriers within the warp, for `event.warp`.

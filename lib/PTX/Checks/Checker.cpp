@@ -30,6 +30,7 @@ Checker::BlockState::BlockState(Block &block, const CheckSet &set)
              set.poison ? ByteFlags(block.grid->sharedBytes(), true)
                         : ByteFlags(),
              set.race ? kSharedReaders : 0) {
+  shared.ownOnly = true;
   local.resize(block.warps.size() * kLanes);
 }
 
@@ -40,6 +41,8 @@ Checker::Checker(Grid &grid, Journal &journal)
       sites(numbering) {
   tracksPoison = set.poison;
   wantsValues = set.race;
+  wanted = findWanted(*grid.program);
+  wantedInstructions = wanted.data();
 }
 
 void Checker::onGridStart(Grid &) {
@@ -211,11 +214,10 @@ void Checker::setFlight(Block *block, Space space, uint64_t address,
   MemoryShadow *shadow = nullptr;
   uint64_t offset = address;
   if (space == Space::Shared && block) {
-    Block *owner = sharedOwner(*block, address);
-    auto state = owner ? blocks.find(owner) : blocks.end();
-    if (state == blocks.end())
+    BlockState *state = sharedState(*block, address);
+    if (!state)
       return;
-    shadow = &state->second->shared;
+    shadow = &state->shared;
     offset = sharedOffset(address);
   } else if (space == Space::Global) {
     uint64_t begin = 0;
@@ -240,6 +242,13 @@ void Checker::setFlight(Block *block, Space space, uint64_t address,
 void Checker::onUndefined(Block *block, Space space, uint64_t address,
                           uint64_t bytes) {
   setFlight(block, space, address, bytes, true);
+}
+
+void Checker::onUndefinedLanes(Block *block, Space space,
+                               const uint64_t *address, LaneMask lanes,
+                               uint64_t bytes, bool undefined) {
+  if (set.poison || set.async)
+    Observer::onUndefinedLanes(block, space, address, lanes, bytes, undefined);
 }
 
 void Checker::onDefined(Block *block, Space space, uint64_t address,

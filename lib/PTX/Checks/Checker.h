@@ -36,6 +36,9 @@ public:
                    uint64_t bytes) override;
   void onDefined(Block *block, Space space, uint64_t address,
                  uint64_t bytes) override;
+  void onUndefinedLanes(Block *block, Space space, const uint64_t *address,
+                        LaneMask lanes, uint64_t bytes,
+                        bool undefined) override;
   void onAllocate(uint64_t address, uint64_t bytes) override;
   void onFree(uint64_t address, uint64_t bytes) override;
 
@@ -68,7 +71,9 @@ private:
     LaneMask lanes = 0;
     uint64_t base = 0;               ///< of the piece: address of offset 0
     const std::byte *data = nullptr; ///< its bytes
-    uint64_t offset[kLanes];
+    /// [32]: the addresses of the access, or `made`.
+    const uint64_t *offset = nullptr;
+    alignas(64) uint64_t made[kLanes];
   };
 
   uint8_t traitsOf(const Instruction &in) const {
@@ -83,6 +88,9 @@ private:
   MemoryShadow *localShadow(Warp &warp, unsigned lane);
   /// The next piece that lanes of \p rest touch; removes them from it.
   bool nextPart(const Access &access, LaneMask &rest, Part &part);
+  void findGlobalPart(const Access &access, LaneMask rest, Part &part);
+  void findSharedPart(const Access &access, LaneMask rest, Part &part);
+  void findLocalPart(const Access &access, LaneMask rest, Part &part);
 
   void reportDeparted(const Access &access);
   void noteVisit(const Access &access, BlockState &owner);
@@ -105,6 +113,8 @@ private:
   const CheckSet set;
   WarpNumbering numbering;
   std::vector<uint8_t> traits; ///< by instruction: InstructionTrait
+  std::vector<uint8_t> wanted; ///< by instruction: onInstruction is of use
+  const CellKernels &kernels = cellKernels();
   RaceDetector races;
   ReleaseSites sites;
 
@@ -116,6 +126,9 @@ private:
   BlockState *lastState = nullptr;
   uint64_t lastBegin = 1, lastEnd = 0;
   MemoryShadow *lastGlobal = nullptr;
+
+  /// The shadow of the shared memory that \p address names, or null.
+  BlockState *sharedState(Block &block, uint64_t address);
 
   /// What executes now.
   Warp *currentWarp = nullptr;

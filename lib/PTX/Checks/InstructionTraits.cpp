@@ -127,3 +127,23 @@ std::vector<uint8_t> checks::findTraits(const Program &program) {
   }
   return traits;
 }
+
+static bool isWanted(const Instruction &in) {
+  if (!in.row)
+    return false;
+  switch (in.row->cost) {
+  case Cost::Barrier:
+  case Cost::Mbarrier:
+  case Cost::Async:
+    return true;
+  default:
+    return ownTraits(in) != 0;
+  }
+}
+
+std::vector<uint8_t> checks::findWanted(const Program &program) {
+  std::vector<uint8_t> wanted;
+  for (const Instruction &in : program.instructions)
+    wanted.push_back(isWanted(in));
+  return wanted;
+}

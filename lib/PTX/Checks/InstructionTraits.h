@@ -29,6 +29,9 @@ enum InstructionTrait : uint8_t {
 
 /// The traits of each instruction of \p program.
 std::vector<uint8_t> findTraits(const Program &program);
+/// 1 for the instructions that the checker must be told of before they are
+/// executed: divisions, and all that may begin a copy or set up an mbarrier.
+std::vector<uint8_t> findWanted(const Program &program);
 
 } // namespace ptx::checks
 

@@ -68,6 +68,8 @@ struct MemoryShadow {
   std::map<uint64_t, InFlight> copies; ///< by first byte
   ShadowCells cells;
   uint64_t bytes;
+  /// Only lanes of one block used it: its Horizon tells of the events here.
+  bool ownOnly = false;
 
 private:
   /// The first copy that may reach \p begin.

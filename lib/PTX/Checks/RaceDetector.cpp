@@ -20,6 +20,8 @@ void RaceDetector::begin(Touch &touch, uint32_t cached) {
     }
   }
   touch.number = table.add(touch.event);
+  if (touch.event.warp == touch.order->warp())
+    touch.order->events.add(touch.event.tick, touch.number);
 }
 
 bool RaceDetector::bothStrong(const AccessEvent &a,
@@ -42,6 +44,8 @@ bool RaceDetector::ordered(Cell cell, Touch &touch, unsigned lane) {
   if (number == touch.safe)
     return true;
   const AccessEvent &event = table[number];
+  if (event.warp == touch.order->warp() && laneOf(cell) == lane)
+    return true;
   if (touch.order->allKnow(event.warp, event.tick)) {
     touch.safe = number;
     return true;
@@ -78,11 +82,12 @@ void RaceDetector::checkProxy(Cell cell, Touch &touch, unsigned lane,
 /// Keeps this reader. A reader that comes before it is not needed any more;
 /// of more concurrent ones than there are slots a few stay, others in other
 /// words, so that some word of an array tells of each.
-void RaceDetector::remember(Cell *readers, unsigned slots, Touch &touch,
-                            unsigned lane, uint64_t offset) {
+void RaceDetector::remember(ShadowCells::Page &page, uint64_t cell,
+                            unsigned slots, Touch &touch, unsigned lane,
+                            uint64_t offset) {
   const Cell mine = makeCell(touch.number, lane);
   for (unsigned i = 0; i < slots; ++i) {
-    Cell &reader = readers[i];
+    Cell &reader = page.readersOf(i)[cell];
     if (reader == mine)
       return;
     if (reader == kNobody) {
@@ -105,11 +110,9 @@ void RaceDetector::remember(Cell *readers, unsigned slots, Touch &touch,
       }
     }
   }
-  uint32_t mix =
-      static_cast<uint32_t>(offset >> 2) * 2654435761u + mine * 40503u;
-  unsigned choice = (mix >> 16) % (slots + 1);
+  const uint32_t choice = readerChoice(offset, mine) % (slots + 1);
   if (choice < slots)
-    readers[choice] = mine;
+    page.readersOf(choice)[cell] = mine;
 }
 
 void RaceDetector::touch(ShadowCells &cells, uint64_t offset, uint32_t bytes,
@@ -120,7 +123,8 @@ void RaceDetector::touch(ShadowCells &cells, uint64_t offset, uint32_t bytes,
   uint64_t count = std::max<uint64_t>(1, bytes >> shift);
   const Cell mine = makeCell(touch.number, lane);
   Cell *writers = touch.writes ? cells.writers(page) : page.writers.get();
-  Cell *readers = touch.writes ? page.readers.get() : cells.readers(page);
+  if (!touch.writes)
+    cells.makeReaders(page);
   const RaceKind writer =
       touch.writes ? RaceKind::WriteAfterWrite : RaceKind::ReadAfterWrite;
   for (uint64_t cell = first; cell < first + count; ++cell) {
@@ -131,11 +135,11 @@ void RaceDetector::touch(ShadowCells &cells, uint64_t offset, uint32_t bytes,
         checkProxy(writers[cell], touch, lane, at);
     }
     if (!touch.writes) {
-      remember(readers + cell * cells.slots, cells.slots, touch, lane, at);
+      remember(page, cell, cells.slots, touch, lane, at);
       continue;
     }
-    for (unsigned i = 0; readers && i < cells.slots; ++i) {
-      Cell &reader = readers[cell * cells.slots + i];
+    for (unsigned i = 0; page.readers && i < cells.slots; ++i) {
+      Cell &reader = page.readersOf(i)[cell];
       if (reader == kNobody)
         continue;
       check(reader, RaceKind::WriteAfterRead, touch, lane, at);

@@ -8,7 +8,7 @@
 #ifndef PTX_CHECKS_RACEDETECTOR_H
 #define PTX_CHECKS_RACEDETECTOR_H
 
-#include "Checks/EventTable.h"
+#include "Checks/CellKernels.h"
 #include "Checks/ShadowCells.h"
 #include "Checks/WarpOrder.h"
 
@@ -68,6 +68,12 @@ enum class RaceKind : uint8_t {
   MissingProxyFence,
 };
 
+/// Numbers of events by what a warp knows of them.
+struct Horizon {
+  uint32_t before = 1;  ///< smaller ones come before all its lanes
+  uint32_t apart = ~0u; ///< see Verdicts::apart
+};
+
 struct Race {
   RaceKind kind;
   AccessEvent other;
@@ -86,6 +92,10 @@ public:
   /// Begins an access: gives it an event. \p cached: the number of the event
   /// this warp and instruction had last, or 0.
   void begin(Touch &touch, uint32_t cached);
+  /// The access of some lanes, `bytes` at offset[lane] each. \p horizon: of the
+  /// events that \p cells may name.
+  void touchLanes(ShadowCells &cells, LaneMask lanes, const uint64_t *offset,
+                  uint32_t bytes, Touch &touch, const Horizon &horizon);
   /// The access of one lane, [offset, offset + bytes) in one page.
   void touch(ShadowCells &cells, uint64_t offset, uint32_t bytes, unsigned lane,
              Touch &touch);
@@ -105,15 +115,32 @@ public:
 private:
   static constexpr size_t kThreshold = 1u << 20;
 
+  void touchRuns(ShadowCells &cells, LaneMask lanes, const uint64_t *offset,
+                 uint32_t bytes, Touch &touch, const Horizon &horizon);
+  static CellRun runOf(const ShadowCells::Page &page, uint64_t offset,
+                       uint32_t bytes, unsigned lane, unsigned lanes,
+                       bool onePlace, uint32_t event);
+  /// Accesses of a run of lanes; false if some cells need a closer look.
+  bool writeRun(ShadowCells &cells, ShadowCells::Page &page, uint64_t cell,
+                const CellRun &run, Touch &touch, Verdicts &verdicts);
+  bool readRun(ShadowCells &cells, ShadowCells::Page &page, uint64_t cell,
+               const CellRun &run, Touch &touch, Verdicts &verdicts);
+  bool allOrdered(const Cell *cells, const CellRun &run, uint32_t from,
+                  Touch &touch, Verdicts &verdicts);
+  /// Enters the event of a cell into \p verdicts; false if what is known of it
+  /// differs by lane.
+  bool judge(Cell cell, Touch &touch, Verdicts &verdicts);
+
   void check(Cell cell, RaceKind kind, Touch &touch, unsigned lane,
              uint64_t offset);
   void checkProxy(Cell cell, Touch &touch, unsigned lane, uint64_t offset);
-  void remember(Cell *readers, unsigned slots, Touch &touch, unsigned lane,
-                uint64_t offset);
+  void remember(ShadowCells::Page &page, uint64_t cell, unsigned slots,
+                Touch &touch, unsigned lane, uint64_t offset);
   bool ordered(Cell cell, Touch &touch, unsigned lane);
   bool bothStrong(const AccessEvent &a, const AccessEvent &b) const;
 
   Report report;
+  const CellKernels &kernels = cellKernels();
   size_t threshold = kThreshold;
 };
 

@@ -24,7 +24,13 @@ public:
   struct Page {
     uint8_t shift = 2; ///< log2 of the bytes of a cell
     std::unique_ptr<Cell[]> writers;
-    std::unique_ptr<Cell[]> readers; ///< `slots` a cell
+    /// All first readers, then all second ones.
+    std::unique_ptr<Cell[]> readers;
+    uint64_t cells() const { return kPageBytes >> shift; }
+    /// The readers number \p slot of all cells, or null.
+    Cell *readersOf(unsigned slot) const {
+      return readers ? readers.get() + slot * cells() : nullptr;
+    }
   };
 
   /// \p slots: concurrent readers remembered for each cell.
@@ -42,23 +48,19 @@ public:
   }
   Cell *writers(Page &page) {
     if (!page.writers)
-      page.writers = std::make_unique<Cell[]>(kPageBytes >> page.shift);
+      page.writers = std::make_unique<Cell[]>(page.cells());
     return page.writers.get();
   }
-  Cell *readers(Page &page) {
+  void makeReaders(Page &page) {
     if (!page.readers)
-      page.readers =
-          std::make_unique<Cell[]>((kPageBytes >> page.shift) * slots);
-    return page.readers.get();
+      page.readers = std::make_unique<Cell[]>(page.cells() * slots);
   }
-  /// Forgets [offset, offset + bytes).
-  void clear(uint64_t offset, uint64_t bytes);
   template <class Body> void visit(Body body) {
     for (Page &page : pages) {
       if (page.writers)
-        body(page.writers.get(), kPageBytes >> page.shift);
+        body(page.writers.get(), page.cells());
       if (page.readers)
-        body(page.readers.get(), (kPageBytes >> page.shift) * slots);
+        body(page.readers.get(), page.cells() * slots);
     }
   }
   uint64_t size() const { return pages.size() << kPageBits; }

@@ -48,6 +48,15 @@ bool WarpOrder::allKnow(uint32_t warp, Tick at) const {
   return known && known->least() >= at;
 }
 
+WarpOrder::Extent WarpOrder::extentOf(uint32_t warp) const {
+  if (warp == number)
+    return {together, now - 1};
+  if (each)
+    return {0, ~Tick{0}};
+  const Known *known = past.order.find(warp);
+  return known ? Extent{known->least(), known->most()} : Extent{0, 0};
+}
+
 bool WarpOrder::proxyKnows(unsigned lane, uint32_t warp, unsigned eventLane,
                            Tick at) const {
   return tickOf(pastOf(lane).proxy, warp, eventLane) >= at;
@@ -111,6 +120,7 @@ void WarpOrder::synchronise(LaneMask lanes, LaneMask live) {
     return;
   bool whole = lanes == live;
   if (each) {
+    ++learned;
     Past joined;
     forEach(lanes, [&](unsigned lane) { joined.join((*each)[lane]); });
     if (whole) {
@@ -153,6 +163,7 @@ Past WarpOrder::release(LaneMask lanes, LaneMask live) {
 void WarpOrder::acquire(LaneMask lanes, LaneMask live, const Past &other) {
   if (other.empty() || lanes == 0)
     return;
+  ++learned;
   if ((live & ~lanes) == 0) {
     if (!each) {
       past.join(other);
@@ -192,6 +203,7 @@ void WarpOrder::fence(LaneMask lanes, LaneMask live, bool wide) {
 void WarpOrder::proxyFence(LaneMask lanes, LaneMask live) {
   Known own = ownKnown(lanes, live);
   if (each || (live & ~lanes) != 0) {
+    ++learned;
     separate();
     forEach(lanes, [&](unsigned lane) {
       Past &mine = (*each)[lane];

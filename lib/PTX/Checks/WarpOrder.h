@@ -8,7 +8,7 @@
 #ifndef PTX_CHECKS_WARPORDER_H
 #define PTX_CHECKS_WARPORDER_H
 
-#include "Checks/VectorClock.h"
+#include "Checks/EventHistory.h"
 
 #include <memory>
 
@@ -35,6 +35,16 @@ public:
 
   uint32_t warp() const { return number; }
   Tick tick() const { return now; }
+  /// Moves on whenever what the lanes know of other warps changes.
+  uint64_t version() const { return learned; }
+
+  /// Ticks of \p warp that all lanes know, and that any lane may know.
+  struct Extent {
+    Tick all, any;
+  };
+  Extent extentOf(uint32_t warp) const;
+
+  EventHistory events; ///< of this warp
 
   /// Whether an event comes before what \p lane does now.
   bool knows(unsigned lane, uint32_t warp, unsigned eventLane, Tick at) const;
@@ -86,6 +96,7 @@ private:
 
   uint32_t number;
   Tick now = 1;
+  uint64_t learned = 0;
   /// Every lane knows all lanes' events up to here.
   Tick together = 0;
   /// apart[a][b]: up to which tick lane a knows lane b; null: `together`.

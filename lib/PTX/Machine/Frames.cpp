@@ -218,7 +218,7 @@ Frame *Machine::makeFrame(const Function &function, Warp &warp, Frame *parent,
     frame->registers = AlignedBytes(function.frameBytes);
     frame->params = AlignedBytes(size_t{function.paramBytes} * kLanes);
     if (poison)
-      frame->poison.resize((function.frameBytes + 127) / 128);
+      frame->poison.resize(PoisonPlan::masksOf(function));
   } else {
     frame = freeFrames[index].back();
     freeFrames[index].pop_back();
@@ -234,6 +234,7 @@ Frame *Machine::makeFrame(const Function &function, Warp &warp, Frame *parent,
   reserveLocal(warp, *frame, call, frame->localBase + function.localBytes);
   if (poison) {
     std::fill(frame->poison.begin(), frame->poison.end(), kAllLanes);
+    frame->poison[frame->poison.size() - 2] = 0; // see PoisonPlan::masksOf
     auto *predicates = reinterpret_cast<LaneMask *>(frame->registers.data);
     for (uint32_t i = 0; i < function.predicateBytes / 8; ++i)
       predicates[2 * i + 1] = kAllLanes;

@@ -1,73 +1,47 @@
 // The loop over instructions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Machine/Machine.h"
+#include "Machine/PoisonSpread.h"
 
 #include "Isa/IsaTable.h"
 #include "ptx/Counters.h"
 
 namespace ptx {
 
-/// Undefined sources make results undefined; see PoisonPlan.
-static void spreadPoison(Machine &machine, Warp &warp, const Instruction &in) {
-  const PoisonPlan::Entry &entry =
-      machine.poison->entry(*machine.grid.program, in);
-  if (entry.kind == PoisonPlan::Kind::Handler ||
-      entry.kind == PoisonPlan::Kind::Branch || !entry.results)
-    return;
-  const PoisonPlan::Place *place = machine.poison->placesOf(entry);
-  auto at = [&](PoisonPlan::Place p) -> LaneMask & {
-    std::byte *base = p & PoisonPlan::kInRegisters
-                          ? warp.base[0]
-                          : reinterpret_cast<std::byte *>(warp.poison);
-    return *reinterpret_cast<LaneMask *>(base +
-                                         (p & ~PoisonPlan::kInRegisters));
-  };
-  const PoisonPlan::Place *source = place + entry.results;
-  LaneMask guard = 0;
-  if ((in.flags & kGuarded) && !(in.guard & kConstant))
-    guard = (&warp.predicate(in.guard))[1];
-  LaneMask lanes = warp.active | guard;
-  if (entry.kind == PoisonPlan::Kind::Words) {
-    LaneMask words[16];
-    for (unsigned i = 0; i < entry.sources; ++i)
-      words[i] = source[i] == ~0u ? 0 : at(source[i]);
-    for (unsigned i = 0; i < entry.results; ++i)
-      if (place[i] != ~0u) {
-        LaneMask &mask = at(place[i]);
-        mask = (mask & ~lanes) | ((words[i] | guard) & lanes);
-      }
-    return;
-  }
-  LaneMask undefined = guard;
-  if (entry.kind == PoisonPlan::Kind::Select) {
-    // The last source is the predicate, the others the halves of a and b.
-    LaneMask p = warp.readPredicate(in, in.operandCount - 1u);
-    unsigned half = (entry.sources - 1u) / 2;
-    for (unsigned i = 0; i < 2 * half; ++i)
-      if (source[i] != ~0u)
-        undefined |= at(source[i]) & (i < half ? p : ~p);
-    if (source[2 * half] != ~0u)
-      undefined |= at(source[2 * half]);
-  } else if (entry.kind == PoisonPlan::Kind::Generic) {
-    for (unsigned i = 0; i < entry.sources; ++i)
-      undefined |= at(source[i]);
-  }
-  for (unsigned i = 0; i < entry.results; ++i) {
-    LaneMask &mask = at(place[i]);
-    mask = (mask & ~lanes) | (undefined & lanes);
-  }
-}
-
 /// Guards of branches and of instructions that change memory must be defined.
-static void checkGuard(Machine &machine, Warp &warp, const Instruction &in) {
-  if (in.guard & kConstant)
+static void checkGuard(Machine &machine, Warp &warp, const Instruction &in,
+                       size_t pc) {
+  const LaneMask undefined = guardPoison(warp, in) & warp.running;
+  if (!undefined) [[likely]]
     return;
-  LaneMask undefined = (&warp.predicate(in.guard))[1] & warp.running;
-  if (!undefined)
-    return;
-  PoisonPlan::Kind kind = machine.poison->entry(*machine.grid.program, in).kind;
+  PoisonPlan::Kind kind = machine.poison->entry(pc).kind;
   if (kind == PoisonPlan::Kind::Branch || !in.resultCount)
     machine.observer->onPoisonUse(warp, in, undefined, PoisonUse::Guard);
+}
+
+/// Tells the observer, unless it does not want this instruction.
+static inline void tell(Machine &machine, Warp &warp, const Instruction &in,
+                        size_t pc) {
+  const uint8_t *wanted = machine.observer->wantedInstructions;
+  if (!wanted || wanted[pc])
+    machine.observer->onInstruction(warp, in);
+}
+
+static inline void executeObserved(Machine &machine, Warp &warp,
+                                   const Instruction &in, size_t pc) {
+  tell(machine, warp, in, pc);
+  const PoisonPlan::Entry *entry =
+      machine.poison ? &machine.poison->entry(pc) : nullptr;
+  if (!entry || !entry->spreads()) {
+    in.run(warp, in);
+    return;
+  }
+  const LaneMask active = warp.active;
+  in.run(warp, in);
+  if (warp.event == Event::Retry)
+    return;
+  warp.active = active;
+  spreadPoison(*machine.poison, *entry, warp, in);
 }
 
 void executeOne(Machine &machine, Warp &warp, const Instruction &in) {
@@ -75,13 +49,8 @@ void executeOne(Machine &machine, Warp &warp, const Instruction &in) {
     in.run(warp, in);
     return;
   }
-  machine.observer->onInstruction(warp, in);
-  LaneMask active = warp.active;
-  in.run(warp, in);
-  if (machine.poison && warp.event != Event::Retry) {
-    warp.active = active;
-    spreadPoison(machine, warp, in);
-  }
+  executeObserved(machine, warp, in,
+                  &in - machine.grid.program->instructions.data());
 }
 
 /// What a handler asked for. False: the turn ends.
@@ -145,7 +114,7 @@ static unsigned interpretAs(Machine &machine, Warp &warp, unsigned quantum) {
       active &= in.guardNegated ? ~guard : guard;
       if constexpr (W == Watch::Everything)
         if (machine.poison)
-          checkGuard(machine, warp, in);
+          checkGuard(machine, warp, in, pc);
     }
     warp.active = active;
     if constexpr (W != Watch::Nothing)
@@ -154,7 +123,7 @@ static unsigned interpretAs(Machine &machine, Warp &warp, unsigned quantum) {
       if constexpr (W == Watch::Counts)
         count(machine, warp, pc);
       if constexpr (W == Watch::Everything)
-        machine.observer->onInstruction(warp, in);
+        tell(machine, warp, in, pc);
       --left;
       continue;
     }
@@ -162,7 +131,7 @@ static unsigned interpretAs(Machine &machine, Warp &warp, unsigned quantum) {
     if (in.flags & (kAligned | kMemberMask)) [[unlikely]] {
       executeTogether(machine, warp, in);
     } else if constexpr (W == Watch::Everything) {
-      executeOne(machine, warp, in);
+      executeObserved(machine, warp, in, pc);
     } else {
       if constexpr (W == Watch::Counts) {
         count(machine, warp, pc);

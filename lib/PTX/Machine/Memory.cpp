@@ -3,6 +3,7 @@
 #include "Machine/Memory.h"
 #include "Machine/Machine.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 
@@ -276,8 +277,9 @@ LaneMask observeLoad(Warp &warp, const Instruction &in, const MemoryInfo &info,
                      Space space, const uint64_t *address, LaneMask lanes) {
   checkAddressPoison(warp, in, info.address);
   LaneMask poison[64];
+  const unsigned words = wordsOf(info);
   if (warp.poison)
-    std::memset(poison, 0, sizeof poison);
+    std::fill_n(poison, info.count * words, 0);
   LaneMask allowed = lanes;
   if (!isCallParam(space, address, lanes)) {
     Access access =
@@ -288,7 +290,6 @@ LaneMask observeLoad(Warp &warp, const Instruction &in, const MemoryInfo &info,
   LaneMask refused = lanes & ~allowed;
   if (!warp.poison && !refused)
     return allowed;
-  unsigned words = wordsOf(info);
   for (unsigned e = 0; e < info.count; ++e) {
     unsigned operand = info.data + e;
     if (in.operand[operand] == kNoSlot)

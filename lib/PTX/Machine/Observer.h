@@ -93,6 +93,18 @@ struct Observer {
   /// as in Access, seen from \p block.
   virtual void onUndefined(Block *, Space, uint64_t address, uint64_t bytes) {}
   virtual void onDefined(Block *, Space, uint64_t address, uint64_t bytes) {}
+  /// The same for lanes of a warp: \p bytes at address[lane] each.
+  virtual void onUndefinedLanes(Block *block, Space space,
+                                const uint64_t *address, LaneMask lanes,
+                                uint64_t bytes, bool undefined) {
+    for (; lanes; lanes &= lanes - 1) {
+      const uint64_t at = address[__builtin_ctz(lanes)];
+      if (undefined)
+        onUndefined(block, space, at, bytes);
+      else
+        onDefined(block, space, at, bytes);
+    }
+  }
   virtual void onAllocate(uint64_t address, uint64_t bytes) {}
   virtual void onFree(uint64_t address, uint64_t bytes) {}
 
@@ -101,6 +113,8 @@ struct Observer {
   /// that lanes execute together, which it must count by itself.
   virtual InstructionCount *instructionCounts() { return nullptr; }
 
+  /// By instruction: whether onInstruction is to be told of it; null: of all.
+  const uint8_t *wantedInstructions = nullptr;
   bool tracksPoison = false;  ///< wants masks of undefined register words
   bool wantsValues = false;   ///< wants Access::value
   bool countsSuffice = false; ///< see instructionCounts

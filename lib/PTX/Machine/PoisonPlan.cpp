@@ -3,7 +3,7 @@
 #include "Machine/PoisonPlan.h"
 
 #include "Isa/IsaTable.h"
-#include "Machine/Warp.h"
+#include "Machine/PoisonSpread.h"
 
 #include <algorithm>
 #include <string_view>
@@ -115,29 +115,58 @@ void PoisonPlan::addOperand(const Instruction &in, unsigned index) {
   }
 }
 
-PoisonPlan::PoisonPlan(const Program &program) {
-  entries.reserve(program.instructions.size());
-  for (const Instruction &in : program.instructions) {
-    Entry entry;
-    entry.kind = kindOf(in);
-    entry.first = static_cast<uint32_t>(places.size());
-    // Packing halves and bytes works on parts of words: all from all then.
-    auto partial = [&](unsigned i) { return in.width[i] == Width::Half; };
-    for (unsigned i = 0; i < in.operandCount; ++i)
-      if (entry.kind == Kind::Words && in.operandCount > 2 && partial(i))
-        entry.kind = Kind::Generic;
-    if (entry.kind != Kind::Handler && entry.kind != Kind::Branch) {
-      for (unsigned i = 0; i < in.resultCount; ++i)
-        addOperand(in, i);
-      entry.results = static_cast<uint16_t>(places.size() - entry.first);
-      for (unsigned i = in.resultCount; i < in.operandCount; ++i)
-        addOperand(in, i);
-      entry.sources =
-          static_cast<uint16_t>(places.size() - entry.first - entry.results);
-      compact(entry);
+PoisonPlan::Entry PoisonPlan::makeEntry(const Instruction &in) {
+  Entry entry;
+  entry.kind = kindOf(in);
+  entry.first = static_cast<uint32_t>(places.size());
+  if (entry.kind == Kind::Handler || entry.kind == Kind::Branch)
+    return entry;
+  // Packing halves and bytes works on parts of words: all from all then.
+  for (unsigned i = 0; i < in.operandCount; ++i)
+    if (entry.kind == Kind::Words && in.operandCount > 2 &&
+        in.width[i] == Width::Half)
+      entry.kind = Kind::Generic;
+  for (unsigned i = 0; i < in.resultCount; ++i)
+    addOperand(in, i);
+  entry.results = static_cast<uint16_t>(places.size() - entry.first);
+  for (unsigned i = in.resultCount; i < in.operandCount; ++i)
+    addOperand(in, i);
+  entry.sources =
+      static_cast<uint16_t>(places.size() - entry.first - entry.results);
+  compact(entry);
+  return entry;
+}
+
+PoisonPlan::PoisonPlan(const Program &program)
+    : entries(program.instructions.size()) {
+  for (const Function &function : program.functions)
+    for (uint32_t pc = function.begin; pc < function.end; ++pc) {
+      entries[pc] = makeEntry(program.instructions[pc]);
+      shorten(entries[pc], function);
     }
-    entries.push_back(entry);
-  }
+}
+
+/// Most entries need no loops.
+void PoisonPlan::shorten(Entry &entry, const Function &function) {
+  const bool words = entry.kind == Kind::Words;
+  if ((!words && entry.kind != Kind::Generic && entry.kind != Kind::Defined) ||
+      entry.results > 2 || entry.sources > (words ? 2 : 4) ||
+      (words && entry.results > entry.sources))
+    return;
+  const auto last = static_cast<Place>(masksOf(function) * sizeof(LaneMask));
+  const Place unread = last - sizeof(LaneMask),
+              zero = unread - sizeof(LaneMask);
+  auto place = [&](unsigned i, unsigned count, unsigned first, Place instead) {
+    const Place found = i < count ? places[entry.first + first + i] : ~0u;
+    return found == ~0u ? instead : found;
+  };
+  for (unsigned i = 0; i < 2; ++i)
+    entry.few[i] = place(i, entry.results, 0, unread);
+  for (unsigned i = 0; i < 4; ++i)
+    entry.few[2 + i] = entry.kind == Kind::Defined
+                           ? zero
+                           : place(i, entry.sources, entry.results, zero);
+  entry.kind = words ? Kind::FewWords : Kind::FewSources;
 }
 
 /// Generic entries need no places of constants and sinks.
@@ -154,6 +183,51 @@ void PoisonPlan::compact(Entry &entry) {
   uint32_t sources = entry.first + entry.results;
   drop(sources, entry.sources);
   drop(entry.first, entry.results);
+}
+
+//===----------------------------------------------------------------------===//
+// Lists of any length
+//===----------------------------------------------------------------------===//
+
+/// The last source is the predicate, the others the words of a and of b.
+static LaneMask selectedPoison(const PoisonMasks &masks,
+                               const PoisonPlan::Entry &entry,
+                               const PoisonPlan::Place *source,
+                               const Warp &warp, const Instruction &in) {
+  const LaneMask p = warp.readPredicate(in, in.operandCount - 1u);
+  const unsigned half = (entry.sources - 1u) / 2;
+  LaneMask undefined = 0;
+  for (unsigned i = 0; i < 2 * half; ++i)
+    if (source[i] != ~0u)
+      undefined |= masks.at(source[i]) & (i < half ? p : ~p);
+  return source[2 * half] == ~0u ? undefined
+                                 : undefined | masks.at(source[2 * half]);
+}
+
+void spreadLists(const PoisonPlan &plan, const PoisonPlan::Entry &entry,
+                 Warp &warp, const Instruction &in) {
+  const PoisonMasks masks(warp);
+  const PoisonPlan::Place *place = plan.placesOf(entry);
+  const PoisonPlan::Place *source = place + entry.results;
+  const LaneMask guard = guardPoison(warp, in);
+  const LaneMask lanes = warp.active | guard;
+  if (entry.kind == Kind::Words) {
+    LaneMask words[16];
+    for (unsigned i = 0; i < entry.sources; ++i)
+      words[i] = source[i] == ~0u ? 0 : masks.at(source[i]);
+    for (unsigned i = 0; i < entry.results; ++i)
+      if (place[i] != ~0u)
+        masks.set(place[i], lanes, words[i] | guard);
+    return;
+  }
+  LaneMask undefined = guard;
+  if (entry.kind == Kind::Select)
+    undefined |= selectedPoison(masks, entry, source, warp, in);
+  for (unsigned i = 0; entry.kind == Kind::Generic && i < entry.sources; ++i)
+    undefined |= masks.at(source[i]);
+  for (unsigned i = 0; i < entry.results; ++i)
+    if (place[i] != ~0u)
+      masks.set(place[i], lanes, undefined);
 }
 
 } // namespace ptx

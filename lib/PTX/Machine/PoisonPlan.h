@@ -25,6 +25,9 @@ public:
     Select,  ///< selp
     Handler, ///< the handler does it: memory, shuffles
     Branch,  ///< reports an undefined guard or source
+    /// Generic and Words with at most two results and four sources (two).
+    FewSources,
+    FewWords,
   };
   /// Where a mask lies: byte offset into the frame's poison array, or, with
   /// the top bit, byte offset of a predicate's mask in the register file.
@@ -32,21 +35,34 @@ public:
   static constexpr Place kInRegisters = 0x80000000u;
 
   struct Entry {
-    uint32_t first = 0; ///< in `places`: results, then sources
-    uint16_t results = 0, sources = 0;
     Kind kind = Kind::Generic;
+    uint16_t results = 0, sources = 0;
+    uint32_t first = 0; ///< in `places`: results, then sources
+    /// The short kinds: two results, then the sources, filled up with the
+    /// masks that all frames have for this.
+    Place few[6] = {};
+    bool spreads() const {
+      return kind != Kind::Handler && kind != Kind::Branch && results != 0;
+    }
   };
 
-  const Entry &entry(const Program &program, const Instruction &in) const {
-    return entries[&in - program.instructions.data()];
-  }
+  /// Of the instruction number \p pc.
+  const Entry &entry(size_t pc) const { return entries[pc]; }
   const Place *placesOf(const Entry &entry) const {
     return places.data() + entry.first;
   }
 
+  /// Masks of a frame of \p function: one a 128 bytes of its registers, then
+  /// one that is always 0 and one that no one reads.
+  static size_t masksOf(const Function &function) {
+    return (function.frameBytes + 127) / 128 + 2;
+  }
+
 private:
+  Entry makeEntry(const Instruction &in);
   void addOperand(const Instruction &in, unsigned index);
   void compact(Entry &entry);
+  void shorten(Entry &entry, const Function &function);
   std::vector<Entry> entries;
   std::vector<Place> places;
 };

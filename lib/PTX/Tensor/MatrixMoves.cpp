@@ -120,13 +120,53 @@ void loadMatrix(Warp &warp, const Instruction &in) {
   }
 }
 
+/// The lanes of matrix \p j whose registers are undefined; \p poison: words of
+/// the rows.
+LaneMask loadedPoison(const LaneMask *poison, unsigned j, bool transposed) {
+  LaneMask undefined = 0;
+  for (unsigned r = 0; r < 8; ++r)
+    for (unsigned word = 0; word < 4; ++word)
+      undefined |= (poison[word] >> (8 * j + r) & 1) << (4 * r + word);
+  return transposed ? transposePoison(undefined) : undefined;
+}
+
+/// Tells the observers of rows of shared memory that were loaded already.
+void observeRows(Warp &warp, const Instruction &in, const MatrixMove &move,
+                 const uint64_t *address) {
+  LaneMask poison[4] = {};
+  Access access;
+  access.kind = AccessKind::LoadMatrix;
+  access.instruction = &in;
+  access.warp = &warp;
+  access.space = Space::Shared;
+  access.lanes = move.count < 4 ? (1u << 8 * move.count) - 1 : kAllLanes;
+  access.bytes = kRowBytes;
+  access.elementBytes = 4;
+  access.address = address;
+  access.loadedPoison = warp.poison ? poison : nullptr;
+  warp.access(access);
+  if (!warp.poison)
+    return;
+  const bool any = poison[0] | poison[1] | poison[2] | poison[3];
+  for (unsigned j = 0; j < move.count; ++j)
+    if (in.operand[j] != kNoSlot)
+      writePoison(warp, in, j, kAllLanes,
+                  any ? loadedPoison(poison, j, move.transposed) : 0);
+}
+
 template <const Kernels &kernels>
 void handleLoadMatrix(Warp &warp, const Instruction &in) {
   const auto &move = *static_cast<const MatrixMove *>(in.extra);
   const unsigned at = in.resultCount;
-  if (warp.observed || move.space != Space::Shared ||
-      warp.active != kAllLanes || in.width[at] != Width::Word)
+  if (move.space != Space::Shared || warp.active != kAllLanes ||
+      in.width[at] != Width::Word)
     return loadMatrix(warp, in);
+  alignas(64) uint64_t address[kLanes];
+  if (warp.observed) {
+    // The results may replace the addresses.
+    checkAddressPoison(warp, in, at);
+    readAddresses(warp, in, at, 0, address);
+  }
   uint32_t *results[4];
   for (unsigned j = 0; j < move.count; ++j) {
     if (in.operand[j] == kNoSlot)
@@ -138,6 +178,8 @@ void handleLoadMatrix(Warp &warp, const Instruction &in) {
                         static_cast<uint32_t>(in.offset[0]), shared.data,
                         shared.size, move.count, move.transposed, results))
     loadMatrix(warp, in);
+  else if (warp.observed)
+    observeRows(warp, in, move, address);
 }
 
 } // namespace

@@ -77,6 +77,17 @@ LaneMask poisonOf(const Warp &warp, const Instruction &in, unsigned source) {
   return anyPoison(warp, in, in.resultCount + source);
 }
 
+/// Whether any lane of any source is undefined, which is rare.
+bool anySourcePoison(const Warp &warp, const Instruction &in) {
+  LaneMask any = 0;
+  for (unsigned i = in.resultCount; i < in.operandCount; ++i)
+    if (!(in.operand[i] & kConstant)) {
+      const LaneMask *words = warp.poison + in.operand[i] / 128;
+      any |= words[0] | (in.width[i] == Width::Double ? words[1] : 0);
+    }
+  return any != 0;
+}
+
 /// What of D is undefined, register by register. A 8 x 32 product is its
 /// transpose: the first operand holds columns then.
 void findPoison(const Warp &warp, const Instruction &in, const MmaExtra &extra,
@@ -148,8 +159,8 @@ void runMma(Warp &warp, const Instruction &in) {
   Registers c = b + extra.registersOfB;
   const uint32_t *metadata =
       shape.sparse ? c[shape.registersOf(shape.c)] : nullptr;
-  LaneMask undefined[8];
-  if (warp.poison)
+  LaneMask undefined[8] = {};
+  if (warp.poison && anySourcePoison(warp, in))
     findPoison(warp, in, extra, undefined);
   multiply(kernels, shape, ruleFor(Family::Mma, grid.sm, shape.a, shape.sparse),
            grid.options->tensor == TensorMode::Exact, shape.swapped ? b : a,
