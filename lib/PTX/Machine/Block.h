@@ -28,7 +28,7 @@ struct Frame {
   const Instruction *call = nullptr; ///< in the parent; null for the kernel
   unsigned references = 0;           ///< splits and callee frames
   unsigned depth = 0;
-  LaneMask lanes = 0;     ///< that entered it
+  LaneMask lanes = 0;     ///< in it
   uint32_t localBase = 0; ///< of its `.local` variables in local memory
   uint32_t stackTop = 0;  ///< end of alloca'd memory
   AlignedBytes registers;

@@ -122,8 +122,8 @@ static void enterFunction(Warp &warp, const Instruction &in,
               "the function called, " + function.name +
                   ", takes other parameters than this call gives");
   Frame *caller = warp.frame;
-  Frame *callee = warp.block->machine->makeFrame(function, warp, caller, &in);
-  callee->lanes = lanes;
+  Frame *callee =
+      warp.block->machine->enterActivation(function, warp, in, lanes);
   if (LaneMask rest = warp.running & ~lanes) {
     Split split;
     split.pc = warp.pc;
@@ -192,6 +192,7 @@ void handleReturn(Warp &warp, const Instruction &in) {
   for (size_t i = 0; i < site.results.size(); ++i)
     copyParameter(warp, *caller, site.results[i], *callee, function.results[i],
                   lanes);
+  callee->lanes &= ~lanes;
   ++caller->references;
   uint32_t pc = static_cast<uint32_t>(callee->call -
                                       programOf(warp).instructions.data()) +

@@ -243,6 +243,55 @@ Frame *Machine::makeFrame(const Function &function, Warp &warp, Frame *parent,
   return frame;
 }
 
+/// The activation that other lanes of the warp made by the same call and are
+/// still in; null if there is none. Lanes whose stack is higher than theirs
+/// was need one of their own.
+static Frame *findActivation(const Warp &warp, const Function &function,
+                             const Frame *parent, const Instruction *call) {
+  uint32_t base = alignUp(parent->stackTop, function.localAlign);
+  for (const Split &split : warp.others)
+    for (Frame *frame = split.frame; frame->depth > parent->depth;
+         frame = frame->parent)
+      if (frame->parent == parent && frame->call == call &&
+          frame->function == &function && frame->localBase == base)
+        return frame;
+  return nullptr;
+}
+
+/// Makes the registers and parameters of \p lanes those of a new activation.
+/// Of undefined registers only the poison is fresh: nothing may read them.
+static void refreshLanes(Frame &frame, const Warp &warp, LaneMask lanes) {
+  const Function &function = *frame.function;
+  auto *predicates = reinterpret_cast<LaneMask *>(frame.registers.data);
+  for (uint32_t i = 0; i < function.predicateBytes / 8; ++i) {
+    predicates[2 * i] &= ~lanes;
+    predicates[2 * i + 1] |= frame.poison.empty() ? 0 : lanes;
+  }
+  for (LaneMask &poison : frame.poison)
+    poison |= lanes;
+  forEachLane(lanes, [&](unsigned lane) {
+    std::memset(frame.params.data + size_t{lane} * function.paramBytes, 0,
+                function.paramBytes);
+  });
+  fillFrameValues(frame, warp);
+}
+
+Frame *Machine::enterActivation(const Function &function, Warp &warp,
+                                const Instruction &call, LaneMask lanes) {
+  Frame *caller = warp.frame;
+  Frame *callee = findActivation(warp, function, caller, &call);
+  if (!callee) {
+    callee = makeFrame(function, warp, caller, &call);
+    callee->lanes = lanes;
+    return callee;
+  }
+  refreshLanes(*callee, warp, lanes);
+  callee->lanes |= lanes;
+  ++callee->references;
+  --caller->references; // the activation has one already
+  return callee;
+}
+
 void Machine::releaseFrame(Frame *frame) {
   while (frame && --frame->references == 0) {
     Frame *parent = frame->parent;

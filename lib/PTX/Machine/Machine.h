@@ -73,6 +73,11 @@ struct Machine {
   // Frames.cpp
   Frame *makeFrame(const Function &function, Warp &warp, Frame *parent,
                    const Instruction *call);
+  /// The activation in which \p lanes of the running split execute what they
+  /// call. Lanes that make the same call in turns share one, or they could not
+  /// meet inside. Takes the reference of the running split to the caller.
+  Frame *enterActivation(const Function &function, Warp &warp,
+                         const Instruction &call, LaneMask lanes);
   void releaseFrame(Frame *frame);
   std::unique_ptr<Cluster> makeCluster(uint64_t index);
   void makeWarps(Block &block);
