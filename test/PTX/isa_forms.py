@@ -15,7 +15,7 @@ OPERAND = re.compile(
     r"|\[map, \{(?P<coordinates>\d+)\}\]"
     r"|(?P<address>\[address\])"
     r"|imm(?P<constant>\.\w+) (?P<least>-?\d+)\.\.(?P<most>-?\d+)"
-    r"|(?:reg|src|src\|symbol)(?P<type>\.\w+)"
+    r"|(?:(?P<part>part)|reg|src|src\|symbol)(?P<type>\.\w+)"
     r"|(?P<predicate>\[!\]pred|pred)"
     r"|(?P<label>label)"
 )
@@ -112,7 +112,7 @@ def statement(form: Form) -> str | None:
         elif match["label"]:
             part = "END"
         else:
-            part = register(match["type"], number)
+            part = register(match["type"], number) + ".b0" * bool(match["part"])
         # Arrivals at another block's barrier give no token.
         if not parts and "mbarrier" in form.name and "::cluster" in form.name:
             part = "_" if part.startswith("l") else part

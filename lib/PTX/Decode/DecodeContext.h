@@ -30,6 +30,11 @@ public:
   virtual std::optional<uint64_t> constant(unsigned position) const = 0;
   /// Width in bits of the register at \p position; 0 if it is no register.
   virtual unsigned registerBits(unsigned position) const = 0;
+  /// What was written behind the register of operand \p index of the statement
+  /// ("b0" of `r.b0`, see operand::Part), or empty.
+  virtual std::string_view part(unsigned index) const = 0;
+  /// True if operand \p index of the statement was written `-r`.
+  virtual bool minus(unsigned index) const = 0;
   /// `.target` and `.version` of the module: 90, 87.
   virtual unsigned sm() const = 0;
   virtual unsigned ptxVersion() const = 0;

@@ -25,8 +25,9 @@ bool endsBlock(const Instruction &in) {
 class RowDecodeContext final : public DecodeContext {
 public:
   RowDecodeContext(ModuleContext &module, const syntax::Instruction &ast,
-                   const Form &form, const Instruction &in)
-      : module(module), ast(ast), form(form), in(in) {}
+                   const syntax::Operand *operands, const Form &form,
+                   const Instruction &in)
+      : module(module), ast(ast), operands(operands), form(form), in(in) {}
 
   bool has(std::string_view modifier) const override {
     return std::find(form.modifiers.begin(), form.modifiers.end(), modifier) !=
@@ -55,6 +56,16 @@ public:
                ? 1
                : 8 * bytesOf(in.width[position]);
   }
+  std::string_view part(unsigned index) const override {
+    if (index >= ast.operandCount)
+      return {};
+    std::string_view name = operands[index].name;
+    size_t dot = name.find('.');
+    return dot == name.npos ? name.substr(0, 0) : name.substr(dot + 1);
+  }
+  bool minus(unsigned index) const override {
+    return index < ast.operandCount && operands[index].minus;
+  }
   unsigned sm() const override { return module.ast.sm; }
   unsigned ptxVersion() const override { return module.ast.version; }
   [[noreturn]] void fail(std::string why) const override {
@@ -69,26 +80,31 @@ protected:
 private:
   ModuleContext &module;
   const syntax::Instruction &ast;
+  const syntax::Operand *operands; ///< of the statement
   const Form &form;
   const Instruction &in;
 };
 
-/// The best handler this CPU can run.
-Handler chooseHandler(const HandlerSet &handlers) {
+/// What this CPU can run: 2 is AVX-512, 1 AVX2. PTX_CPU asks for less; it is
+/// read for each function, so that a process can load modules at all levels.
+int cpuLevel() {
 #if defined(__x86_64__)
-  static const int level = [] {
-    const char *wish = std::getenv("PTX_CPU");
-    std::string_view name = wish ? wish : "";
-    int most = name == "baseline" ? 0 : name == "avx2" ? 1 : 2;
-    if (most >= 2 && __builtin_cpu_supports("x86-64-v4"))
-      return 2;
-    return most >= 1 && __builtin_cpu_supports("x86-64-v3") ? 1 : 0;
-  }();
+  const char *wish = std::getenv("PTX_CPU");
+  std::string_view name = wish ? wish : "";
+  int most = name == "baseline" ? 0 : name == "avx2" ? 1 : 2;
+  if (most >= 2 && __builtin_cpu_supports("x86-64-v4"))
+    return 2;
+  return most >= 1 && __builtin_cpu_supports("x86-64-v3") ? 1 : 0;
+#else
+  return 0;
+#endif
+}
+
+Handler chooseHandler(const HandlerSet &handlers, int level) {
   if (level >= 2 && handlers.avx512)
     return handlers.avx512;
   if (level >= 1 && handlers.avx2)
     return handlers.avx2;
-#endif
   return handlers.baseline;
 }
 } // namespace
@@ -247,13 +263,14 @@ void FunctionDecoder::placeRegisters() {
 }
 
 void FunctionDecoder::addFlags() {
+  const int level = cpuLevel();
   for (size_t i = begin; i < module.program.instructions.size(); ++i) {
     Instruction &in = module.program.instructions[i];
     if (in.row->aligned)
       in.flags |= kAligned;
     if (in.row->cost == Cost::Control)
       in.flags |= kBranches;
-    in.run = chooseHandler(in.row->handlers);
+    in.run = chooseHandler(in.row->handlers, level);
   }
 }
 
@@ -262,7 +279,10 @@ void FunctionDecoder::runRowDecoders() {
     Instruction &in = module.program.instructions[begin + i];
     if (!in.row->decode)
       continue;
-    RowDecodeContext context(module, *sources[i].ast, *sources[i].form, in);
+    const syntax::Instruction &statement = *sources[i].ast;
+    RowDecodeContext context(module, statement,
+                             ast.operands.data() + statement.firstOperand,
+                             *sources[i].form, in);
     in.row->decode(context, in);
   }
 }

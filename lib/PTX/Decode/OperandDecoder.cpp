@@ -139,6 +139,8 @@ bool FunctionDecoder::matchOperand(const OperandSpec &spec,
   }
   if (operand.negated && !spec.has(operand::Negate))
     return reject(mismatch, operand, "'!' cannot be used here");
+  if (operand.minus && !spec.has(operand::Minus))
+    return reject(mismatch, operand, "'-' cannot stand before a name here");
   // `{a}` is `a`.
   if (operand.kind == syntax::Operand::Kind::Vector &&
       operand.childCount == 1 && spec.kind != OperandKind::Vector)
@@ -206,11 +208,17 @@ bool FunctionDecoder::matchRegister(const OperandSpec &spec,
                     : std::string_view("xyzwrgba").find(name[dot + 1]);
     if (at != std::string_view::npos)
       found = findRegister(name.substr(0, dot));
-    component = static_cast<unsigned>(at & 3);
+    component =
+        at == std::string_view::npos ? 0 : static_cast<unsigned>(at & 3);
     if (found.exists() && (found.vector == 1 || component >= found.vector))
       found = {};
     else if (found.exists())
       found.vector = 1;
+    if (spec.has(operand::Part))
+      found = findRegister(name.substr(0, name.find('.')));
+  } else if (spec.has(operand::PartNeeded)) {
+    return reject(mismatch, operand,
+                  "a part of the register must be named, such as 'r.b0'");
   }
   if (!found.exists()) {
     if (!mismatch.wanted)

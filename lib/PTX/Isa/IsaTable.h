@@ -70,6 +70,9 @@ enum Flags : uint16_t {
   Pair = 8,     ///< written `previous|this`
   Wider = 16,   ///< the register may be wider than the type (ld, st, cvt)
   Integer = 32, ///< any integer register of the width, floats too (untyped)
+  Part = 64,    ///< may be followed by a choice of its parts: `r.b0`, `r.h10`
+  Minus = 128,  ///< may be written `-r`
+  PartNeeded = 256 | Part, ///< a part of the register must be chosen
 };
 } // namespace operand
 
@@ -81,7 +84,7 @@ struct OperandSpec {
   uint16_t flags = operand::None;
   int64_t minimum = INT64_MIN, maximum = INT64_MAX; ///< of an Immediate
 
-  bool has(operand::Flags flag) const { return flags & flag; }
+  bool has(operand::Flags flag) const { return (flags & flag) == flag; }
   OperandSpec with(unsigned more) const {
     OperandSpec copy = *this;
     copy.flags |= static_cast<uint16_t>(more);
@@ -90,6 +93,7 @@ struct OperandSpec {
   OperandSpec optional() const { return with(operand::Optional); }
   OperandSpec sink() const { return with(operand::Sink); }
   OperandSpec pair() const { return with(operand::Pair); }
+  OperandSpec part() const { return with(operand::Part); }
   OperandSpec wider() const { return with(operand::Wider); }
 };
 

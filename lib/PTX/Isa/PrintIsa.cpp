@@ -25,7 +25,7 @@ std::string describe(const OperandSpec &spec) {
   std::string type(typeName(spec.type));
   switch (spec.kind) {
   case OperandKind::Register:
-    return "reg" + type;
+    return (spec.has(operand::PartNeeded) ? "part" : "reg") + type;
   case OperandKind::Source:
     return "src" + type;
   case OperandKind::SourceOrAddressOf:

@@ -48,6 +48,7 @@ struct Operand {
   };
   Kind kind = Kind::Sink;
   bool negated = false; ///< `!p`
+  bool minus = false;   ///< `-r`
   bool paired = false;  ///< follows `|`
   bool indexed = false; ///< `name[constant]`: counts elements, not bytes
   Position position;

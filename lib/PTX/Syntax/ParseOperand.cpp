@@ -74,6 +74,20 @@ Operand Parser::parseOperand(Function &function, bool lists) {
     parseName(operand);
     return operand;
   }
+  case '-': { // `-r`; constant expressions know one name
+    Cursor ahead = cursor;
+    ahead.step();
+    ahead.skip();
+    Cursor name = ahead;
+    name.identifier();
+    if (!character::is(ahead.peek(), character::First) ||
+        name.since(ahead) == "WARP_SZ")
+      break;
+    cursor = ahead;
+    operand.minus = true;
+    parseName(operand);
+    return operand;
+  }
   default:
     break;
   }

@@ -105,7 +105,7 @@ extern "C" __global__ void packed(const unsigned *a, const unsigned *b,
   int i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= n)
     return;
-  unsigned x = a[i], y = b[i], *o = out + 12 * i;
+  unsigned x = a[i], y = b[i], *o = out + 14 * i;
   o[0] = __vadd4(x, y);
   o[1] = __vsubus4(x, y);
   o[2] = __vmaxs2(x, y);
@@ -118,6 +118,8 @@ extern "C" __global__ void packed(const unsigned *a, const unsigned *b,
   o[9] = __mulhi((int)x, (int)y) ^ __umulhi(x, y);
   o[10] = __usad(x, y, 5u) + __hadd((int)x, (int)y) + __urhadd(x, y);
   o[11] = __mul24(x, y) ^ __umul24(x, y);
+  o[12] = __vabsdiffu4(x, y); // a video instruction, and one that adds
+  o[13] = __vsadu4(x, y);
 }
 
 // Bits of 64-bit words; shifts by amounts in range and by whole words.

@@ -173,7 +173,7 @@ def join(values: list[int], width: int) -> int:
 
 
 def packed_results(x: int, y: int, thread: int) -> list[int]:
-    """The twelve results of one thread."""
+    """The results of one thread."""
     bytes_x, bytes_y = parts(x, 8), parts(y, 8)
     signed_x, signed_y = (v - (v >> 31 << 32) for v in (x, y))
     pairs = list(zip(bytes_x, bytes_y, strict=True))
@@ -197,6 +197,8 @@ def packed_results(x: int, y: int, thread: int) -> list[int]:
         (signed_x * signed_y >> 32) ^ (x * y >> 32),
         abs(x - y) + 5 + (signed_x + signed_y >> 1) + (x + y + 1 >> 1),
         low24[0] * low24[1] ^ unsigned24,
+        join([abs(a - b) for a, b in pairs], 8),
+        sum(abs(a - b) for a, b in pairs),
     ]
 
 
