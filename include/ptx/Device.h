@@ -37,7 +37,7 @@ public:
   };
 
   /// Device memory, its content undefined (filled with 0xCD). Throws Error
-  /// when the host has not that much.
+  /// when the device or the host has not that much.
   uint64_t allocate(uint64_t bytes, std::string name = {});
   /// Makes host memory visible as it is: [data, data + bytes).
   uint64_t adopt(void *data, uint64_t bytes, std::string name = {},
@@ -70,8 +70,13 @@ public:
   /// Error if there is none of that name.
   uint64_t variable(const Module &module, const std::string &name);
 
-  /// Bounds of what one device may allocate in total; 0: no bound.
-  uint64_t limit = 0;
+  /// Throws Error if the device or the host has not \p bytes more: memory that
+  /// the host gives only when it is touched would end the process instead.
+  void requireRoom(uint64_t bytes) const;
+
+  /// What one device may allocate in total, by default as much as the chips
+  /// that are modelled have; 0: no bound but the host's.
+  uint64_t limit = uint64_t{80} << 30;
   /// The heap of device-side malloc: bytes (cudaLimitMallocHeapSize).
   uint64_t heapLimit = 8u << 20;
 

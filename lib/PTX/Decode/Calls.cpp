@@ -7,9 +7,17 @@
 using namespace ptx;
 
 namespace {
-/// Functions without a body which the runtime provides.
-constexpr std::string_view runtimeFunctions[] = {"vprintf", "printf", "malloc",
-                                                 "free", "__assertfail"};
+/// A function without a body which the runtime provides.
+struct RuntimeFunction {
+  std::string_view name;
+  size_t results, parameters;
+};
+/// As CUDA's device runtime has them. There is no printf: compilers pack its
+/// arguments into memory and call vprintf.
+constexpr RuntimeFunction runtimeFunctions[] = {{"vprintf", 1, 2},
+                                                {"malloc", 1, 1},
+                                                {"free", 0, 1},
+                                                {"__assertfail", 0, 5}};
 
 std::string quoted(std::string_view name) {
   return "'" + std::string(name) + "'";
@@ -81,6 +89,28 @@ void FunctionDecoder::checkActuals(const syntax::Instruction &in,
   }
 }
 
+void FunctionDecoder::checkRuntimeFunction(const syntax::Instruction &in,
+                                           syntax::Position position,
+                                           std::string_view name,
+                                           const CallSite &site) const {
+  for (const RuntimeFunction &known : runtimeFunctions) {
+    if (known.name != name)
+      continue;
+    if (site.results.size() <= known.results &&
+        site.arguments.size() == known.parameters)
+      return;
+    fail(in, position,
+         quoted(name) + " of the runtime has " +
+             std::to_string(known.parameters) + " parameters and " +
+             std::to_string(known.results) + " results");
+  }
+  fail(in, position,
+       "the function " + quoted(name) +
+           " has no body, and is none of vprintf, malloc, free and "
+           "__assertfail, which the emulator provides" +
+           (name == "printf" ? " (compilers turn printf into vprintf)" : ""));
+}
+
 /// Finds out who is called: a function of the module, one of the runtime, or
 /// whatever a register holds.
 void FunctionDecoder::decodeCallee(const syntax::Instruction &in,
@@ -110,12 +140,7 @@ void FunctionDecoder::decodeCallee(const syntax::Instruction &in,
     found.target = static_cast<uint32_t>(function.index);
     return;
   }
-  if (std::find(std::begin(runtimeFunctions), std::end(runtimeFunctions),
-                function.name) == std::end(runtimeFunctions))
-    fail(in, operand.position,
-         "the function " + quoted(function.name) +
-             " has no body, and is none of vprintf, malloc, free and "
-             "__assertfail, which the emulator provides");
+  checkRuntimeFunction(in, operand.position, function.name, site);
   site.system = function.name;
 }
 

@@ -26,6 +26,52 @@ void findSpaces(Form &form) {
       form.spaces.push_back(Space::Constant);
   }
 }
+/// What exists and is not modelled: an opcode, or a modifier of any.
+struct Unmodelled {
+  std::string_view name, why;
+};
+constexpr std::string_view kTextures = "textures and surfaces are not modelled";
+constexpr std::string_view kIm2col =
+    "tensor maps are modelled in tile mode only";
+constexpr std::string_view kRandomBits =
+    "the bits that stochastic rounding takes are not known";
+constexpr Unmodelled kUnmodelled[] = {
+    {"tcgen05", "tensor memory and its instructions are not modelled"},
+    {"multimem", "its addresses name the memory of several devices at once, "
+                 "and one device is modelled"},
+    {"clusterlaunchcontrol", "clusters cannot take over each other's work"},
+    {"tex", kTextures},
+    {"tld4", kTextures},
+    {"txq", kTextures},
+    {"suld", kTextures},
+    {"sust", kTextures},
+    {"sured", kTextures},
+    {"suq", kTextures},
+    {"istypep", kTextures},
+    {".im2col", kIm2col},
+    {".im2col::w", kIm2col},
+    {".im2col::w::128", kIm2col},
+    {".im2col_no_offs", kIm2col},
+    {".tile::gather4", kIm2col},
+    {".tile::scatter4", kIm2col},
+    {".cta_group::1", "pairs of blocks are not modelled"},
+    {".cta_group::2", "pairs of blocks are not modelled"},
+    {".block_scale", "scaled products are not modelled"},
+    {".kind::f8f6f4", "products of 6- and 4-bit floats are not modelled"},
+    {".rs", kRandomBits},
+};
+
+/// Why a form is not there though PTX has it; empty if nothing is known of it.
+std::string_view whyUnmodelled(const Form &form) {
+  for (const Unmodelled &one : kUnmodelled) {
+    if (one.name == form.opcode)
+      return one.why;
+    for (std::string_view modifier : form.modifiers)
+      if (one.name == modifier)
+        return one.why;
+  }
+  return {};
+}
 } // namespace
 
 const Form &FormLookup::find(std::string_view text) {
@@ -52,6 +98,10 @@ std::unique_ptr<Form> FormLookup::make(std::string_view text) const {
   Match match = table.find(form->opcode, form->modifiers);
   form->options = std::move(match.options);
   form->problem = std::move(match.problem);
+  if (std::string_view why = whyUnmodelled(*form);
+      match.rows.empty() && !why.empty())
+    form->problem =
+        "'" + std::string(text) + "' is not supported: " + std::string(why);
   for (const Row *row : match.rows) {
     std::string problem = gate(*row, *form);
     if (problem.empty())

@@ -117,6 +117,9 @@ private:
   void decodeCallee(const syntax::Instruction &in,
                     const syntax::Operand &operand, CallSite &site,
                     Matched &matched);
+  void checkRuntimeFunction(const syntax::Instruction &in,
+                            syntax::Position position, std::string_view name,
+                            const CallSite &site) const;
   std::vector<Actual> actuals(const syntax::Operand *list, bool results);
   void checkActuals(const syntax::Instruction &in,
                     const std::vector<Actual> &given,

@@ -36,6 +36,12 @@ CUresult release(CUctx_st &context, CUdeviceptr address) {
 
 /// Host memory that kernels may use too, aligned like device memory.
 void *allocateHost(CUctx_st &context, size_t bytes, const char *name) {
+  try {
+    context.device.requireRoom(bytes);
+  } catch (const Error &error) {
+    explain(name, error.what());
+    throw std::bad_alloc();
+  }
   void *memory = std::aligned_alloc(256, (bytes + 511) / 256 * 256);
   if (!memory)
     throw std::bad_alloc();

@@ -183,6 +183,14 @@ void addFences(IsaTable &table) {
       table.add(fence("fence", {order, scope}, sm, ptx, 2));
     table.add(fence("fence", {scope}, sm, ptx, 2)); // acq_rel
   }
+  // Of one direction, for synchronisation through one kind of memory: weaker
+  // than the plain ones, as which they are executed.
+  table.add(fence("fence",
+                  {".acquire", ".sync_restrict::shared::cluster", ".cluster"},
+                  90, 86, 2));
+  table.add(fence("fence",
+                  {".release", ".sync_restrict::shared::cta", ".cluster"}, 90,
+                  86, 2));
   for (const char *level : {".cta", ".gl", ".sys"})
     table.add(fence("membar", {level}, 0, 0, 2));
 }

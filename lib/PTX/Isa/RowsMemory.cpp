@@ -42,9 +42,11 @@ const Type kMemoryTypes[] = {Type::B8,  Type::U8,  Type::S8,  Type::B16,
 OptionGroup order(bool load) {
   OptionGroup group{"order", {".weak", ".volatile", ".relaxed"}};
   group.choices.push_back(load ? ".acquire" : ".release");
-  group.choices.push_back(".mmio");
   return group;
 }
+/// Accesses of devices that are mapped into memory: never left out or joined,
+/// as none is here.
+OptionGroup mapped() { return {"mmio", {".mmio"}, 70, 82}; }
 OptionGroup scopes() { return {"scope", {".cta", ".cluster", ".gpu", ".sys"}}; }
 OptionGroup eviction() {
   return {"eviction",
@@ -68,7 +70,7 @@ Order orderOf(const DecodeContext &context) {
   std::string_view order = context.option("order");
   if (order == ".volatile")
     return Order::Volatile;
-  if (order == ".relaxed" || order == ".mmio")
+  if (order == ".relaxed")
     return Order::Relaxed;
   if (order == ".acquire")
     return Order::Acquire;
@@ -91,7 +93,12 @@ void checkOrder(DecodeContext &context, const MemoryInfo &info) {
   if (needs != scoped)
     context.fail(needs ? "'" + std::string(context.option("order")) +
                              "' needs a scope: .cta, .cluster, .gpu or .sys"
-                       : "a scope needs .relaxed, .acquire, .release or .mmio");
+                       : "a scope needs .relaxed, .acquire or .release");
+  if (context.has(".mmio") &&
+      (info.order != Order::Relaxed || info.scope != Scope::Sys ||
+       info.count > 1 ||
+       (info.space != Space::Global && info.space != Space::Generic)))
+    context.fail("'.mmio' needs .relaxed.sys, global memory and no vector");
   if (info.scope == Scope::Cluster && context.sm() < 90)
     context.fail("the scope .cluster needs sm_90");
   if (needs && (info.space == Space::Local || info.space == Space::Param ||
@@ -227,7 +234,7 @@ void addAccess(IsaTable &table, const SpaceForm &space, Type type,
   row.resultCount = load;
   row.cost = space.cost;
   bool cached = space.space == Space::Generic || space.space == Space::Global;
-  row.options = {order(load), scopes()};
+  row.options = {order(load), mapped(), scopes()};
   if (load)
     row.options.push_back({"cache", {".ca", ".cg", ".cs", ".lu", ".cv"}});
   else

@@ -1,6 +1,7 @@
 // The memory of the modelled device.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "ptx/Device.h"
+#include "Machine/HostMemory.h"
 #include "Machine/Image.h"
 #include "Machine/UndefinedBytes.h"
 #include "ptx/Error.h"
@@ -47,13 +48,26 @@ static void forget(std::map<uint64_t, Device::Allocation> &freed,
     it = freed.erase(it);
 }
 
+/// Smaller allocations are not worth a look at what the host has left.
+static constexpr uint64_t kWorthAsking = 1u << 20;
+
+void Device::requireRoom(uint64_t bytes) const {
+  std::string text =
+      "cannot allocate " + std::to_string(bytes) + " bytes of device memory: ";
+  uint64_t used = bytesAllocated();
+  if (limit && (bytes > limit || used > limit - bytes))
+    throw Error(text + std::to_string(used) + " of " + std::to_string(limit) +
+                " bytes are in use");
+  if (bytes < kWorthAsking)
+    return;
+  uint64_t left = availableHostMemory();
+  if (bytes > left)
+    throw Error(text + "the host has " + std::to_string(left) + " bytes left");
+}
+
 uint64_t Device::allocate(uint64_t bytes, std::string name) {
+  requireRoom(bytes);
   std::lock_guard guard(lock);
-  if ((limit && (bytes > limit || state->bytes > limit - bytes)) ||
-      bytes > uint64_t{1} << 46)
-    throw Error("cannot allocate " + std::to_string(bytes) +
-                " bytes of device memory: " + std::to_string(state->bytes) +
-                " of " + std::to_string(limit) + " bytes are in use");
   // Room behind the end, so that ranges of two allocations never touch.
   void *data =
       ::operator new((bytes + 511) / 256 * 256, kAlignment, std::nothrow);

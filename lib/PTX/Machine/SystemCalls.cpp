@@ -176,18 +176,14 @@ static void release(Warp &warp, const Instruction &in, const CallSite &site) {
 }
 
 void callSystem(Warp &warp, const Instruction &in, const CallSite &site) {
-  if (site.system == "vprintf" && site.arguments.size() == 2)
+  if (site.system == "vprintf")
     print(warp, in, site);
-  else if (site.system == "__assertfail" && !site.arguments.empty())
+  else if (site.system == "__assertfail")
     failAssertion(warp, in, site);
-  else if (site.system == "malloc" && site.arguments.size() == 1)
+  else if (site.system == "malloc")
     allocate(warp, site);
-  else if (site.system == "free" && site.arguments.size() == 1)
-    release(warp, in, site);
   else
-    warp.fail(FindingKind::IllegalInstruction, in, warp.active,
-              "there is no device function '" + site.system +
-                  "' with these parameters");
+    release(warp, in, site);
 }
 
 } // namespace ptx

@@ -114,7 +114,10 @@ static void testAllocation() {
   EXPECT(type == CU_MEMORYTYPE_DEVICE);
   CALL(cuMemFree, a);
   EXPECT(cuMemFree(a) == CUDA_ERROR_INVALID_VALUE);
-  EXPECT(cuMemAlloc(&a, size_t{1} << 60) == CUDA_ERROR_OUT_OF_MEMORY);
+  const size_t huge = size_t{1} << 60;
+  EXPECT(cuMemAlloc(&a, huge) == CUDA_ERROR_OUT_OF_MEMORY);
+  EXPECT(cuMemAllocManaged(&a, huge, CU_MEM_ATTACH_GLOBAL) ==
+         CUDA_ERROR_OUT_OF_MEMORY);
   CALL(cuMemAllocPitch, &a, &pitch, 100, 3, 4);
   EXPECT(pitch >= 100);
   CALL(cuMemFree, a);
@@ -124,6 +127,7 @@ static void testAllocation() {
   *reinterpret_cast<int *>(a) = 5;
   CALL(cuMemFree, a);
   void *host = nullptr;
+  EXPECT(cuMemAllocHost(&host, huge) == CUDA_ERROR_OUT_OF_MEMORY);
   CALL(cuMemAllocHost, &host, 64);
   CALL(cuMemHostGetDevicePointer, &a, host, 0);
   EXPECT(a == reinterpret_cast<CUdeviceptr>(host));
