@@ -12,12 +12,6 @@ from moe_mlir import ptx
 pytestmark = pytest.mark.skipif(not nvcc.compiler(), reason="nvcc is not installed")
 SCHEDULES = 20
 
-#: (kernel, level) that the emulator gets wrong; strict, so that a repair shows.
-WRONG = {
-    ("components", "O0"): "lanes that entered one function by calls of their own do "
-    "not meet at the barrier inside it"
-}
-
 
 @functools.cache
 def module(source: str, target: str, level: str, cache: pathlib.Path) -> ptx.Module:
@@ -38,8 +32,6 @@ def variants() -> list[object]:
             for level in nvcc.LEVELS if kernel.unoptimised else ["O3"]:
                 sample = (target, level) in SAMPLE
                 marks = [] if sample else [pytest.mark.long]
-                if reason := WRONG.get((name, level)):
-                    marks.append(pytest.mark.xfail(reason=reason, strict=True))
                 names = name, target, level
                 result.append(pytest.param(*names, marks=marks, id="-".join(names)))
     return result
@@ -87,3 +79,29 @@ def test_other_data_and_modes(name: str, compiled_cache: pathlib.Path) -> None:
     run_and_check(text, name, kernel.case(seed=2), completion="earliest")
     run_and_check(text, name, kernel.case(seed=3), check=NO_CHECKS, threads=2)
     run_and_check(text, name, kernel.case(seed=4), check=NO_CHECKS, cache_model=True)
+
+
+def lower_levels() -> list[object]:
+    """(kernel, level of the CPU) below the best; most are long."""
+    return [
+        pytest.param(name, level, marks=marks, id=f"{name}-{level}")
+        for index, name in enumerate(KERNELS)
+        for level in ("avx2", "baseline")
+        for marks in [() if index % 6 == 0 else pytest.mark.long]
+    ]
+
+
+@pytest.mark.parametrize(("name", "level"), lower_levels())
+def test_lower_cpus_give_the_answer(
+    name: str,
+    level: str,
+    compiled_cache: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What a CPU without AVX-512, or without AVX2, executes gives the same."""
+    monkeypatch.setenv("PTX_CPU", level)
+    kernel = KERNELS[name]
+    target = targets(kernel)[-1]
+    # Handlers are chosen when a module is loaded: not one that is kept.
+    text = nvcc.compile_source(kernel.source, target, "O3", compiled_cache)
+    run_and_check(ptx.Module(text), name, kernel.case(), check=NO_CHECKS)
