@@ -70,12 +70,12 @@ uint64_t uniform(Warp &warp, const Instruction &in, unsigned operand,
   return value;
 }
 
-/// The rows of A of all four warps.
-void readA(Block &block, const GroupOperation &operation,
-           const GroupMmaInfo &info, const Kernels &kernels, uint32_t *out,
-           Warp &warp) {
+/// The rows of A of all four warps, as they are stored.
+void readStoredA(Block &block, const GroupOperation &operation,
+                 const GroupMmaInfo &info, const Kernels &kernels,
+                 uint32_t *out, Warp &warp) {
   const WgmmaShape &shape = info.shape;
-  const unsigned words = shape.words();
+  const unsigned words = shape.wordsOfA();
   const Instruction &in = *operation.instruction;
   if (shape.aInRegisters) {
     for (unsigned w = 0; w < kGroupWarps; ++w) {
@@ -101,6 +101,23 @@ void readA(Block &block, const GroupOperation &operation,
   groupRowsToVectors(rows, words, out);
 }
 
+/// The rows of A of all four warps, with the zeros of sparse ones.
+void readA(Block &block, const GroupOperation &operation,
+           const GroupMmaInfo &info, const Kernels &kernels, uint32_t *out,
+           Warp &warp) {
+  const WgmmaShape &shape = info.shape;
+  if (!shape.sparse)
+    return readStoredA(block, operation, info, kernels, out, warp);
+  alignas(64) uint32_t stored[kMaxWordsOfGroupA / 2];
+  readStoredA(block, operation, info, kernels, stored, warp);
+  // The metadata of each warp's rows is laid out as that of mma.sp.
+  const Slot slot = operation.instruction->operand[info.metadata];
+  for (unsigned w = 0; w < kGroupWarps; ++w)
+    spreadSparse(shape.a, shape.words(), stored + w * shape.wordsOfA() * kRows,
+                 registerAt(operation.parts[w].file, slot), info.selector,
+                 out + w * shape.words() * kRows);
+}
+
 /// Carries out one operation; its predecessors are done.
 void execute(Warp &warp, const Kernels &kernels, GroupOperation &operation) {
   const Instruction &in = *operation.instruction;
@@ -122,9 +139,9 @@ void execute(Warp &warp, const Kernels &kernels, GroupOperation &operation) {
   if (!operation.accumulate)
     std::memset(sums.words.data(), 0, sums.words.size() * sizeof(uint32_t));
   const Grid &grid = *block.grid;
-  multiplyGroup(kernels, shape, ruleFor(Family::Wgmma, grid.sm, shape.a),
-                grid.options->tensor == TensorMode::Exact, a, b,
-                sums.words.data());
+  multiplyGroup(
+      kernels, shape, ruleFor(Family::Wgmma, grid.sm, shape.a, shape.sparse),
+      grid.options->tensor == TensorMode::Exact, a, b, sums.words.data());
   operation.done = true;
 }
 
@@ -330,6 +347,10 @@ void decodeGroupMma(DecodeContext &context, Instruction &in) {
   shape.aInRegisters = in.row->operands[1].kind == OperandKind::Vector;
   next += shape.aInRegisters ? 4 : 1;
   info.b = static_cast<uint16_t>(next++);
+  if (shape.sparse) {
+    info.metadata = static_cast<uint16_t>(next++);
+    info.selector = static_cast<unsigned>(context.constant(next++).value_or(0));
+  }
   info.accumulate = static_cast<uint16_t>(next++);
   auto immediate = [&] {
     return static_cast<int32_t>(context.constant(next++).value_or(0));

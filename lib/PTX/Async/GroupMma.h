@@ -22,7 +22,9 @@ namespace ptx::async {
 /// Instruction::extra of wgmma.mma_async.
 struct GroupMmaInfo {
   tensor::WgmmaShape shape;
-  uint16_t a = 0, b = 0, accumulate = 0; ///< operand indices
+  /// Operand indices; metadata of sparse ones.
+  uint16_t a = 0, b = 0, accumulate = 0, metadata = 0;
+  unsigned selector = 0; ///< of the lanes with metadata
 };
 
 /// The sums of a chain of operations on the same registers.

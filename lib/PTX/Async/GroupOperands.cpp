@@ -100,6 +100,11 @@ UndefinedLines readGroupOperands(Warp &warp, const Instruction &in,
     access.add(0, shape.n, shape.words());
     lines.columns = access.undefined;
   }
+  if (shape.sparse && warp.poison) {
+    const LaneMask metadata = readPoison(warp, in, info.metadata, 0);
+    lines.addRows(metadata, 0);
+    lines.addRows(metadata, 8);
+  }
   if (shape.aInRegisters) {
     for (unsigned i = 0; warp.poison && i < 4; ++i)
       lines.addRows(readPoison(warp, in, info.a + i, 0), 8 * (i % 2));
@@ -109,9 +114,9 @@ UndefinedLines readGroupOperands(Warp &warp, const Instruction &in,
   if (warp.observed) {
     const unsigned first = warp.index % kGroupWarps * kRows;
     TileAccess access(warp, in, tileA);
-    access.add(first, first + kRows, shape.words());
+    access.add(first, first + kRows, shape.wordsOfA());
     for (unsigned r = 0; r < kRows; ++r)
-      lines.rows[r] = access.undefined[first + r];
+      lines.rows[r] = lines.rows[r] || access.undefined[first + r];
   }
   return lines;
 }

@@ -24,13 +24,23 @@ Row base(std::vector<std::string> modifiers) {
   return row;
 }
 
+/// The lanes of four that hold the metadata of a row: all, or pairs to choose.
+int64_t lastSelector(const WgmmaShape &shape) {
+  return bitsOf(shape.a) == 8 ? 0 : 1;
+}
+
 /// Both forms of A: in shared memory, in registers.
-void addProduct(IsaTable &table, unsigned n, unsigned k,
-                const std::vector<std::string> &types,
-                const std::vector<std::string> &more = {}) {
+void addForms(IsaTable &table, unsigned n, unsigned k,
+              const std::vector<std::string> &types,
+              const std::vector<std::string> &more, bool sparse) {
   for (bool registers : {false, true}) {
-    Row row = base({".mma_async", ".sync", ".aligned",
-                    ".m64n" + std::to_string(n) + "k" + std::to_string(k)});
+    Row row = base({".mma_async"});
+    if (sparse)
+      row.modifiers.push_back(".sp");
+    for (const char *modifier : {".sync", ".aligned"})
+      row.modifiers.push_back(modifier);
+    row.modifiers.push_back(".m64n" + std::to_string(n) + "k" +
+                            std::to_string(k));
     row.modifiers.insert(row.modifiers.end(), more.begin(), more.end());
     row.modifiers.insert(row.modifiers.end(), types.begin(), types.end());
     row.written = row.modifiers;
@@ -41,19 +51,36 @@ void addProduct(IsaTable &table, unsigned n, unsigned k,
     row.operands = {
         operand::vector(shape.registersOfD(), registerTypeOf(shape.d)),
         registers ? operand::vector(4, Type::B32) : operand::source(Type::B64),
-        operand::source(Type::B64), operand::predicate()};
+        operand::source(Type::B64)};
+    if (sparse)
+      row.operands.insert(
+          row.operands.end(),
+          {operand::reg(Type::B32),
+           operand::immediate(0, lastSelector(shape), Type::S32)});
+    row.operands.push_back(operand::predicate());
     if (!isInteger(shape.a))
       row.operands.insert(row.operands.end(), {sign, sign});
     if (bitsOf(shape.a) == 16)
       row.operands.insert(row.operands.end(), registers ? 1 : 2, transposed);
     row.resultCount = 1;
     row.cost = Cost::Tensor;
+    if (sparse)
+      row.minPtx = 82;
     if (isInteger(shape.a) && shape.a != shape.b)
       row.minPtx = 84; // mixed signs came later
     row.handlers = async::groupMmaHandlers();
     row.decode = async::decodeGroupMma;
     table.add(std::move(row));
   }
+}
+
+/// Dense, and with A sparse and twice the K.
+void addProduct(IsaTable &table, unsigned n, unsigned k,
+                const std::vector<std::string> &types,
+                const std::vector<std::string> &more = {}) {
+  addForms(table, n, k, types, more, false);
+  if (types[1] != ".b1")
+    addForms(table, n, 2 * k, types, more, true);
 }
 
 void addFloats(IsaTable &table) {

@@ -15,6 +15,7 @@ WgmmaShape wgmmaShapeOf(const Row &row) {
   shape.a = formatOf(s.types.at(1));
   shape.b = formatOf(s.types.at(2));
   shape.saturate = hasModifier(row, ".satfinite");
+  shape.sparse = hasModifier(row, ".sp");
   return shape;
 }
 

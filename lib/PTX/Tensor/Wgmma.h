@@ -22,8 +22,12 @@ struct WgmmaShape {
   bool negate = false; ///< exactly one of imm-scale-a, imm-scale-b is -1
   bool transposedA = false, transposedB = false;
   bool saturate = false, exclusive = false;
+  bool sparse = false; ///< of each four values of A two are stored
 
+  /// 32-bit words of K of a row of A and a column of B, and of what is stored
+  /// of A.
   unsigned words() const { return k * bitsOf(a) / 32; }
+  unsigned wordsOfA() const { return words() / (sparse ? 2 : 1); }
   unsigned registersOfD() const { return n / (d == Accumulator::F16 ? 4 : 2); }
   /// Words of the sums of one warp, and of the group.
   unsigned wordsOfWarp() const { return n * kRows; }
@@ -34,8 +38,8 @@ struct WgmmaShape {
 WgmmaShape wgmmaShapeOf(const Row &row);
 
 /// The most 32-bit words of A and B.
-inline constexpr unsigned kMaxWordsOfGroupA = kGroupRows * 8,
-                          kMaxWordsOfGroupB = 256 * 8;
+inline constexpr unsigned kMaxWordsOfGroupA = kGroupRows * 16,
+                          kMaxWordsOfGroupB = 256 * 16;
 
 /// D = A B + D. \p a [4][words][16], \p b [n][words], \p d [4][n][16].
 void multiplyGroup(const Kernels &kernels, const WgmmaShape &shape,

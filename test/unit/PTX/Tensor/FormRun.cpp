@@ -201,4 +201,44 @@ std::string spelled(const Row &row) {
   return text;
 }
 
+Sparse makeSparse(Type type, unsigned rows, unsigned depth, unsigned selector,
+                  std::mt19937 &random) {
+  const unsigned bits = bitWidth(type);
+  // Pairs of tf32 with one value, fours with two, eights of s4 in pairs.
+  const unsigned width = bits == 32 ? 2 : bits == 4 ? 8 : 4;
+  const unsigned groups = depth / width;
+  Sparse s{Matrix(rows, depth), Matrix(rows, depth / 2),
+           Registers(1, Type::B32, rows * 2)};
+  fillFor(type, s.compressed, random);
+  const Matrix &values = s.compressed;
+  for (unsigned r = 0; r < rows; ++r)
+    for (unsigned g = 0; g < groups; ++g) {
+      unsigned first = random() % 3,
+               second = first + 1 + random() % (3 - first);
+      if (width == 2) {
+        const unsigned place = random() % 2; // 0100 or 1110
+        first = 2 * place;
+        second = first + 1;
+        s.dense.at(r, 2 * g + place) = values.at(r, g);
+      } else {
+        const unsigned places[] = {first, second}, unit = width / 4;
+        for (unsigned j = 0; j < 2; ++j)
+          for (unsigned u = 0; u < unit; ++u)
+            s.dense.at(r, width * g + places[j] * unit + u) =
+                values.at(r, (2 * g + j) * unit + u);
+      }
+      const unsigned nibble = first | second << 2, half = r % 16 / 8;
+      unsigned lane = r / 16 * 32 + 4 * (r % 8), at;
+      if (bits >= 16) {
+        lane += groups == 4 ? selector : 2 * selector + g / 4;
+        at = half * 4 + g % 4;
+      } else {
+        lane += (groups == 8 ? 2 * selector : 2 * (g / 8)) + half;
+        at = g % 8;
+      }
+      s.metadata.set(0, lane, at, 4, nibble);
+    }
+  return s;
+}
+
 } // namespace ptx::test

@@ -51,6 +51,15 @@ struct Registers {
   uint64_t get(unsigned reg, unsigned thread, unsigned e, unsigned bits) const;
 };
 
+/// A dense matrix A, the two of its four values a group that are stored, and
+/// the metadata that says which. Sixteen rows a warp.
+struct Sparse {
+  Matrix dense, compressed;
+  Registers metadata;
+};
+Sparse makeSparse(Type type, unsigned rows, unsigned depth, unsigned selector,
+                  std::mt19937 &random);
+
 /// Declares and loads `count` registers called <name>0.. from parameter
 /// <name>; or stores them.
 std::string loadRegisters(const std::string &name, const Registers &registers);

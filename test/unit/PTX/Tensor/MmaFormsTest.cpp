@@ -76,51 +76,6 @@ template <class Body> void forEachOfC(unsigned m, Type type, Body body) {
              2 * (l % 4) + (packed ? j : i % 2));
 }
 
-/// A dense matrix, its two of four values a group, and where they are.
-struct Sparse {
-  Matrix dense, compressed;
-  Registers metadata;
-};
-
-Sparse makeSparse(const Form &form, unsigned selector, std::mt19937 &random) {
-  const unsigned bits = bitWidth(form.a), m = form.s.m, k = form.s.k;
-  // Pairs of tf32 with one value, fours with two, eights of s4 in pairs.
-  const unsigned width = bits == 32 ? 2 : bits == 4 ? 8 : 4;
-  const unsigned groups = k / width;
-  Sparse s{Matrix(m, k), Matrix(m, k / 2), Registers(1, Type::B32)};
-  Matrix values(m, k / 2);
-  fillFor(form.a, values, random);
-  s.compressed = values;
-  for (unsigned r = 0; r < m; ++r)
-    for (unsigned g = 0; g < groups; ++g) {
-      unsigned first = random() % 3,
-               second = first + 1 + random() % (3 - first);
-      if (width == 2) {
-        const unsigned place = random() % 2; // 0100 or 1110
-        first = 2 * place;
-        second = first + 1;
-        s.dense.at(r, 2 * g + place) = values.at(r, g);
-      } else {
-        const unsigned places[] = {first, second}, unit = width / 4;
-        for (unsigned j = 0; j < 2; ++j)
-          for (unsigned u = 0; u < unit; ++u)
-            s.dense.at(r, width * g + places[j] * unit + u) =
-                values.at(r, (2 * g + j) * unit + u);
-      }
-      const unsigned nibble = first | second << 2, quad = 4 * (r % 8);
-      unsigned lane, at;
-      if (bits >= 16) {
-        lane = quad + (groups == 4 ? selector : 2 * selector + g / 4);
-        at = r / 8 * 4 + g % 4;
-      } else {
-        lane = quad + (groups == 8 ? 2 * selector : 2 * (g / 8)) + r / 8;
-        at = g % 8;
-      }
-      s.metadata.set(0, lane, at, 4, nibble);
-    }
-  return s;
-}
-
 void runMma(const Row &row, unsigned selector, std::mt19937 &random) {
   const Form form = formOf(row);
   const bool sparse = row.operands.size() == 6;
@@ -133,7 +88,7 @@ void runMma(const Row &row, unsigned selector, std::mt19937 &random) {
       rd(row.operands[0].count, form.d), re(1, Type::B32);
   std::string tail;
   if (sparse) {
-    Sparse s = makeSparse(form, selector, random);
+    Sparse s = makeSparse(form.a, form.s.m, form.s.k, selector, random);
     a = s.dense;
     packA(s.compressed, form.a, ra);
     re = s.metadata;

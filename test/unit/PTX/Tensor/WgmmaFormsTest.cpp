@@ -49,13 +49,18 @@ struct Form {
   Type d, a, b;
   unsigned n, k;
   bool registers; ///< A
+  bool sparse;
 };
 
 Form formOf(const Row &row) {
   const auto s = tensor::spellingOf(row);
-  return {s.types.at(0), s.types.at(1),
-          s.types.at(2), s.n,
-          s.k,           row.operands[1].kind == OperandKind::Vector};
+  return {s.types.at(0),
+          s.types.at(1),
+          s.types.at(2),
+          s.n,
+          s.k,
+          row.operands[1].kind == OperandKind::Vector,
+          row.written[1] == ".sp"};
 }
 
 Matrix transposed(const Matrix &x) {
@@ -94,38 +99,55 @@ std::string descriptorText(const std::string &name, uint64_t value) {
          std::to_string(value) + ";\n";
 }
 
-void run(const Row &row, bool accumulate, Completion completion,
-         std::mt19937 &random) {
-  const Form f = formOf(row);
-  Matrix a(64, f.k), b(f.k, f.n), c(64, f.n);
-  fillFor(f.a, a, random);
-  fillFor(f.b, b, random);
-  c.fill(random, -9, 9);
-  const size_t sizeOfA = 64 * f.k * bitWidth(f.a) / 8,
-               sizeOfB = size_t{f.n} * f.k * bitWidth(f.a) / 8;
-  std::vector<std::byte> image((sizeOfA + sizeOfB + 511) / 512 * 512);
-  placeInCores(a, f.a, image, 0);
-  placeInCores(transposed(b), f.b, image, sizeOfA);
-  Registers ra(4, Type::B32, 128), rd(row.operands[0].count, f.d, 128);
-  if (f.registers)
-    packRowsOfA(a, f.a, ra);
-  forEachOfD(f.n, f.d, [&](auto i, auto t, auto j, auto r, auto q) {
-    rd.set(i, t, j, bitWidth(f.d), encode(f.d, c.at(r, q)));
-  });
-  std::string tail = accumulate ? ", 1" : ", 0";
+/// What follows the descriptor of B.
+std::string tailOf(const Form &f, bool accumulate, unsigned selector) {
+  std::string tail = f.sparse ? ", e0, " + std::to_string(selector) : "";
+  tail += accumulate ? ", 1" : ", 0";
   if (isFloat(f.a))
     tail += ", 1, 1";
   if (bitWidth(f.a) == 16)
     tail += f.registers ? ", 0" : ", 0, 0";
+  return tail;
+}
+
+void run(const Row &row, bool accumulate, unsigned selector,
+         Completion completion, std::mt19937 &random) {
+  const Form f = formOf(row);
+  Matrix a(64, f.k), b(f.k, f.n), c(64, f.n);
+  fillFor(f.a, a, random);
+  Matrix stored = a;
+  Registers re(1, Type::B32, 128);
+  if (f.sparse) {
+    Sparse s = makeSparse(f.a, 64, f.k, selector, random);
+    a = s.dense;
+    stored = s.compressed;
+    re = s.metadata;
+  }
+  fillFor(f.b, b, random);
+  c.fill(random, -9, 9);
+  const size_t sizeOfA = 64 * stored.columns * bitWidth(f.a) / 8,
+               sizeOfB = size_t{f.n} * f.k * bitWidth(f.a) / 8;
+  std::vector<std::byte> image((sizeOfA + sizeOfB + 511) / 512 * 512);
+  placeInCores(stored, f.a, image, 0);
+  placeInCores(transposed(b), f.b, image, sizeOfA);
+  Registers ra(4, Type::B32, 128), rd(row.operands[0].count, f.d, 128);
+  if (f.registers)
+    packRowsOfA(stored, f.a, ra);
+  forEachOfD(f.n, f.d, [&](auto i, auto t, auto j, auto r, auto q) {
+    rd.set(i, t, j, bitWidth(f.d), encode(f.d, c.at(r, q)));
+  });
   const std::string body =
-      copyImage(image.size()) + descriptorText("x", descriptor(0, f.a, f.k)) +
+      copyImage(image.size()) +
+      descriptorText("x", descriptor(0, f.a, stored.columns)) +
       descriptorText("y", descriptor(sizeOfA, f.b, f.k)) +
-      loadRegisters("a", ra) + loadRegisters("d", rd) +
+      loadRegisters("a", ra) + loadRegisters("d", rd) + loadRegisters("e", re) +
       "wgmma.fence.sync.aligned;\n" + spelled(row) + " " + list("d", rd.count) +
-      ", " + (f.registers ? list("a", 4) : "x") + ", y" + tail + ";\n" +
+      ", " + (f.registers ? list("a", 4) : "x") + ", y" +
+      tailOf(f, accumulate, selector) + ";\n" +
       "wgmma.commit_group.sync.aligned; wgmma.wait_group.sync.aligned 0;\n" +
       storeRegisters("d", rd);
-  runEntry(body, {"image", "a", "d"}, {&image, &ra.data, &rd.data}, 128,
+  runEntry(body, {"image", "a", "d", "e"},
+           {&image, &ra.data, &rd.data, &re.data}, 128,
            static_cast<uint32_t>(image.size()), completion);
   if (!accumulate)
     std::fill(c.values.begin(), c.values.end(), 0);
@@ -141,11 +163,13 @@ TEST(WgmmaForms, EveryFormGivesTheProduct) {
   unsigned forms = 0;
   for (const auto &row : IsaTable::get().rows())
     if (row->opcode == "wgmma" && row->written[0] == ".mma_async") {
-      run(*row, forms % 3,
+      const bool chooses =
+          row->written[1] == ".sp" && row->operands[4].maximum == 1;
+      run(*row, forms % 3, chooses ? forms / 4 % 2 : 0,
           forms % 2 ? Completion::Latest : Completion::Earliest, random);
       ++forms;
     }
-  EXPECT_GT(forms, 800u);
+  EXPECT_GT(forms, 1600u);
 }
 
 } // namespace
