@@ -17,21 +17,24 @@ HINTS = {"applypriority", "createpolicy", "fence", "griddepcontrol", "membar"}
 HINTS |= {"nanosleep", "pmevent", "prefetch", "prefetchu"}
 BARRIERS = {"bar", "barrier"}
 VIDEO = re.compile(r"v(add|sub|absdiff|avrg|min|max|set|shl|shr|mad)[24]?")
-#: The other opcodes, by the test that executes them.
+#: The other opcodes, by the file that has each of them executed.
 TESTED_IN = {
     "unit/PTX/Machine/AccessRowsTest.cpp": "ld ldu st",
     "unit/PTX/Machine/AtomicRowsTest.cpp": "atom red",
-    "unit/PTX/Machine/MemoryTest.cpp": "cvta isspacep discard mapa getctarank",
+    "unit/PTX/Machine/MemoryTest.cpp": "cvta",
+    "unit/PTX/Machine/BarrierTest.cpp": "isspacep mapa getctarank",
     "unit/PTX/Machine/DivergenceTest.cpp": "bra brx call ret exit",
-    "unit/PTX/Machine/LaunchTest.cpp": "trap brkpt setmaxnreg",
+    "unit/PTX/Machine/LaunchTest.cpp": "trap",
     "unit/PTX/Tensor/MmaFormsTest.cpp": "mma wmma",
     "unit/PTX/Tensor/WgmmaFormsTest.cpp": "wgmma",
-    "PTX/test_ptx_forms.py": "activemask elect match redux shfl vote ldmatrix stmatrix "
-    "movmatrix",
+    "PTX/recordings/forms_warp.py": "activemask elect match redux shfl vote ldmatrix "
+    "stmatrix movmatrix",
+    "PTX/cuda/grouped_matmul.cu": "setmaxnreg",
     "PTX/test_ptx_barrier_log.py": "mbarrier",
     "PTX/test_ptx_transfers.py": "cp",
-    "PTX/test_ptx_foreign.py": "tensormap",
+    "PTX/test_ptx_tensormap.py": "tensormap",
     "PTX/test_ptx_stack.py": "alloca stacksave stackrestore",
+    "PTX/test_ptx_rows.py": "brkpt discard",
 }
 
 
@@ -52,8 +55,10 @@ def test_every_opcode_belongs_to_a_test(source_root: pathlib.Path) -> None:
     missing = {o for o in listed - known if not VIDEO.fullmatch(o) and o[0] != "%"}
     assert not missing
     assert not known - listed, "the table has no such opcode"
-    for name in TESTED_IN:
-        assert (source_root / "test" / name).exists(), name
+    for name, opcodes in TESTED_IN.items():
+        text = (source_root / "test" / name).read_text()
+        unnamed = [o for o in opcodes.split() if not re.search(rf"\b{o}\b", text)]
+        assert not unnamed, f"{name} does not name {unnamed}"
 
 
 def test_hints_change_nothing(build_root: pathlib.Path) -> None:
@@ -171,3 +176,28 @@ def test_warp_barrier(mask: str) -> None:
     assert not ptx.Module(text).launch("k", 1, 32, [x]).findings
     count = 32 if mask == "0xffffffff" else 16
     assert x.tolist() == [t ^ 5 if t < count else 0 for t in range(32)]
+
+
+@pytest.mark.parametrize("space", ["", ".global"])
+def test_discarded_memory_is_undefined(space: str) -> None:
+    """128 bytes: what is behind them stays."""
+    text = f""".version 8.8\n.target sm_90\n.address_size 64
+    .visible .entry k(.param .u64 x, .param .u64 y, .param .u32 offset) {{
+      .reg .b32 at, v; .reg .b64 d, e, o;
+      ld.param.u64 d, [x]; ld.param.u64 e, [y]; ld.param.u32 at, [offset];
+      cvt.u64.u32 o, at;
+      discard{space}.L2 [d], 128;
+      add.u64 d, d, o; ld.global.b32 v, [d]; st.global.b32 [e], v; ret; }}"""
+    module = ptx.Module(text)
+    for at, kinds in ((124, ["uninitialised"]), (128, [])):
+        x, y = np.arange(64, dtype=np.uint32), np.zeros(1, np.uint32)
+        result = module.launch("k", 1, 1, [x, y, np.uint32(at)])
+        assert [finding.kind for finding in result.findings] == kinds
+        assert kinds or y[0] == at // 4
+
+
+def test_breakpoints_end_the_kernel() -> None:
+    text = ".version 8.8\n.target sm_90\n.address_size 64\n"
+    text += ".visible .entry k() { brkpt; ret; }"
+    (finding,) = ptx.Module(text).launch("k", 1, 32, []).findings
+    assert (finding.kind, finding.place.line) == ("trap", 4)

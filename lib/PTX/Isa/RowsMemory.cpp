@@ -44,8 +44,7 @@ OptionGroup order(bool load) {
   group.choices.push_back(load ? ".acquire" : ".release");
   return group;
 }
-/// Accesses of devices that are mapped into memory: never left out or joined,
-/// as none is here.
+/// Accesses of mapped devices: never left out or joined, as none is here.
 OptionGroup mapped() { return {"mmio", {".mmio"}, 70, 82}; }
 OptionGroup scopes() { return {"scope", {".cta", ".cluster", ".gpu", ".sys"}}; }
 OptionGroup eviction() {
@@ -104,7 +103,6 @@ void checkOrder(DecodeContext &context, const MemoryInfo &info) {
   if (needs && (info.space == Space::Local || info.space == Space::Param ||
                 info.space == Space::Constant))
     context.fail("accesses of this state space have no memory order");
-  // A volatile access is a relaxed one of system scope.
 }
 
 /// `.L2::cache_hint` and the operand with the policy come together.
