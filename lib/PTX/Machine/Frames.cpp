@@ -269,6 +269,8 @@ static void refreshLanes(Frame &frame, const Warp &warp, LaneMask lanes) {
   }
   for (LaneMask &poison : frame.poison)
     poison |= lanes;
+  if (!frame.poison.empty())
+    frame.poison[frame.poison.size() - 2] = 0; // see PoisonPlan::masksOf
   forEachLane(lanes, [&](unsigned lane) {
     std::memset(frame.params.data + size_t{lane} * function.paramBytes, 0,
                 function.paramBytes);
