@@ -123,8 +123,8 @@ def barrier_kernel(form: isa_forms.Form) -> tuple[str, list[int]]:
         wait = form.name if ".wait" in form.name else "barrier.cluster.wait"
         arrive = form.name if ".arrive" in form.name else "barrier.cluster.arrive"
         # A relaxed arrival orders nothing by itself.
-        more = "bar.sync 0;" if ".relaxed" in form.name else ""
-        return BARRIER.format(body=f"{arrive}; {wait}; {more}", result=""), other
+        fence = "fence.acq_rel.cluster;" if ".relaxed" in form.name else ""
+        return BARRIER.format(body=f"{fence} {arrive}; {wait};", result=""), other
     if ".arrive" in form.name:  # two sides: each arrives at the one of the other
         sync = form.name.replace(".arrive", ".sync")
         body = f"""setp.ge.u32 p0, t, 64; @p0 bra last;
@@ -155,6 +155,17 @@ def test_barriers_order_and_reduce(build_root: pathlib.Path) -> None:
             wrong.append(f"{form.name} {form.operands}: {result.findings} {x}")
     assert not wrong, "\n".join(wrong)
     assert count > 50
+
+
+@pytest.mark.parametrize("fence", ["", "fence.acq_rel.cta;", "fence.acq_rel.cluster;"])
+def test_relaxed_arrivals_need_a_fence(fence: str) -> None:
+    body = f"{fence} barrier.cluster.arrive.relaxed; barrier.cluster.wait;"
+    text = ".version 8.8\n.target sm_90\n.address_size 64\n"
+    text += BARRIER.format(body=body, result="")
+    x = np.zeros(96, np.uint32)
+    findings = ptx.Module(text).launch("k", 1, 96, [x]).findings
+    kinds = {finding.kind for finding in findings}
+    assert kinds == (set() if "cluster" in fence else {"race"})
 
 
 @pytest.mark.parametrize("mask", ["0xffffffff", "0x0000ffff"])

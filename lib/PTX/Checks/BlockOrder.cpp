@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Checks/BlockOrder.h"
 
+#include "Machine/Warp.h"
+
 #include <algorithm>
 
 using namespace ptx;
@@ -56,14 +58,25 @@ void BlockOrder::onBarrier(WarpState &warp, LaneMask live,
       event.order == Order::Release || event.order == Order::AcqRel;
   const bool acquires =
       event.order == Order::Acquire || event.order == Order::AcqRel;
+  const bool wide = event.scope != Scope::Cta;
   if (event.step == SyncStep::Arrive && releases)
     object.arrive(event.phase, warp.order.release(event.lanes, live));
-  if (event.step != SyncStep::Release || !acquires)
+  else if (event.step == SyncStep::Arrive) // what a fence before it released
+    forEachLane(event.lanes, [&](unsigned lane) {
+      if (const Past *past = warp.order.fenced(lane, wide))
+        object.arrive(event.phase, *past);
+    });
+  if (event.step != SyncStep::Release)
     return;
   // A barrier names the phase that is over, an mbarrier how many are.
   const uint64_t over =
       event.kind == SyncKind::Mbarrier ? event.phase : event.phase + 1;
-  warp.order.acquire(event.lanes, live, object.completed(over));
+  if (acquires)
+    warp.order.acquire(event.lanes, live, object.completed(over));
+  else // until a fence behind it
+    forEachLane(event.lanes, [&](unsigned lane) {
+      warp.order.observe(lane, object.completed(over));
+    });
 }
 
 void checks::applyToWarp(WarpState &warp, LaneMask live,

@@ -9,11 +9,12 @@ using K = FindingKind;
 
 static void tellSync(Machine &machine, SyncKind kind, SyncStep step,
                      const Instruction &in, Warp &warp, LaneMask lanes,
-                     uint64_t object, uint64_t phase, Scope scope) {
+                     uint64_t object, uint64_t phase, Scope scope,
+                     Order order = Order::AcqRel) {
   if (!machine.observer)
     return;
   SyncEvent event{kind,   step,       &in,   &warp, lanes,
-                  object, warp.block, phase, scope, Order::AcqRel};
+                  object, warp.block, phase, scope, order};
   machine.observer->onSync(event);
 }
 
@@ -207,9 +208,9 @@ void handleClusterArrive(Warp &warp, const Instruction &in) {
               [&](unsigned lane) { warp.clusterPhase[lane] = cluster.phase; });
   warp.clusterArrived |= warp.active;
   cluster.arrived += __builtin_popcount(warp.active);
-  if (!info.relaxed)
-    tellSync(*warp.block->machine, SyncKind::ClusterBarrier, SyncStep::Arrive,
-             in, warp, warp.active, 0, cluster.phase, Scope::Cluster);
+  tellSync(*warp.block->machine, SyncKind::ClusterBarrier, SyncStep::Arrive, in,
+           warp, warp.active, 0, cluster.phase, Scope::Cluster,
+           info.relaxed ? Order::Relaxed : Order::AcqRel);
   recheckClusterBarrier(cluster);
 }
 
