@@ -39,9 +39,8 @@ void spreadLists(const PoisonPlan &plan, const PoisonPlan::Entry &entry,
                  Warp &warp, const Instruction &in);
 
 /// After \p in was executed for `warp.active`; entry.spreads().
-inline void spreadPoison(const PoisonPlan &plan,
-                         const PoisonPlan::Entry &entry, Warp &warp,
-                         const Instruction &in) {
+inline void spreadPoison(const PoisonPlan &plan, const PoisonPlan::Entry &entry,
+                         Warp &warp, const Instruction &in) {
   const PoisonMasks masks(warp);
   const PoisonPlan::Place *few = entry.few;
   const LaneMask guard = guardPoison(warp, in);

@@ -47,8 +47,8 @@ void remember(std::vector<Cell *> places, Cell mine, uint64_t offset,
       return;
     }
   }
-  const uint32_t choice = readerChoice(offset, mine) %
-                          static_cast<uint32_t>(places.size() + 1);
+  const uint32_t choice =
+      readerChoice(offset, mine) % static_cast<uint32_t>(places.size() + 1);
   if (choice < places.size())
     *places[choice] = mine;
 }
@@ -167,8 +167,7 @@ TEST_P(CellLoops, WriteWhatIsBefore) {
     Cell *readers[2] = {places > 0 ? cells[1].data() : nullptr,
                         places > 1 ? cells[2].data() : nullptr};
     std::vector<Cell> wanted[3] = {cells[0], cells[1], cells[2]};
-    const uint32_t end =
-        kernels->write(cells[0].data(), readers, run, 0, v);
+    const uint32_t end = kernels->write(cells[0].data(), readers, run, 0, v);
     for (uint32_t i = 0; i < end; ++i)
       for (unsigned list = 0; list <= places; ++list) {
         ASSERT_LT(wanted[list][i], v.before);

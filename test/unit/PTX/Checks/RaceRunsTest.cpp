@@ -45,7 +45,8 @@ public:
                  [this](const Race &race) { reports.push_back(race); }),
         cells(1 << 13, slots), bytes(kBytes) {
     for (unsigned warp = 0; warp < kWarps; ++warp)
-      block.warps.emplace_back(detector.numbering.number(0, warp, Actor::Lanes));
+      block.warps.emplace_back(
+          detector.numbering.number(0, warp, Actor::Lanes));
   }
 
   void run() {
@@ -115,8 +116,8 @@ private:
     reports.clear();
     Horizon known;
     if (horizon)
-      known = block.horizonOf(warp,
-                              static_cast<uint32_t>(detector.table.size()));
+      known =
+          block.horizonOf(warp, static_cast<uint32_t>(detector.table.size()));
     if (accesses % 16 == 0)
       checkHorizon(warp.order, known);
     detector.touchLanes(cells, lanes, offset, size, touch, known);
@@ -150,8 +151,8 @@ private:
         judge(order, lane, bytes[at], writes, must, may);
       bool found = false;
       for (auto &[other, at] : reported)
-        found |= other == lane && at + 4 > offset[lane] &&
-                 at < offset[lane] + size;
+        found |=
+            other == lane && at + 4 > offset[lane] && at < offset[lane] + size;
       EXPECT_TRUE(found || !must) << "lane " << lane << " access " << accesses;
       EXPECT_TRUE(may || !found) << "lane " << lane << " access " << accesses;
     }
