@@ -182,7 +182,7 @@ void multiplyDoubles(const Kernels &kernels, const MmaShape &s, Registers a,
 } // namespace
 
 bool isWarpShape(const MmaShape &s) {
-  return s.m == 16 && s.n == 8 && !s.sparse && s.a == s.b &&
+  return s.m == 16 && s.n <= 16 && !s.sparse && s.a == s.b &&
          s.a <= Format::TF32 && s.words() <= 8 && s.c == Accumulator::F32 &&
          s.d == Accumulator::F32;
 }
@@ -192,8 +192,19 @@ void multiply(const Kernels &kernels, const MmaShape &shape, const Rule &rule,
               MutableRegisters d, const uint32_t *metadata, unsigned selector) {
   if (shape.a == Format::F64)
     return multiplyDoubles(kernels, shape, a, b, c, d);
-  if (!exact && isWarpShape(shape))
-    return kernels.warp(shape.a, shape.words() / 4, a, b, c, d);
+  if (!exact && isWarpShape(shape)) {
+    const unsigned quads = shape.words() / 4;
+    // D may lie where the operands of the second half do.
+    alignas(64) uint32_t sums[8][32];
+    uint32_t *to[8];
+    for (unsigned i = 0; i < shape.n / 2; ++i)
+      to[i] = sums[i];
+    for (unsigned i = 0; i < shape.n / 8; ++i)
+      kernels.warp(shape.a, quads, a, b + quads * i, c + 4 * i, to + 4 * i);
+    for (unsigned i = 0; i < shape.n / 2; ++i)
+      std::memcpy(d[i], sums[i], sizeof sums[i]);
+    return;
+  }
   Product p;
   p.a = shape.a;
   p.b = shape.b;

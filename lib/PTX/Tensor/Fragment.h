@@ -53,8 +53,8 @@ void multiply(const Kernels &kernels, const MmaShape &shape, const Rule &rule,
               MutableRegisters d, const uint32_t *metadata = nullptr,
               unsigned selector = 0);
 
-/// True for the shapes that Kernels::warp takes, which is `multiply` in f32
-/// for them.
+/// True for the shapes that Kernels::warp computes in f32, eight columns at a
+/// time.
 bool isWarpShape(const MmaShape &shape);
 
 /// Largest numbers of 32-bit words of the operands of one warp's product, in

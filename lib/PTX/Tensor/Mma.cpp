@@ -56,7 +56,7 @@ void decodeMma(DecodeContext &context, Instruction &in) {
   if (extra.shape.sparse)
     extra.selector = static_cast<unsigned>(
         context.constant(in.operandCount - 1u).value_or(0));
-  extra.warp = isWarpShape(extra.shape);
+  extra.warp = extra.shape.n == 8 && isWarpShape(extra.shape);
   in.extra = context.keep(extra);
 }
 
@@ -121,7 +121,7 @@ void findPoison(const Warp &warp, const Instruction &in, const MmaExtra &extra,
   }
 }
 
-/// What matrix kernels in the fast mode spend their time with.
+/// What matrix kernels in the fast mode spend their time with: m16n8.
 template <const Kernels &kernels>
 void runWarpShape(const Warp &warp, const Instruction &in,
                   const MmaShape &shape) {

@@ -13,7 +13,7 @@ struct MmaExtra {
   MmaShape shape;
   unsigned registersOfA = 0, registersOfB = 0; ///< as operands, copies too
   unsigned selector = 0; ///< of mma.sp: whose metadata counts
-  bool warp = false;     ///< of the shapes that Kernels::warp takes
+  bool warp = false;     ///< m16n8 that Kernels::warp takes
 };
 
 /// Row::decode of the three.

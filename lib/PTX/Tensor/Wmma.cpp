@@ -7,6 +7,7 @@
 #include "Tensor/Wmma.h"
 
 #include "Decode/DecodeContext.h"
+#include "Machine/Machine.h"
 #include "Machine/PoisonPlan.h"
 #include "Tensor/MatrixAccess.h"
 #include "Tensor/Spelling.h"
@@ -55,7 +56,24 @@ WmmaFragment wmmaFragmentOf(const Row &row) {
   f.columns = second;
   f.stride = f.rowsStride ? second : first;
   f.used = first * second / kLanes / f.perRegister;
+  // Along the row of the layout elements follow each other, unless memory
+  // strides there. Elements below a byte always come by the word.
+  f.together = f.rowsStride || f.bits < 8 ? f.perRegister : 1;
+  f.findPlaces();
   return f;
+}
+
+void WmmaFragment::findPlaces() {
+  for (unsigned reg = 0; reg < used; ++reg)
+    for (unsigned e = 0; e < perRegister; e += together)
+      for (unsigned lane = 0; lane < kLanes; ++lane) {
+        unsigned row, column;
+        place(reg, lane, e, row, column);
+        if (!rowsStride)
+          std::swap(row, column);
+        places.push_back(
+            {static_cast<uint8_t>(row), static_cast<uint8_t>(column)});
+      }
 }
 
 void WmmaFragment::place(unsigned reg, unsigned lane, unsigned e, unsigned &row,
@@ -99,21 +117,86 @@ struct Transfer {
   LaneMask lanes;
   bool load;
 
-  /// Elements [e, e + count) of a register, which lie together in memory.
-  void part(unsigned reg, unsigned e, unsigned count) const;
+  /// Piece \p piece of all: elements from \p e on of a register.
+  void part(unsigned piece, unsigned reg, unsigned e) const;
+  /// All pieces at once where nothing is amiss; false: nothing was done.
+  bool whole() const;
+  template <unsigned bytes, class Offset>
+  void copyPieces(std::byte *memory, Offset offset) const;
   void all() const;
 };
 
-void Transfer::part(unsigned reg, unsigned e, unsigned count) const {
-  const uint32_t bytes = std::max(f.bits * count / 8, 1u);
+/// What all lanes have in common, if it is the same.
+template <class T> bool isUniform(const T *values) {
+  T different = 0;
+  for (unsigned l = 1; l < kLanes; ++l)
+    different |= values[l] ^ values[0];
+  return !different;
+}
+
+template <unsigned bytes, class Offset>
+void Transfer::copyPieces(std::byte *memory, Offset offset) const {
+  const unsigned perPiece = f.together, pieces = f.perRegister / perPiece;
+  const WmmaFragment::Place *place = f.places.data();
+  for (unsigned reg = 0; reg < f.used; ++reg) {
+    auto *registers = reinterpret_cast<std::byte *>(
+        warp.lanes<uint32_t>(in.operand[firstRegister + reg]));
+    for (unsigned p = 0; p < pieces; ++p)
+      for (unsigned l = 0; l < kLanes; ++l, ++place) {
+        std::byte *at = registers + (bytes == 8 ? 8 : 4) * l + p * bytes;
+        std::byte *there = memory + offset(*place);
+        std::memcpy(load ? at : there, load ? there : at, bytes);
+      }
+  }
+}
+
+bool Transfer::whole() const {
+  if (warp.observed || f.bits < 8 || lanes != kAllLanes || !isUniform(base) ||
+      (stride && !isUniform(stride)))
+    return false;
+  const uint64_t element = f.bits / 8, bytes = element * f.together;
+  const uint64_t pitch = element * (stride ? stride[0] : f.stride);
+  const uint64_t lines = f.rowsStride ? f.rows : f.columns;
+  const uint64_t columns = f.rowsStride ? f.columns : f.rows;
+  const uint64_t extent = (lines - 1) * pitch + columns * element;
+  if ((base[0] | pitch) % bytes)
+    return false;
+  std::byte *memory = nullptr;
+  GlobalRange range;
+  if (space == Space::Shared)
+    memory = sharedPointer(*warp.block, base[0], extent);
+  else if (space == Space::Global &&
+           warp.block->machine->findGlobal(base[0], extent, range) &&
+           (load || range.writable))
+    memory = reinterpret_cast<std::byte *>(base[0]);
+  if (!memory)
+    return false;
+  auto offset = [=](WmmaFragment::Place place) {
+    return place.line * pitch + place.column * element;
+  };
+  switch (bytes) {
+  case 1:
+    copyPieces<1>(memory, offset);
+    break;
+  case 2:
+    copyPieces<2>(memory, offset);
+    break;
+  case 4:
+    copyPieces<4>(memory, offset);
+    break;
+  default:
+    copyPieces<8>(memory, offset);
+  }
+  return true;
+}
+
+void Transfer::part(unsigned piece, unsigned reg, unsigned e) const {
+  const uint32_t bytes = std::max(f.bits * f.together / 8, 1u);
   uint64_t address[kLanes];
   for (unsigned l = 0; l < kLanes; ++l) {
-    unsigned row, column;
-    f.place(reg, l, e, row, column);
-    if (!f.rowsStride)
-      std::swap(row, column);
+    const WmmaFragment::Place place = f.places[piece * kLanes + l];
     uint64_t pitch = stride ? stride[l] : f.stride;
-    address[l] = base[l] + (row * pitch + column) * f.bits / 8;
+    address[l] = base[l] + (place.line * pitch + place.column) * f.bits / 8;
   }
   Access access;
   access.instruction = &in;
@@ -151,16 +234,10 @@ void Transfer::part(unsigned reg, unsigned e, unsigned count) const {
 }
 
 void Transfer::all() const {
-  // Along the row of the layout elements follow each other, unless memory
-  // strides there. Elements below a byte always come by the word.
-  const bool together = f.rowsStride || f.bits < 8;
-  for (unsigned reg = 0; reg < f.used; ++reg) {
-    if (together)
-      part(reg, 0, f.perRegister);
-    else
-      for (unsigned e = 0; e < f.perRegister; ++e)
-        part(reg, e, 1);
-  }
+  if (!whole())
+    for (unsigned reg = 0, piece = 0; reg < f.used; ++reg)
+      for (unsigned e = 0; e < f.perRegister; e += f.together)
+        part(piece++, reg, e);
   if (!load)
     return;
   for (unsigned reg = f.used; reg < f.registers; ++reg) {

@@ -6,6 +6,8 @@
 #include "Isa/IsaTable.h"
 #include "Tensor/Product.h"
 
+#include <vector>
+
 namespace ptx::tensor {
 
 /// Which matrix of D = A B + C a fragment holds.
@@ -26,9 +28,20 @@ struct WmmaFragment {
   Space space = Space::Generic;
   unsigned stride = 16; ///< default, in elements
 
+  /// An element in memory: \p line strides.
+  struct Place {
+    uint8_t line, column;
+  };
+  /// Of the pieces that move at once, [used register][piece][lane], and the
+  /// elements of such a piece, which follow each other in memory.
+  std::vector<Place> places;
+  unsigned together = 2;
+
   /// Row and column of the layout of element \p e of a register of a lane.
   void place(unsigned reg, unsigned lane, unsigned e, unsigned &row,
              unsigned &column) const;
+  /// Fills `places`.
+  void findPlaces();
 };
 
 /// The fragment that a row of wmma.load or wmma.store spells.

@@ -95,7 +95,7 @@ def _value(word: int, form: str) -> float:
     return float(np.uint32(word32).view(np.float32))
 
 
-def _fused(a: float, b: float, c: np.float32) -> np.float32:
+def fused(a: float, b: float, c: np.float32) -> np.float32:
     """a * b + c, rounded once."""
     if not (np.isfinite(a) and np.isfinite(b) and np.isfinite(c)):
         with np.errstate(all="ignore"):
@@ -138,7 +138,7 @@ def wrong_sums(words: Words) -> list[str]:
                     left = x[2 * quad + row // 8, 4 * (row % 8) + t]
                     right = x[a + quad, 4 * column + t]
                     cut = (1 << width) - 1
-                    total = _fused(
+                    total = fused(
                         _value(int(left) >> width * part & cut, form),
                         _value(int(right) >> width * part & cut, form),
                         total,

@@ -13,6 +13,7 @@ from moe_mlir import ptx
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import accesses  # noqa: E402 - beside this file
+import fragments  # noqa: E402
 import products  # noqa: E402
 import shuffles  # noqa: E402
 
@@ -45,7 +46,7 @@ def check_accesses() -> list[str]:
 
 
 def main() -> None:
-    wrong = check_accesses() + shuffles.check()
+    wrong = check_accesses() + shuffles.check() + fragments.check()
     np.save(sys.argv[1], products.bits())
     print("\n".join(wrong))
 
