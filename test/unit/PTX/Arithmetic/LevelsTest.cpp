@@ -52,6 +52,8 @@ struct NoQuestions : DecodeContext {
   std::string_view option(std::string_view) const override { return {}; }
   std::optional<uint64_t> constant(unsigned) const override { return {}; }
   unsigned registerBits(unsigned) const override { return 0; }
+  std::string_view part(unsigned) const override { return {}; }
+  bool minus(unsigned) const override { return false; }
   unsigned sm() const override { return 100; }
   unsigned ptxVersion() const override { return 88; }
   void fail(std::string why) const override { throw std::move(why); }
