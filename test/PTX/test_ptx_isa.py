@@ -14,6 +14,7 @@ import subprocess
 
 import isa_forms
 import pytest
+from moe_mlir import ptx as emulator
 
 VERSIONS = [60, 62, 63, 64, 65, 70, 71, 72, 73, 74, 75, 76, 77, 78]
 VERSIONS += [80, 81, 82, 83, 84, 85, 86, 87, 88, 90]
@@ -109,3 +110,29 @@ def test_assembler_refuses_rows_on_older_targets(
             if i not in refused
         ]
     assert not wrong, "\n".join(wrong[:50])
+
+
+@pytest.mark.parametrize("target", ["sm_100a", "sm_103a", "sm_120a", "sm_120f"])
+def test_assembler_agrees_about_families(
+    target: str, build_root: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    """Forms of one family's targets: on which others they exist."""
+    if not shutil.which("ptxas"):
+        pytest.skip("ptxas is not installed")
+    statements = []
+    for form in isa_forms.read_table(str(build_root / "bin" / "ptx-run")):
+        if form.needs_a and form.sm >= 100 and (text := isa_forms.statement(form)):
+            statements.append(text)
+    refused = assemble(statements, target, 90, tmp_path)
+    head = f".version 9.0\n.target {target}\n.address_size 64\n"
+    head += f".visible .entry k() {{ {DECLARATIONS}\n"
+    wrong = []
+    for index, text in enumerate(statements):
+        try:
+            emulator.Module(head + text + " ret; }")
+            taken = True
+        except emulator.PtxError:
+            taken = False
+        if taken == (index in refused):
+            wrong.append(f"{text} {refused.get(index, 'is not refused')}")
+    assert len(statements) > 30 and not wrong, "\n".join(wrong)

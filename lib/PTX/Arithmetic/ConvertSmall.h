@@ -83,6 +83,10 @@ PTX_INLINE uint16_t halvesToSmallPair(uint32_t x) {
                                    toFloat(H{static_cast<uint16_t>(x)}));
 }
 template <class Fmt, class H, bool Relu>
+PTX_INLINE uint8_t halvesToSmallByte(uint32_t x) {
+  return static_cast<uint8_t>(halvesToSmallPair<Fmt, H, Relu>(x));
+}
+template <class Fmt, class H, bool Relu>
 PTX_INLINE uint32_t smallPairToHalves(uint16_t x) {
   auto one = [](uint32_t bits) {
     float value = smallToF32<Fmt>(bits & ((1u << kPairShift<Fmt>)-1));

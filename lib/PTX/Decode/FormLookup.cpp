@@ -128,7 +128,8 @@ std::string FormLookup::gate(const Row &row, const Form &form) const {
   if (target.sm < minSm)
     return name + " needs sm_" + std::to_string(minSm) +
            (row.needsA ? "a" : "") + ", but '.target' is " + has;
-  if (row.needsA && (!target.suffix || target.sm / 10 != row.minSm / 10))
+  bool otherFamily = target.sm / 10 != row.minSm / 10 && !row.laterFamilies;
+  if (row.needsA && (!target.suffix || otherFamily))
     return name + " needs sm_" + std::to_string(row.minSm) +
            "a, but '.target' is " + has;
   if (target.version < minPtx)

@@ -164,9 +164,10 @@ struct Row {
   unsigned minPtx = 0;               // 63 is PTX ISA 6.3
   bool needsA = false; // only on the sm_XYa (or family) target of minSm
   Cost cost = Cost::Alu;
-  float machineWeight = 1; // machine instructions it becomes on an H100
-  bool aligned = false;    // all live lanes must execute it together
-  int memberMask = -1;     // flattened position of the member mask (.sync)
+  bool laterFamilies = false; // with needsA: on such targets of later ones too
+  float machineWeight = 1;    // machine instructions it becomes on an H100
+  bool aligned = false;       // all live lanes must execute it together
+  int memberMask = -1;        // flattened position of the member mask (.sync)
   HandlerSet handlers;
   /// Further checks, and extras the handler needs (Instruction::extra); may
   /// replace Instruction::run. Throws through DecodeContext::fail.

@@ -15,6 +15,7 @@ struct Since {
   unsigned sm = 0; ///< 0: all the machines the emulator models
   unsigned ptx = 10;
   bool needsA = false;
+  bool laterFamilies = false; ///< see Row
 };
 
 /// What a form costs.
@@ -42,6 +43,7 @@ inline void addForm(IsaTable &table, const std::string &name,
   row.minSm = since.sm;
   row.minPtx = since.ptx;
   row.needsA = since.needsA;
+  row.laterFamilies = since.laterFamilies;
   row.cost = weight.cost;
   row.machineWeight = weight.instructions;
   row.handlers = handlers;

@@ -124,6 +124,9 @@ template <Round R> void addAllModified(IsaTable &table) {
 // 8-, 6- and 4-bit floats
 //===----------------------------------------------------------------------===//
 
+/// Of 6- and 4-bit floats and of scales.
+constexpr Since kSmall = {100, 86, true, true};
+
 template <class Fmt, bool Relu>
 void addSmall(IsaTable &table, const char *name, Since since) {
   std::string relu = when(Relu, ".relu");
@@ -152,11 +155,10 @@ template <class Fmt, bool Relu> void addFP8(IsaTable &table, const char *name) {
 template <bool Up, bool Satfinite> void addScales(IsaTable &table) {
   std::string name = std::string(Up ? ".rp" : ".rz") +
                      when(Satfinite, ".satfinite") + ".ue8m0x2";
-  Since since = {100, 86, true};
   addCvt(table, name + ".f32", Type::B16, {Type::F32, Type::F32},
-         convertHandlers<f32ToUE8M0Pair<Up, Satfinite>>(), since);
+         convertHandlers<f32ToUE8M0Pair<Up, Satfinite>>(), kSmall);
   addCvt(table, name + ".bf16x2", Type::B16, {Type::BF16x2},
-         convertHandlers<bhalvesToUE8M0Pair<Up, Satfinite>>(), since);
+         convertHandlers<bhalvesToUE8M0Pair<Up, Satfinite>>(), kSmall);
 }
 } // namespace
 
@@ -175,19 +177,21 @@ void registerConvertFloatRows(IsaTable &table) {
          convertHandlers<f32ToTF32<Round::Away, false, false>>(), {80, 70});
   addCvt(table, ".rna.satfinite.tf32.f32", Type::B32, {Type::F32},
          convertHandlers<f32ToTF32<Round::Away, false, true>>(), {80, 81});
-  Since small = {100, 86, true};
   forBoth([&]<bool Relu>() {
     addFP8<E4M3, Relu>(table, ".e4m3x2");
     addFP8<E5M2, Relu>(table, ".e5m2x2");
-    addSmall<E2M3, Relu>(table, ".e2m3x2", small);
-    addSmall<E3M2, Relu>(table, ".e3m2x2", small);
-    addSmall<E2M1, Relu>(table, ".e2m1x2", small);
+    addSmall<E2M3, Relu>(table, ".e2m3x2", kSmall);
+    addSmall<E3M2, Relu>(table, ".e3m2x2", kSmall);
+    addSmall<E2M1, Relu>(table, ".e2m1x2", kSmall);
+    addCvt(table, ".rn.satfinite" + when(Relu, ".relu") + ".e2m1x2.f16x2",
+           Type::B8, {Type::F16x2},
+           convertHandlers<halvesToSmallByte<E2M1, Half, Relu>>(), kSmall, 2);
   });
   addScales<false, false>(table);
   addScales<false, true>(table);
   addScales<true, false>(table);
   addScales<true, true>(table);
   addCvt(table, ".rn.bf16x2.ue8m0x2", Type::BF16x2, {Type::B16},
-         convertHandlers<ue8m0PairToBHalves>(), small);
+         convertHandlers<ue8m0PairToBHalves>(), kSmall);
 }
 } // namespace ptx
