@@ -48,16 +48,24 @@ const std::byte *sourceOf(const LaneCopy &copy, unsigned lane) {
 /// Whole pieces of a size the compiler knows.
 template <unsigned bytes>
 void copyWhole(std::byte *shared, const LaneCopy &copy, LaneMask lanes) {
-  forEachLane(lanes, [&](unsigned l) {
+  auto copyLane = [&](unsigned l) {
     std::memcpy(shared + copy.places.shared[l], sourceOf(copy, l), bytes);
-  });
+  };
+  if (lanes != kAllLanes)
+    return forEachLane(lanes, copyLane);
+  for (unsigned l = 0; l < kLanes; ++l)
+    copyLane(l);
 }
 
 template <unsigned bytes>
 void spoilWhole(std::byte *shared, const LaneCopy &copy) {
-  forEachLane(copy.lanes, [&](unsigned l) {
+  auto spoilLane = [&](unsigned l) {
     std::memset(shared + copy.places.shared[l], kGarbage, bytes);
-  });
+  };
+  if (copy.lanes != kAllLanes)
+    return forEachLane(copy.lanes, spoilLane);
+  for (unsigned l = 0; l < kLanes; ++l)
+    spoilLane(l);
 }
 
 using Addresses = std::array<uint64_t, kLanes>;
