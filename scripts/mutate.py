@@ -37,6 +37,7 @@ TARGETS = {
     "lit": ["moe-opt", "moe-reduce", "moe-lsp-server", "MoEPlugin"],
     "pytest": ["moe-opt", "_moe"],
 }
+PTX_TARGETS = ["_ptx", "ptx-run", "ptx_cuda"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +55,11 @@ class Mutation:
 
     @property
     def targets(self) -> list[str]:
-        return TARGETS.get(self.kind, [self.words[0]])
+        if self.kind == "gtest":
+            return [self.words[0]]
+        if self.words[0].startswith("test/PTX/"):
+            return PTX_TARGETS
+        return TARGETS[self.kind]
 
     def command(self, source: pathlib.Path) -> list[str]:
         """The test's command line in a copy of the sources with its own build."""
