@@ -41,6 +41,24 @@ struct MoveQuad {
   }
 };
 
+/// `Count` registers to as many others. All are read first: `{a, b} = {b, a}`
+/// swaps.
+template <class T, unsigned Count> struct MoveVector {
+  static PTX_INLINE void run(Warp &warp, const Instruction &in) {
+    T values[Count][kLanes];
+    for (unsigned k = 0; k < Count; ++k)
+      __builtin_memcpy(values[k], warp.lanes<T>(in.operand[Count + k]),
+                       sizeof(values[k]));
+    for (unsigned k = 0; k < Count; ++k) {
+      if (in.operand[k] == kNoSlot)
+        continue;
+      T *to = warp.lanes<T>(in.operand[k]);
+      forEachLane(warp.active,
+                  [&](unsigned lane) { to[lane] = values[k][lane]; });
+    }
+  }
+};
+
 /// `Count` elements of `Bits` bits as the bits of one register of up to 64.
 /// The elements lie in words of 32 bits.
 template <unsigned Count, unsigned Bits> struct Pack {

@@ -239,7 +239,7 @@ void addMapField(IsaTable &table, const char *field, bool ordinal, Type type,
     Row row = base({".replace", ".tile", field}, 90, 83, handleMapReplace,
                    decodeMapReplace);
     row.opcode = "tensormap";
-    row.needsA = true;
+    row.needsA = row.laterFamilies = true;
     if (*space)
       row.modifiers.push_back(space);
     row.modifiers.push_back(".b1024");

@@ -87,7 +87,7 @@ void addHints(IsaTable &table) {
     Row set = other("setmaxnreg", {direction, ".sync", ".aligned", ".u32"},
                     {operand::immediate(0, 256, Type::U32)}, 90, 80);
     set.aligned = true;
-    set.needsA = true;
+    set.needsA = set.laterFamilies = true;
     set.decode = decodeSetMaxReg;
     table.add(set);
   }

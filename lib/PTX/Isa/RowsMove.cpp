@@ -23,6 +23,19 @@ void addMoves(IsaTable &table, std::initializer_list<Type> types) {
 OperandSpec sinks(unsigned count, Type type) {
   return vector(count, type).with(Sink);
 }
+/// `mov.v2.b32 v, w`: vector registers, or elements in braces.
+template <class T>
+void addVectorMoves(IsaTable &table, std::initializer_list<Type> types) {
+  for (Type type : types)
+    forValues<2u, 4u>([&]<unsigned Count>() {
+      if (Count * byteSize(type) > 16)
+        return;
+      addForm(table,
+              "mov.v" + std::to_string(Count) + std::string(typeName(type)),
+              {sinks(Count, type), vector(Count, type)},
+              {Levels<MoveVector<T, Count>>::baseline}, kMove);
+    });
+}
 /// `mov d, {a, b}` and `mov {a, b}, d`.
 template <unsigned Count, unsigned Bits>
 void addVectors(IsaTable &table, Type whole, Type element) {
@@ -48,6 +61,10 @@ void registerMoveRows(IsaTable &table) {
   addMoves<uint32_t>(table, {Type::B16, Type::U16, Type::S16});
   addMoves<uint32_t>(table, {Type::B32, Type::U32, Type::S32, Type::F32});
   addMoves<uint64_t>(table, {Type::B64, Type::U64, Type::S64, Type::F64});
+  addVectorMoves<uint32_t>(table, {Type::B8, Type::U8, Type::S8});
+  addVectorMoves<uint32_t>(table, {Type::B16, Type::U16, Type::S16});
+  addVectorMoves<uint32_t>(table, {Type::B32, Type::U32, Type::S32, Type::F32});
+  addVectorMoves<uint64_t>(table, {Type::B64, Type::U64, Type::S64, Type::F64});
   addVectors<2, 8>(table, Type::B16, Type::B8);
   addVectors<2, 16>(table, Type::B32, Type::B16);
   addVectors<4, 8>(table, Type::B32, Type::B8);
