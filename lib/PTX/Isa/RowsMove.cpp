@@ -61,7 +61,6 @@ void registerMoveRows(IsaTable &table) {
   addMoves<uint32_t>(table, {Type::B16, Type::U16, Type::S16});
   addMoves<uint32_t>(table, {Type::B32, Type::U32, Type::S32, Type::F32});
   addMoves<uint64_t>(table, {Type::B64, Type::U64, Type::S64, Type::F64});
-  addVectorMoves<uint32_t>(table, {Type::B8, Type::U8, Type::S8});
   addVectorMoves<uint32_t>(table, {Type::B16, Type::U16, Type::S16});
   addVectorMoves<uint32_t>(table, {Type::B32, Type::U32, Type::S32, Type::F32});
   addVectorMoves<uint64_t>(table, {Type::B64, Type::U64, Type::S64, Type::F64});

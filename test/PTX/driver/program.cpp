@@ -116,19 +116,22 @@ static void testAllocation() {
   EXPECT(cuMemFree(a) == CUDA_ERROR_INVALID_VALUE);
   const size_t huge = size_t{1} << 60;
   EXPECT(cuMemAlloc(&a, huge) == CUDA_ERROR_OUT_OF_MEMORY);
-  EXPECT(cuMemAllocManaged(&a, huge, CU_MEM_ATTACH_GLOBAL) ==
-         CUDA_ERROR_OUT_OF_MEMORY);
   CALL(cuMemAllocPitch, &a, &pitch, 100, 3, 4);
   EXPECT(pitch >= 100);
   CALL(cuMemFree, a);
   CALL(cuMemAllocAsync, &b, 64, nullptr);
   CALL(cuMemFreeAsync, b, nullptr);
+  // Behind a call that succeeds, so that a failure can be injected into it.
   CALL(cuMemAllocManaged, &a, 64, CU_MEM_ATTACH_GLOBAL);
+  CUdeviceptr none;
+  EXPECT(cuMemAllocManaged(&none, huge, CU_MEM_ATTACH_GLOBAL) ==
+         CUDA_ERROR_OUT_OF_MEMORY);
   *reinterpret_cast<int *>(a) = 5;
   CALL(cuMemFree, a);
   void *host = nullptr;
-  EXPECT(cuMemAllocHost(&host, huge) == CUDA_ERROR_OUT_OF_MEMORY);
   CALL(cuMemAllocHost, &host, 64);
+  void *nothing = nullptr;
+  EXPECT(cuMemAllocHost(&nothing, huge) == CUDA_ERROR_OUT_OF_MEMORY);
   CALL(cuMemHostGetDevicePointer, &a, host, 0);
   EXPECT(a == reinterpret_cast<CUdeviceptr>(host));
   CALL(cuMemFreeHost, host);
