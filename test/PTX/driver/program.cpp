@@ -128,6 +128,8 @@ static void testAllocation() {
          CUDA_ERROR_OUT_OF_MEMORY);
   *reinterpret_cast<int *>(a) = 5;
   CALL(cuMemFree, a);
+  EXPECT(cuMemAllocManaged(&a, huge, CU_MEM_ATTACH_GLOBAL) ==
+         CUDA_ERROR_OUT_OF_MEMORY);
   void *host = nullptr;
   CALL(cuMemAllocHost, &host, 64);
   void *nothing = nullptr;
@@ -135,6 +137,7 @@ static void testAllocation() {
   CALL(cuMemHostGetDevicePointer, &a, host, 0);
   EXPECT(a == reinterpret_cast<CUdeviceptr>(host));
   CALL(cuMemFreeHost, host);
+  EXPECT(cuMemAllocHost(&host, huge) == CUDA_ERROR_OUT_OF_MEMORY);
   CALL(cuMemHostAlloc, &host, 64, 0);
   CALL(cuMemFreeHost, host);
   std::vector<float> registered(64);
