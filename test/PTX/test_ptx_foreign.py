@@ -70,8 +70,15 @@ def test_order_does_not_matter(
             assert same_arrays(first, case.arrays()), f"seed {seed}"
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("name", KERNELS)
+def kernels_with_sample(sample: str) -> list[object]:
+    """All kernels; those without `sample` in their name are long."""
+    return [
+        pytest.param(name, marks=() if sample in name else pytest.mark.long)
+        for name in KERNELS
+    ]
+
+
+@pytest.mark.parametrize("name", kernels_with_sample("wgmma"))
 def test_other_data_and_modes(name: str, compiled_cache: pathlib.Path) -> None:
     """Other data, early completion, two threads, counters on."""
     kernel = KERNELS[name]

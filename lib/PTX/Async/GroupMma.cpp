@@ -329,7 +329,10 @@ void handleGroupMma(Warp &warp, const Instruction &in) {
       part.undefined[i] |= lines.lanesOf(i, 2, shape.d == Accumulator::F16);
   if (!engineOf(warp).earliest() || !operation.complete())
     return;
-  const size_t end = group.operations.size();
+  // A warp may be ahead: those behind it have not issued what comes next.
+  size_t end = 0;
+  while (end < group.operations.size() && group.operations[end].complete())
+    ++end;
   const unsigned firstWarp = warp.index - member;
   for (unsigned w = 0; w < kGroupWarps; ++w)
     settle(*warp.block->warps[firstWarp + w], kernels, group, end);
