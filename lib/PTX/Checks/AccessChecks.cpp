@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Checks/Checker.h"
 
+#include <algorithm>
 #include <cstring>
 
 using namespace ptx;
@@ -114,6 +115,23 @@ void Checker::noteVisit(const Access &access, BlockState &owner) {
     return;
   visit.place = placeOf(*access.warp, *access.instruction, access.lanes);
   known->second = std::move(visit);
+}
+
+bool Checker::passes(Warp &warp, Space space, const uint64_t *address,
+                     LaneMask lanes, uint32_t bytes) {
+  if (set.race || set.async)
+    return false;
+  if (space == Space::Shared) {
+    const MemoryShadow &shadow = stateOf(*warp.block).shared;
+    return bytes <= std::min<uint64_t>(shadow.bytes, 64) &&
+           kernels.allDefined(shadow.undefined.data(), address, lanes, bytes,
+                              shadow.bytes - bytes);
+  }
+  if (space != Space::Global || !lastGlobal || lastGlobal->undefined.any() ||
+      bytes > lastGlobal->bytes)
+    return false;
+  return (lanes & ~kernels.inside(address, lastBegin, lastGlobal->bytes - bytes,
+                                  nullptr)) == 0;
 }
 
 LaneMask Checker::onAccess(const Access &access) {

@@ -30,25 +30,30 @@ static void lower(Horizon &horizon, const WarpOrder &other,
 }
 
 Horizon BlockOrder::horizonOf(WarpState &warp, uint32_t end) {
-  if (warp.othersAt != warp.order.version()) {
-    warp.othersAt = warp.order.version();
+  const WarpOrder &order = warp.order;
+  const bool learned = warp.knownVersion != order.version();
+  if (!learned && warp.knownTick == order.tick())
+    return warp.horizon;
+  if (learned) {
     warp.others = {end, 0};
     for (const WarpState &other : warps)
       if (&other != &warp)
-        lower(warp.others, other.order, warp.order.extentOf(other.order.warp()),
+        lower(warp.others, other.order, order.extentOf(other.order.warp()),
               end);
   }
-  Horizon horizon = warp.others;
-  lower(horizon, warp.order, warp.order.extentOf(warp.order.warp()), end);
-  horizon.before = std::max(horizon.before, 1u);
-  return horizon;
+  warp.knownVersion = order.version();
+  warp.knownTick = order.tick();
+  warp.horizon = warp.others;
+  lower(warp.horizon, order, order.extentOf(order.warp()), end);
+  warp.horizon.before = std::max(warp.horizon.before, 1u);
+  return warp.horizon;
 }
 
 void BlockOrder::forgetEvents(uint32_t end) {
   for (WarpState &warp : warps) {
     warp.events.fill({});
     warp.order.events.forget(end);
-    warp.othersAt = ~uint64_t{0};
+    warp.knownVersion = ~uint64_t{0};
   }
 }
 

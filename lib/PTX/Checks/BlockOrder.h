@@ -49,8 +49,11 @@ struct CommittedGroups {
 struct WarpState {
   explicit WarpState(uint32_t number) : order(number) {}
   WarpOrder order;
-  Horizon others;                   ///< for the other warps of the block
-  uint64_t othersAt = ~uint64_t{0}; ///< WarpOrder::version it is of
+  Horizon others;  ///< for the other warps of the block
+  Horizon horizon; ///< for all
+  /// WarpOrder::version and tick that these are of.
+  uint64_t knownVersion = ~uint64_t{0};
+  Tick knownTick = 0;
   CommittedGroups groups;
   std::array<EventCache, 32> events{};
 };

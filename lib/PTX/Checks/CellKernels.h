@@ -40,10 +40,13 @@ struct CellRun {
   static constexpr uint32_t kOneLane = 31;
 };
 
-/// A number that decides which of several concurrent readers is forgotten.
-inline uint32_t readerChoice(uint64_t offset, Cell reader) {
-  return (static_cast<uint32_t>(offset >> 2) * 2654435761u + reader * 40503u) >>
-         16;
+/// A number that decides which of several concurrent readers is forgotten. With
+/// one place a word, 32 bytes share their fate: memory that many blocks read
+/// stays in order.
+inline uint32_t readerChoice(uint64_t offset, Cell reader, unsigned slots) {
+  const auto at = static_cast<uint32_t>(offset >> (slots == 1 ? 5 : 2));
+  const Cell who = slots == 1 ? reader >> kLaneBits : reader;
+  return (at * 2654435761u + who * 40503u) >> 16;
 }
 
 /// All begin at cell \p from of the run and stop, with its number, at the first
@@ -56,11 +59,14 @@ struct CellKernels {
   /// there is known.
   uint32_t (*firstUnknown)(const Cell *cells, const CellRun &run, uint32_t from,
                            const Verdicts &verdicts);
-  /// Makes the lanes readers, with one place for readers or two.
+  /// Makes the lanes readers, with one place for readers or two. \p writers of
+  /// the two may be null; they stop the loop unless they are known to come
+  /// before.
   uint32_t (*rememberOne)(Cell *readers, const CellRun &run, uint32_t from,
                           const Verdicts &verdicts);
-  uint32_t (*rememberTwo)(Cell *first, Cell *second, const CellRun &run,
-                          uint32_t from, const Verdicts &verdicts);
+  uint32_t (*rememberTwo)(const Cell *writers, Cell *first, Cell *second,
+                          const CellRun &run, uint32_t from,
+                          const Verdicts &verdicts);
   /// Makes the lanes writers of cells that are below Verdicts::before, and
   /// clears those of \p readers (null: there are none).
   uint32_t (*write)(Cell *writers, Cell *const *readers, const CellRun &run,
@@ -73,6 +79,15 @@ struct CellKernels {
   /// Lanes whose successor is at the same offset, or \p bytes farther.
   void (*neighbours)(const uint64_t *offset, uint64_t bytes, uint32_t &same,
                      uint32_t &next);
+  /// Those of \p lanes with a set flag among the \p bytes from their offset on;
+  /// all of them if an offset is no multiple of \p bytes, a power of two up to
+  /// 64. A flag a byte.
+  uint32_t (*flagged)(const uint64_t *flags, const uint64_t *offset,
+                      uint32_t lanes, uint32_t bytes);
+  /// Whether the offsets of \p lanes are at most \p last, and `flagged` finds
+  /// none.
+  bool (*allDefined)(const uint64_t *flags, const uint64_t *offset,
+                     uint32_t lanes, uint32_t bytes, uint64_t last);
 };
 
 enum class KernelLevel : uint8_t { Baseline, Avx2, Avx512 };

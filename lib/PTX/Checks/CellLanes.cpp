@@ -164,12 +164,14 @@ static inline Place<N> offer(Cells<N> old, Cells<N> mine, Cells<N> ordered) {
 }
 
 /// Which of several readers is forgotten: see readerChoice.
-template <uint32_t N>
+template <uint32_t N, uint32_t slots>
 static inline Cells<N> choices(const CellRun &run, uint32_t i, Cells<N> mine) {
-  const auto low = static_cast<uint32_t>(run.offset & 3);
-  const Cells<N> word = ((numbers<N>(i) << run.cellShift) + low) >> 2;
-  return ((word + static_cast<uint32_t>(run.offset >> 2)) * 2654435761u +
-          mine * 40503u) >>
+  constexpr uint32_t shift = slots == 1 ? 5 : 2;
+  const auto low = static_cast<uint32_t>(run.offset & ((1u << shift) - 1));
+  const Cells<N> part = ((numbers<N>(i) << run.cellShift) + low) >> shift;
+  const Cells<N> who = slots == 1 ? mine >> kLaneBits : mine;
+  return ((part + static_cast<uint32_t>(run.offset >> shift)) * 2654435761u +
+          who * 40503u) >>
          16;
 }
 
@@ -186,7 +188,7 @@ static uint32_t rememberOne(Cell *readers, const CellRun &run, uint32_t from,
     }
     Place<N> place = offer<N>(old, mine, ordered);
     if (any<N>(~place.taken)) {
-      const Cells<N> choice = choices<N>(run, i, mine) & 1;
+      const Cells<N> choice = choices<N, 1>(run, i, mine) & 1;
       place.cells =
           select<N>(~place.taken & equal<N>(choice, 0), mine, place.cells);
     }
@@ -195,11 +197,18 @@ static uint32_t rememberOne(Cell *readers, const CellRun &run, uint32_t from,
   });
 }
 
-static uint32_t rememberTwo(Cell *one, Cell *two, const CellRun &run,
-                            uint32_t from, const Verdicts &v) {
+static uint32_t rememberTwo(const Cell *writers, Cell *one, Cell *two,
+                            const CellRun &run, uint32_t from,
+                            const Verdicts &v) {
   const uint32_t current = run.first >> kLaneBits;
   return forSteps(run.count, from, [&]<uint32_t N>(uint32_t i) {
     const Cells<N> mine = wanted<N>(run, i);
+    if (writers) {
+      const Cells<N> writer = load<N>(writers + i);
+      if (any<N>(truth<N>(writer >= v.before)) &&
+          any<N>(~comesBefore<N>(writer, mine, v)))
+        return false;
+    }
     const Cells<N> oldOne = load<N>(one + i), oldTwo = load<N>(two + i);
     Cells<N> beforeOne = truth<N>(oldOne < v.before);
     Cells<N> beforeTwo = truth<N>(oldTwo < v.before);
@@ -215,7 +224,7 @@ static uint32_t rememberTwo(Cell *one, Cell *two, const CellRun &run,
     b.cells = select<N>(a.taken, oldTwo, b.cells);
     const Cells<N> none = ~(a.taken | b.taken);
     if (any<N>(none)) {
-      const Cells<N> number = choices<N>(run, i, mine);
+      const Cells<N> number = choices<N, 2>(run, i, mine);
       const Cells<N> third = number * 43691u >> 17; // of 16 bits
       const Cells<N> choice = number - 3 * third;
       a.cells = select<N>(none & equal<N>(choice, 0), mine, a.cells);
@@ -289,8 +298,73 @@ static void neighbours(const uint64_t *offset, uint64_t bytes, uint32_t &same,
 #endif
 }
 
+static uint32_t flagged(const uint64_t *flags, const uint64_t *offset,
+                        uint32_t lanes, uint32_t bytes) {
+  const uint64_t piece = ~uint64_t{0} >> (64 - bytes);
+  uint32_t found = 0;
+#if defined(__AVX512F__)
+  const __m512i pieces = _mm512_set1_epi64(static_cast<long long>(piece));
+  const __m512i low = _mm512_set1_epi64(63);
+  const __m512i within = _mm512_set1_epi64(bytes - 1);
+  for (uint32_t l = 0; l < 32; l += 8) {
+    const auto here = static_cast<__mmask8>(lanes >> l);
+    const __m512i at = _mm512_loadu_si512(offset + l);
+    if (_mm512_mask_test_epi64_mask(here, at, within))
+      return lanes;
+    const __m512i words = _mm512_mask_i64gather_epi64(
+        _mm512_setzero_si512(), here, _mm512_srli_epi64(at, 6), flags, 8);
+    found |= uint32_t{_mm512_test_epi64_mask(
+                 _mm512_srlv_epi64(words, _mm512_and_si512(at, low)), pieces)}
+             << l;
+  }
+#else
+  for (uint32_t rest = lanes; rest; rest &= rest - 1) {
+    const auto l = static_cast<uint32_t>(__builtin_ctz(rest));
+    if (offset[l] & (bytes - 1))
+      return lanes;
+    const uint64_t word = flags[offset[l] / 64] >> offset[l] % 64;
+    found |= uint32_t{(word & piece) != 0} << l;
+  }
+#endif
+  return found;
+}
+
+static bool allDefined(const uint64_t *flags, const uint64_t *offset,
+                       uint32_t lanes, uint32_t bytes, uint64_t last) {
+#if defined(__AVX512F__)
+  const __m512i pieces =
+      _mm512_set1_epi64(static_cast<long long>(~uint64_t{0} >> (64 - bytes)));
+  const __m512i low = _mm512_set1_epi64(63);
+  const __m512i within = _mm512_set1_epi64(bytes - 1);
+  const __m512i lasts = _mm512_set1_epi64(static_cast<long long>(last));
+  __mmask8 bad = 0;
+  for (uint32_t l = 0; l < 32; l += 8) {
+    const auto here = static_cast<__mmask8>(lanes >> l);
+    const __m512i at = _mm512_loadu_si512(offset + l);
+    bad |= _mm512_mask_test_epi64_mask(here, at, within) |
+           _mm512_mask_cmpgt_epu64_mask(here, at, lasts);
+  }
+  if (bad)
+    return false;
+  for (uint32_t l = 0; l < 32; l += 8) {
+    const auto here = static_cast<__mmask8>(lanes >> l);
+    const __m512i at = _mm512_loadu_si512(offset + l);
+    const __m512i words = _mm512_mask_i64gather_epi64(
+        _mm512_setzero_si512(), here, _mm512_srli_epi64(at, 6), flags, 8);
+    bad |= _mm512_test_epi64_mask(
+        _mm512_srlv_epi64(words, _mm512_and_si512(at, low)), pieces);
+  }
+  return bad == 0;
+#else
+  for (uint32_t rest = lanes; rest; rest &= rest - 1)
+    if (offset[__builtin_ctz(rest)] > last)
+      return false;
+  return flagged(flags, offset, lanes, bytes) == 0;
+#endif
+}
+
 } // namespace
 
 extern const CellKernels ptx::PTX_CPU_LEVEL::kCellKernels = {
-    firstOpen, firstUnknown, rememberOne, rememberTwo,
-    write,     inside,       neighbours};
+    firstOpen, firstUnknown, rememberOne, rememberTwo, write,
+    inside,    neighbours,   flagged,     allDefined};

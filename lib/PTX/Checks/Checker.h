@@ -28,6 +28,8 @@ public:
   void onBlockEnd(Block &block) override;
   void onWarpExit(Warp &warp, const Instruction &in, LaneMask lanes) override;
   void onInstruction(Warp &warp, const Instruction &in) override;
+  bool passes(Warp &warp, Space space, const uint64_t *address, LaneMask lanes,
+              uint32_t bytes) override;
   LaneMask onAccess(const Access &access) override;
   void onSync(const SyncEvent &event) override;
   void onPoisonUse(Warp &warp, const Instruction &in, LaneMask lanes,

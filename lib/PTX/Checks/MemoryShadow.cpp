@@ -2,25 +2,22 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Checks/MemoryShadow.h"
 
+#include "Checks/CellKernels.h"
+
 #include <algorithm>
 
 using namespace ptx;
 using namespace ptx::checks;
 
-/// The bytes from the first to the last that the lanes access; a far spread is
-/// not worth a look as a whole.
-static bool nothingUndefined(const MemoryShadow &shadow, LaneMask lanes,
-                             const uint64_t *offset, uint32_t bytes) {
-  constexpr uint64_t kFar = 1024;
+/// Lanes that access an undefined byte; all of them where it is not known.
+static LaneMask undefinedLanes(const MemoryShadow &shadow, LaneMask lanes,
+                               const uint64_t *offset, uint32_t bytes) {
   if (!shadow.undefined.any())
-    return true;
-  uint64_t low = ~uint64_t{0}, high = 0;
-  for (LaneMask rest = lanes; rest; rest &= rest - 1) {
-    const uint64_t at = offset[__builtin_ctz(rest)];
-    low = std::min(low, at);
-    high = std::max(high, at);
-  }
-  return high - low < kFar && !shadow.undefined.anyIn(low, high + bytes - low);
+    return 0;
+  const bool power = bytes <= 64 && !(bytes & (bytes - 1));
+  return power ? cellKernels().flagged(shadow.undefined.data(), offset, lanes,
+                                       bytes)
+               : lanes;
 }
 
 bool checks::isRow(LaneMask lanes, const uint64_t *offset, uint32_t bytes) {
@@ -39,16 +36,11 @@ void checks::loadUndefined(const MemoryShadow &shadow, const Access &access,
   const unsigned elements = access.bytes / elementBytes;
   const unsigned words = poisonWordsOf(elementBytes);
   const unsigned wordBytes = std::min(elementBytes, 4u);
-  if (nothingUndefined(shadow, lanes, offset, access.bytes))
-    return;
   const uint64_t piece = (uint64_t{1} << wordBytes) - 1;
-  uint64_t last = ~uint64_t{0}; // where all bytes were found to be defined
-  for (LaneMask rest = lanes; rest; rest &= rest - 1) {
+  for (LaneMask rest = undefinedLanes(shadow, lanes, offset, access.bytes);
+       rest; rest &= rest - 1) {
     unsigned lane = __builtin_ctz(rest);
-    if (offset[lane] == last)
-      continue;
     uint64_t flags = shadow.undefined.get(offset[lane], access.bytes);
-    last = flags ? ~uint64_t{0} : offset[lane];
     for (unsigned i = 0; flags != 0 && i < elements * words; ++i) {
       if (flags & piece)
         masks[i] |= 1u << lane;
@@ -66,8 +58,7 @@ void checks::storeUndefined(MemoryShadow &shadow, const Access &access,
   for (unsigned i = 0; access.storedPoison && i < pieces; ++i)
     poisoned |= access.storedPoison[i] & lanes;
   if (poisoned == 0) {
-    if (nothingUndefined(shadow, lanes, offset, access.bytes))
-      return;
+    lanes = undefinedLanes(shadow, lanes, offset, access.bytes);
     if (isRow(lanes, offset, access.bytes)) {
       shadow.undefined.set(offset[0], uint64_t{kLanes} * access.bytes, false);
       return;

@@ -110,7 +110,7 @@ void RaceDetector::remember(ShadowCells::Page &page, uint64_t cell,
       }
     }
   }
-  const uint32_t choice = readerChoice(offset, mine) % (slots + 1);
+  const uint32_t choice = readerChoice(offset, mine, slots) % (slots + 1);
   if (choice < slots)
     page.readersOf(choice)[cell] = mine;
 }

@@ -68,21 +68,26 @@ bool RaceDetector::writeRun(ShadowCells &cells, ShadowCells::Page &page,
 bool RaceDetector::readRun(ShadowCells &cells, ShadowCells::Page &page,
                            uint64_t cell, const CellRun &run, Touch &touch,
                            Verdicts &verdicts) {
-  if (page.writers &&
-      !allOrdered(page.writers.get() + cell, run, 0, touch, verdicts))
-    return false;
   cells.makeReaders(page);
+  const Cell *writers = page.writers ? page.writers.get() + cell : nullptr;
   Cell *first = page.readersOf(0) + cell;
   Cell *second = cells.slots == 2 ? page.readersOf(1) + cell : nullptr;
   uint32_t from = 0;
+  if (!second && writers && !allOrdered(writers, run, 0, touch, verdicts))
+    return false;
   for (unsigned i = 0; i < kJudgements; ++i) {
-    from = second ? kernels.rememberTwo(first, second, run, from, verdicts)
+    from = second ? kernels.rememberTwo(writers, first, second, run, from,
+                                        verdicts)
                   : kernels.rememberOne(first, run, from, verdicts);
     if (from == run.count)
       return true;
+    if (second && writers && !allOrdered(writers, run, from, touch, verdicts))
+      return false;
     const uint32_t unknown = kernels.firstUnknown(first, run, from, verdicts);
     const uint32_t other =
         second ? kernels.firstUnknown(second, run, from, verdicts) : run.count;
+    if (unknown == run.count && other == run.count)
+      continue; // it was a writer
     const Cell cell = unknown <= other ? first[unknown] : second[other];
     if (!judge(cell, touch, verdicts))
       return false;
@@ -148,8 +153,8 @@ void RaceDetector::touchLanes(ShadowCells &cells, LaneMask lanes,
   // Runs are of accesses aligned to their size. The async proxy asks more than
   // whether a write came before.
   uint64_t bits = 0;
-  for (LaneMask rest = lanes; rest; rest &= rest - 1)
-    bits |= offset[__builtin_ctz(rest)];
+  for (unsigned lane = 0; lane < 32; ++lane)
+    bits |= offset[lane] & -uint64_t{lanes >> lane & 1};
   const bool runs = bytes != 0 && (bytes & (bytes - 1)) == 0 &&
                     bytes < ShadowCells::kPageBytes && !(bits & (bytes - 1)) &&
                     !(touch.event.asyncProxy && touch.reads);

@@ -53,6 +53,8 @@ public:
     put(last, tail, value);
   }
   uint64_t bytes() const { return size; }
+  /// The flags of 64 bytes a word.
+  const uint64_t *data() const { return words.data(); }
 
 private:
   void put(uint64_t word, uint64_t mask, bool value) {

@@ -276,6 +276,13 @@ static unsigned wordsOf(const MemoryInfo &info) {
 LaneMask observeLoad(Warp &warp, const Instruction &in, const MemoryInfo &info,
                      Space space, const uint64_t *address, LaneMask lanes) {
   checkAddressPoison(warp, in, info.address);
+  Observer &observer = *warp.block->machine->observer;
+  if (warp.poison &&
+      observer.passes(warp, space, address, lanes, info.total())) {
+    for (unsigned e = 0; e < info.count; ++e)
+      writePoison(warp, in, info.data + e, lanes, 0);
+    return lanes;
+  }
   LaneMask poison[64];
   const unsigned words = wordsOf(info);
   if (warp.poison)

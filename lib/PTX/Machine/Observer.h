@@ -80,6 +80,12 @@ struct Observer {
   /// A branch by which lanes part: \p taken of \p lanes.
   virtual void onBranch(Warp &, const Instruction &, LaneMask lanes,
                         LaneMask taken) {}
+  /// True if a load of these bytes by all \p lanes would change nothing here,
+  /// and finds all of them defined: onAccess need not be called.
+  virtual bool passes(Warp &, Space, const uint64_t *address, LaneMask lanes,
+                      uint32_t bytes) {
+    return false;
+  }
   /// Returns the lanes that may be carried out.
   virtual LaneMask onAccess(const Access &access) { return access.lanes; }
   virtual void onSync(const SyncEvent &) {}

@@ -10,54 +10,6 @@
 
 namespace ptx {
 
-unsigned poisonWords(Width width) {
-  switch (width) {
-  case Width::Double:
-    return 2;
-  case Width::Quad:
-    return 4;
-  case Width::None:
-    return 0;
-  default:
-    return 1;
-  }
-}
-
-static LaneMask *poisonAt(const Warp &warp, const Instruction &in,
-                          unsigned operand, unsigned word) {
-  Slot slot = in.operand[operand];
-  if (slot & kConstant) // kNoSlot too
-    return nullptr;
-  if (in.width[operand] == Width::Predicate)
-    return &warp.predicate(slot) + 1;
-  return warp.poison ? warp.poison + slot / 128 + word : nullptr;
-}
-
-LaneMask readPoison(const Warp &warp, const Instruction &in, unsigned operand,
-                    unsigned word) {
-  const LaneMask *mask = poisonAt(warp, in, operand, word);
-  return mask ? *mask : 0;
-}
-
-LaneMask anyPoison(const Warp &warp, const Instruction &in, unsigned operand) {
-  LaneMask any = 0;
-  for (unsigned w = 0; w < poisonWords(in.width[operand]); ++w)
-    any |= readPoison(warp, in, operand, w);
-  return any;
-}
-
-void writePoisonWord(Warp &warp, const Instruction &in, unsigned operand,
-                     unsigned word, LaneMask lanes, LaneMask undefined) {
-  if (LaneMask *mask = poisonAt(warp, in, operand, word))
-    *mask = (*mask & ~lanes) | (undefined & lanes);
-}
-
-void writePoison(Warp &warp, const Instruction &in, unsigned operand,
-                 LaneMask lanes, LaneMask undefined) {
-  for (unsigned w = 0; w < poisonWords(in.width[operand]); ++w)
-    writePoisonWord(warp, in, operand, w, lanes, undefined);
-}
-
 //===----------------------------------------------------------------------===//
 // The plan
 //===----------------------------------------------------------------------===//

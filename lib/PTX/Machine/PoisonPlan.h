@@ -3,7 +3,7 @@
 #ifndef PTX_MACHINE_POISONPLAN_H
 #define PTX_MACHINE_POISONPLAN_H
 
-#include "Machine/Program.h"
+#include "Machine/Warp.h"
 
 #include <cstdint>
 #include <vector>
@@ -68,18 +68,47 @@ private:
 };
 
 /// The poison masks of the words of an operand; see Instruction::width.
-unsigned poisonWords(Width width);
-/// Mask of word \p word of operand \p operand: undefined lanes. Constants are
-/// defined. Only while poison is tracked.
-LaneMask readPoison(const Warp &warp, const Instruction &in, unsigned operand,
-                    unsigned word);
+constexpr unsigned poisonWords(Width width) {
+  constexpr unsigned words[] = {0, 1, 1, 1, 2, 4};
+  return words[static_cast<unsigned>(width)];
+}
+/// Where the mask of word \p word of operand \p operand lies; null for
+/// constants, and while poison is not tracked.
+inline LaneMask *poisonAt(const Warp &warp, const Instruction &in,
+                          unsigned operand, unsigned word) {
+  const Slot slot = in.operand[operand];
+  if (slot & kConstant) // kNoSlot too
+    return nullptr;
+  if (in.width[operand] == Width::Predicate)
+    return &warp.predicate(slot) + 1;
+  return warp.poison ? warp.poison + slot / 128 + word : nullptr;
+}
+/// The undefined lanes of a word of an operand. Constants are defined. Only
+/// while poison is tracked.
+inline LaneMask readPoison(const Warp &warp, const Instruction &in,
+                           unsigned operand, unsigned word) {
+  const LaneMask *mask = poisonAt(warp, in, operand, word);
+  return mask ? *mask : 0;
+}
 /// All words of the operand together.
-LaneMask anyPoison(const Warp &warp, const Instruction &in, unsigned operand);
-/// Sets the masks of all words of a result for \p lanes.
-void writePoison(Warp &warp, const Instruction &in, unsigned operand,
-                 LaneMask lanes, LaneMask undefined);
-void writePoisonWord(Warp &warp, const Instruction &in, unsigned operand,
-                     unsigned word, LaneMask lanes, LaneMask undefined);
+inline LaneMask anyPoison(const Warp &warp, const Instruction &in,
+                          unsigned operand) {
+  LaneMask any = 0;
+  for (unsigned w = 0; w < poisonWords(in.width[operand]); ++w)
+    any |= readPoison(warp, in, operand, w);
+  return any;
+}
+/// Sets the masks of one word, or of all words, of a result for \p lanes.
+inline void writePoisonWord(Warp &warp, const Instruction &in, unsigned operand,
+                            unsigned word, LaneMask lanes, LaneMask undefined) {
+  if (LaneMask *mask = poisonAt(warp, in, operand, word))
+    *mask = (*mask & ~lanes) | (undefined & lanes);
+}
+inline void writePoison(Warp &warp, const Instruction &in, unsigned operand,
+                        LaneMask lanes, LaneMask undefined) {
+  for (unsigned w = 0; w < poisonWords(in.width[operand]); ++w)
+    writePoisonWord(warp, in, operand, w, lanes, undefined);
+}
 
 } // namespace ptx
 

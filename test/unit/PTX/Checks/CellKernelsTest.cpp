@@ -47,8 +47,8 @@ void remember(std::vector<Cell *> places, Cell mine, uint64_t offset,
       return;
     }
   }
-  const uint32_t choice =
-      readerChoice(offset, mine) % static_cast<uint32_t>(places.size() + 1);
+  const auto slots = static_cast<unsigned>(places.size());
+  const uint32_t choice = readerChoice(offset, mine, slots) % (slots + 1);
   if (choice < places.size())
     *places[choice] = mine;
 }
@@ -131,9 +131,14 @@ TEST_P(CellLoops, RememberReaders) {
     std::vector<Cell> first = anyCells(run.count, v, true);
     std::vector<Cell> second = anyCells(run.count, v, true);
     std::vector<Cell> wantedFirst = first, wantedSecond = second;
-    const uint32_t end =
-        two ? kernels->rememberTwo(first.data(), second.data(), run, 0, v)
-            : kernels->rememberOne(first.data(), run, 0, v);
+    std::vector<Cell> written(run.count, makeCell(1, 2));
+    const uint32_t late = number(run.count);
+    if (number(4) == 0)
+      written[late] = makeCell(101, 3);
+    const Cell *writers = two && number(2) ? written.data() : nullptr;
+    const uint32_t end = two ? kernels->rememberTwo(writers, first.data(),
+                                                    second.data(), run, 0, v)
+                             : kernels->rememberOne(first.data(), run, 0, v);
     ASSERT_LE(end, run.count);
     for (uint32_t i = 0; i < end; ++i) {
       ASSERT_TRUE(isKnown(wantedFirst[i], v));
@@ -146,6 +151,12 @@ TEST_P(CellLoops, RememberReaders) {
     ASSERT_EQ(first, wantedFirst); // behind `end` nothing changed
     ASSERT_EQ(second, wantedSecond);
     bool all = true;
+    if (writers)
+      for (uint32_t i = 0; i < run.count; ++i) {
+        const bool before = isOrdered(written[i], cellOf(run, i), v);
+        ASSERT_TRUE(before || i >= end);
+        all &= before || i < end;
+      }
     for (uint32_t i = end; i < run.count; ++i)
       all &= isKnown(first[i], v) && (!two || isKnown(second[i], v));
     ASSERT_TRUE(end == run.count || !all);
@@ -199,6 +210,33 @@ TEST_P(CellLoops, CompareAddresses) {
       ASSERT_EQ(same >> l & 1, l < 31 && offset[l + 1] == offset[l]);
       ASSERT_EQ(next >> l & 1, l < 31 && offset[l + 1] == offset[l] + bytes);
     }
+  }
+}
+
+TEST_P(CellLoops, FindFlags) {
+  std::vector<uint64_t> flags(40);
+  for (unsigned round = 0; round < 2000; ++round) {
+    for (uint64_t &word : flags)
+      word = number(3) ? 0 : uint64_t{1} << number(64);
+    const uint32_t bytes = 1u << number(7), lanes = number(3) ? ~0u : random();
+    uint64_t offset[32];
+    bool aligned = true;
+    for (unsigned l = 0; l < 32; ++l) {
+      offset[l] = number(2000) / bytes * bytes + (number(200) == 0);
+      aligned &= offset[l] % bytes == 0 || !(lanes >> l & 1);
+    }
+    uint32_t wanted = 0;
+    for (unsigned l = 0; l < 32; ++l)
+      for (uint64_t at = offset[l]; at < offset[l] + bytes; ++at)
+        wanted |= uint32_t(flags[at / 64] >> at % 64 & 1) << l;
+    ASSERT_EQ(kernels->flagged(flags.data(), offset, lanes, bytes),
+              aligned ? wanted & lanes : lanes);
+    const uint64_t last = number(4) ? 2100 : number(2000);
+    bool inside = true;
+    for (unsigned l = 0; l < 32; ++l)
+      inside &= offset[l] <= last || !(lanes >> l & 1);
+    ASSERT_EQ(kernels->allDefined(flags.data(), offset, lanes, bytes, last),
+              inside && aligned && (wanted & lanes) == 0);
   }
 }
 
