@@ -166,6 +166,7 @@ void Checker::onSync(const SyncEvent &event) {
                                    clusters[owner.cluster].barrier);
     return;
   case SyncKind::Mbarrier: {
+    checkInitialised(stateOf(owner), event);
     BlockOrder &order = stateOf(owner).order;
     auto object = order.mbarriers.try_emplace(sharedOffset(event.object), true);
     order.onBarrier(warp, live, event, object.first->second);
@@ -219,6 +220,8 @@ void Checker::setFlight(Block *block, Space space, uint64_t address,
       return;
     shadow = &state->shared;
     offset = sharedOffset(address);
+    if (starts)
+      noteInitialised(*state, offset);
   } else if (space == Space::Global) {
     uint64_t begin = 0;
     shadow = globalShadow(address, bytes, begin);

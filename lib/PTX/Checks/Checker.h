@@ -45,7 +45,8 @@ public:
   void onFree(uint64_t address, uint64_t bytes) override;
 
 private:
-  /// The last access of a warp of another block to shared memory.
+  /// The last access of a warp of another block to shared memory; who
+  /// initialised an mbarrier.
   struct Visit {
     const Instruction *instruction;
     uint32_t warp;
@@ -60,6 +61,8 @@ private:
     BlockOrder order;
     MemoryShadow shared;
     std::map<uint32_t, Visit> visits; ///< by warp
+    /// Who initialised the mbarriers, by offset.
+    std::map<uint64_t, Visit> initialised;
     /// By warp * 32 + lane; made when first touched.
     std::vector<std::unique_ptr<MemoryShadow>> local;
   };
@@ -96,6 +99,8 @@ private:
 
   void reportDeparted(const Access &access);
   void noteVisit(const Access &access, BlockState &owner);
+  void noteInitialised(BlockState &owner, uint64_t offset);
+  void checkInitialised(BlockState &owner, const SyncEvent &event);
   void checkPart(const Access &access, Part &part);
   void checkPoison(const Access &access, Part &part);
   void checkFlight(const Access &access, Part &part);
