@@ -226,6 +226,26 @@ static bool allName(const Warp &warp, const Instruction &in) {
   return !different;
 }
 
+/// Matrix instructions take a part of the matrix from every lane; one that has
+/// exited has none to give. Barriers do not wait for such lanes.
+static void checkExited(Machine &machine, Warp &warp, const Instruction &in) {
+  if (in.row->cost != Cost::Matrix && in.row->cost != Cost::Tensor)
+    return;
+  const uint64_t left =
+      machine.grid.block.count() - uint64_t{warp.index} * kLanes;
+  const LaneMask started = left >= kLanes ? kAllLanes : (1u << left) - 1;
+  const LaneMask exited = started & ~warp.live;
+  if (!exited)
+    return;
+  Finding finding;
+  finding.kind = FindingKind::Divergence;
+  finding.place = placeOf(warp, in, warp.active);
+  finding.message = "executed without " + lanesText(exited) +
+                    ", which have exited: all lanes of the warp must execute "
+                    "it together";
+  machine.journal.add(std::move(finding));
+}
+
 void executeTogether(Machine &machine, Warp &warp, const Instruction &in) {
   LaneMask active = warp.active;
   if (in.flags & kMemberMask) {
@@ -241,6 +261,8 @@ void executeTogether(Machine &machine, Warp &warp, const Instruction &in) {
     }
   }
   if (active == warp.live) {
+    if (active != kAllLanes) [[unlikely]]
+      checkExited(machine, warp, in);
     executeOne(machine, warp, in);
     return;
   }

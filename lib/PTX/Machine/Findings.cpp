@@ -294,7 +294,7 @@ void Machine::reportStuck(bool deadlock) {
   if (finding.message.empty())
     finding.message = deadlock ? "no thread can go on"
                                : "the threads only spin, and nothing "
-                                 "they look at changes any more";
+                                 "they look at changes for good";
   finding.message += "\n" + waits;
   journal.add(std::move(finding));
   throw LaunchStopped{};

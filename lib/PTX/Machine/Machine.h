@@ -67,7 +67,11 @@ struct Machine {
   [[noreturn]] void reportStuck(bool deadlock);
   uint64_t totalChanges() const;
   void checkBudget(uint64_t executed);
+  // Livelock.cpp
   bool livelocked();
+  bool repeats();
+  uint64_t fingerprint() const;
+  uint64_t fingerprintBytes() const;
   std::string describeWaits() const;
 
   // Frames.cpp
@@ -119,6 +123,12 @@ struct Machine {
   std::vector<uint64_t> states; ///< of warps, for livelocked()
   std::vector<uint8_t> returned;
   uint64_t statesAt = ~uint64_t{0};
+  /// For repeats(): a state of everything, and when it was looked at.
+  struct {
+    uint64_t saved = 0, steps = 0, power = 0;
+    uint64_t polls = 0, executed = 0;
+    bool hidden = false; ///< the kernel has state that is not looked at
+  } repetition;
 
   void changed() {
     changes.store(changes.load(std::memory_order_relaxed) + 1,

@@ -2,8 +2,8 @@
 //
 // Resident blocks take turns, warps of a block take turns, a turn is a quantum
 // of instructions. When nothing gets on any more, more blocks are admitted (as
-// many as the hardware would hold at once); then it is a deadlock. When warps
-// only spin, that is found by their state coming back with memory unchanged.
+// many as the hardware would hold at once); then it is a deadlock. Warps that
+// only spin are found by their state coming back: see Livelock.cpp.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Machine/Machine.h"
 
@@ -175,72 +175,6 @@ bool Machine::round() {
   return progressed;
 }
 
-static uint64_t mix(uint64_t hash, uint64_t value) {
-  hash = (hash ^ value) * 0x9e3779b97f4a7c15u;
-  return hash ^ (hash >> 29);
-}
-
-static uint64_t hashBytes(uint64_t hash, const std::byte *data, size_t size) {
-  uint64_t word;
-  for (size_t i = 0; i + 8 <= size; i += 8) {
-    std::memcpy(&word, data + i, 8);
-    hash = mix(hash, word);
-  }
-  return hash;
-}
-
-/// Everything a warp's future depends on, other than memory of others.
-static uint64_t hashWarp(const Warp &warp) {
-  uint64_t hash = mix(warp.running, warp.pc);
-  auto frames = [&](const Frame *frame) {
-    for (; frame; frame = frame->parent) {
-      hash = hashBytes(hash, frame->registers.data, frame->registers.size);
-      hash = hashBytes(hash, frame->params.data, frame->params.size);
-    }
-  };
-  if (warp.running)
-    frames(warp.frame);
-  uint64_t others = 0; // their order does not matter
-  for (const Split &split : warp.others) {
-    others += mix(mix(split.pc, split.mask),
-                  static_cast<uint64_t>(split.wait == WaitReason::Barrier));
-    frames(split.frame);
-  }
-  hash = mix(hash, others);
-  return hashBytes(mix(hash, warp.carry), warp.local.data, warp.local.size);
-}
-
-/// True once every live warp came back to a state it had been in while nothing
-/// in memory changed: it will do so for ever.
-bool Machine::livelocked() {
-  uint64_t now = totalChanges();
-  if (now != statesAt) {
-    statesAt = now;
-    states.clear();
-    return false;
-  }
-  bool fresh = states.empty();
-  bool all = true;
-  size_t i = 0;
-  for (auto &cluster : clusters)
-    for (auto &block : cluster->blocks)
-      for (auto &warp : block->warps) {
-        if (!warp->live)
-          continue;
-        uint64_t hash = hashWarp(*warp);
-        if (fresh) {
-          states.push_back(hash);
-          returned.resize(states.size());
-          returned.back() = 0;
-        } else if (states[i] == hash) {
-          returned[i] = 1;
-        }
-        all = all && !fresh && returned[i];
-        ++i;
-      }
-  return all && i;
-}
-
 /// Nothing here gets on by itself: admits more blocks, waits for other host
 /// threads, or reports.
 void Machine::stuck(bool deadlock) {
@@ -287,7 +221,7 @@ void Machine::run() {
     admit();
     if (!progressed && !clusters.empty())
       stuck(true);
-    else if ((++rounds & 63) == 0 && livelocked())
+    else if ((++rounds & 63) == 0 && (livelocked() || repeats()))
       stuck(false);
   }
   quietAt = kFinished;
