@@ -58,6 +58,11 @@ struct AccessRules {
   /// plain run; permuted on both sides hardware takes up to 1.8 times this.
   uint32_t (*asyncCached)(const uint64_t *destination, const uint64_t *source,
                           uint32_t lanes, uint32_t bytes);
+  /// Do the lanes lie as far from the first of them as \p distance says?
+  bool (*sameShape)(const uint64_t *address, const uint64_t *distance,
+                    uint32_t lanes);
+  /// The lanes in which any of \p count registers is not zero.
+  uint32_t (*anyBits)(const uint32_t *const *values, unsigned count);
   /// Requests of the constant cache.
   uint32_t (*constant)(const uint64_t *address, uint32_t lanes);
 };

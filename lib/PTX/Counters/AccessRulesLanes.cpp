@@ -289,12 +289,50 @@ uint32_t countAsyncCached(const uint64_t *destination, const uint64_t *source,
   return sum;
 }
 
+//===----------------------------------------------------------------------===//
+// Shapes and registers
+//===----------------------------------------------------------------------===//
+
+bool sameShape(const uint64_t *address, const uint64_t *distance,
+               uint32_t lanes) {
+  uint64_t first = address[lowestLane(lanes)];
+#if defined(__AVX512F__)
+  __m512i base = _mm512_set1_epi64(int64_t(first));
+  uint32_t different = 0;
+  for (unsigned l = 0; l < kLaneCount; l += 8) {
+    __m512i far = _mm512_sub_epi64(_mm512_loadu_si512(address + l), base);
+    different |= _mm512_mask_cmpneq_epi64_mask(
+        __mmask8(lanes >> l), far, _mm512_loadu_si512(distance + l));
+  }
+  return !different;
+#else
+  uint64_t different = 0;
+  if (lanes == kAll) {
+    for (unsigned l = 0; l < kLaneCount; ++l)
+      different |= (address[l] - first) ^ distance[l];
+    return !different;
+  }
+  for (unsigned l = 0; l < kLaneCount; ++l)
+    different |=
+        ((address[l] - first) ^ distance[l]) & -uint64_t(lanes >> l & 1);
+  return !different;
+#endif
+}
+
+uint32_t anyBits(const uint32_t *const *values, unsigned count) {
+  Keys bits = {};
+  for (unsigned v = 0; v < count; ++v)
+    for (unsigned l = 0; l < kLaneCount; ++l)
+      bits.key[l] |= values[v][l];
+  return ~equalTo(bits, 0);
+}
+
 } // namespace
 
 const AccessRules kAccessRules = {
     countGlobal,      countLocal,        countShared<true>, countShared<false>,
     countMatrix,      countSharedAtomic, countGlobalAtomic, countAsyncBypass,
-    countAsyncCached, countConstant,
+    countAsyncCached, sameShape,         anyBits,           countConstant,
 };
 
 } // namespace PTX_CPU_LEVEL

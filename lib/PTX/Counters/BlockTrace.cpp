@@ -13,13 +13,14 @@ static constexpr uint32_t kWarpStagger = 5;
 // sectors and which of them are partial. Two partial sectors share a word of
 // byte masks.
 void BlockTrace::add(uint32_t time, unsigned warp, Request kind, bool local,
-                     uint32_t site, const LineAccess *lines, unsigned count) {
+                     uint32_t site, std::span<const LineAccess> lines,
+                     uint64_t base) {
   order.push_back({time + warp * kWarpStagger, uint32_t(words.size())});
   words.push_back(uint64_t(site) << 32 | uint64_t(warp & 0x7ff) << 20 |
-                  uint64_t(kind) << 17 | uint64_t(local) << 16 | count);
-  for (unsigned i = 0; i < count; ++i) {
-    const LineAccess &a = lines[i];
-    words.push_back(a.line << 8 | uint64_t(a.sectors) << 4 | a.partial);
+                  uint64_t(kind) << 17 | uint64_t(local) << 16 | lines.size());
+  for (const LineAccess &a : lines) {
+    words.push_back((a.line + base) << 8 | uint64_t(a.sectors) << 4 |
+                    a.partial);
     uint64_t masks[4];
     unsigned n = 0;
     for (unsigned s = 0; s < 4; ++s)

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 namespace ptx {
@@ -35,8 +36,9 @@ public:
 
   /// \p time: instructions the warp has executed. \p local: lines count from
   /// the start of the warp's local memory. \p site: the instruction.
+  /// \p base: added to the numbers of the lines.
   void add(uint32_t time, unsigned warp, Request kind, bool local,
-           uint32_t site, const LineAccess *lines, unsigned count);
+           uint32_t site, std::span<const LineAccess> lines, uint64_t base = 0);
 
   /// Orders the requests by time; call once, when the CTA is complete.
   void finish();

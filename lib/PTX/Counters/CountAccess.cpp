@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Counters/CounterObserver.h"
 #include "Counters/FoldBlock.h"
-#include "Counters/LineList.h"
 
 #include "Isa/IsaTable.h"
 #include "Machine/Atomic.h"
@@ -40,26 +39,10 @@ void CounterObserver::addWaves(AccessClass c, uint32_t site, WaveCount count) {
   sites[site].idealWavefronts += count.wavefronts - count.conflicts;
 }
 
-void CounterObserver::touch(Footprint &footprint, const Access &access) {
-  if (isRun(access)) {
-    footprint.touchRun(access.address[0] / 32,
-                       (access.address[0] + kLanes * access.bytes - 1) / 32);
-    return;
-  }
-  for (LaneMask rest = access.lanes; rest; rest &= rest - 1) {
-    uint64_t first = access.address[__builtin_ctz(rest)];
-    footprint.touchRun(first / 32, (first + access.bytes - 1) / 32);
-  }
-}
-
-void CounterObserver::trace(const Access &access, uint32_t site, Request kind,
-                            bool local) {
-  Running &state = running(*access.warp->block);
-  if (!state.trace)
-    return;
-  LineList lines(access, kind == Request::Store);
-  state.trace->add(uint32_t(access.warp->executed), access.warp->index, kind,
-                   local, site, lines.data(), lines.size());
+/// The number of the line an address lies in: of all memory, or of the warp's
+/// local memory, where a word of 32 lanes is a line.
+static uint64_t lineOf(const Access &access, uint64_t address) {
+  return access.space == Space::Local ? address / 4 : address / 128;
 }
 
 /// Loads that L1 may not answer.
@@ -70,32 +53,23 @@ static bool passesL1(const Access &access) {
   return access.instruction->row->opcode == "ld" && info && info->pastL1;
 }
 
-void CounterObserver::countGlobal(const Access &access, uint32_t site,
-                                  AccessClass c) {
-  addSectors(c, site, rules.global(access.address, access.lanes, access.bytes),
-             access);
-  bool load = c == AccessClass::GlobalLoad;
-  touch(load ? loaded : stored, access);
-  if (shared->replay)
-    trace(access, site,
-          !load              ? Request::Store
-          : passesL1(access) ? Request::Bypass
-                             : Request::Load,
-          false);
+void CounterObserver::reach(const Access &access, uint32_t site, Request kind,
+                            std::span<const LineAccess> lines, uint64_t base) {
+  bool local = access.space == Space::Local;
+  if (!local) {
+    bool loads = kind == Request::Load || kind == Request::Bypass;
+    Footprint &footprint = loads ? loaded : stored;
+    for (const LineAccess &line : lines)
+      footprint.touchLine(base + line.line, line.sectors);
+  }
+  if (BlockTrace *trace = running(*access.warp->block).trace.get())
+    trace->add(uint32_t(access.warp->executed), access.warp->index, kind, local,
+               site, lines, base);
 }
 
-void CounterObserver::countLocal(const Access &access, uint32_t site) {
-  bool load = access.kind == AccessKind::Load;
-  addSectors(load ? AccessClass::LocalLoad : AccessClass::LocalStore, site,
-             rules.local(access.address, access.lanes, access.bytes), access);
-  if (shared->replay)
-    trace(access, site, load ? Request::Load : Request::Store, true);
-}
-
-void CounterObserver::countConstant(const Access &access) {
-  AccessSums &sum = sums(AccessClass::Constant);
-  ++sum.requests;
-  sum.sectors += rules.constant(access.address, access.lanes);
+void CounterObserver::reach(const Access &access, uint32_t site, Request kind) {
+  lineList.assign(access, kind == Request::Store);
+  reach(access, site, kind, {lineList.begin(), lineList.end()}, 0);
 }
 
 void CounterObserver::countBulk(const Access &access, uint32_t site) {
@@ -104,9 +78,6 @@ void CounterObserver::countBulk(const Access &access, uint32_t site) {
   bool reads = access.reads();
   addSectors(reads ? AccessClass::BulkRead : AccessClass::BulkWrite, site,
              rules.global(access.address, access.lanes, access.bytes), access);
-  touch(reads ? loaded : stored, access);
-  if (!shared->replay)
-    return;
   // Long runs, in pieces that a list of lines can hold.
   constexpr uint32_t kPiece = 4096;
   for (LaneMask rest = access.lanes; rest; rest &= rest - 1)
@@ -117,8 +88,140 @@ void CounterObserver::countBulk(const Access &access, uint32_t site) {
       piece.address = address.data();
       piece.lanes = 1;
       piece.bytes = std::min(kPiece, access.bytes - done);
-      trace(piece, site, reads ? Request::Bypass : Request::Store, false);
+      reach(piece, site, reads ? Request::Bypass : Request::Store);
     }
+}
+
+//===----------------------------------------------------------------------===//
+// Accesses that cost what their shape costs
+//===----------------------------------------------------------------------===//
+
+AccessSums CounterObserver::costOf(const Access &access,
+                                   AccessClass kind) const {
+  AccessSums cost;
+  cost.requests = 1;
+  auto addRequest = [&](RequestCount count) {
+    cost.bytes = uint64_t(countLanes(access.lanes)) * access.bytes;
+    cost.sectors = count.sectors;
+    cost.lines = count.lines;
+    // Lanes that share a word can need less than their bytes would.
+    cost.ideal = std::min<uint64_t>(count.sectors, (cost.bytes + 31) / 32);
+  };
+  auto addWaves = [&](WaveCount count) {
+    cost.wavefronts = count.wavefronts;
+    cost.conflicts = count.conflicts;
+  };
+  const uint64_t *address = access.address;
+  LaneMask lanes = access.lanes;
+  switch (kind) {
+  case AccessClass::GlobalLoad:
+  case AccessClass::GlobalStore:
+    addRequest(rules.global(address, lanes, access.bytes));
+    break;
+  case AccessClass::LocalLoad:
+  case AccessClass::LocalStore:
+    addRequest(rules.local(address, lanes, access.bytes));
+    break;
+  case AccessClass::SharedLoad:
+    addWaves(rules.sharedLoad(address, lanes, access.bytes));
+    break;
+  case AccessClass::SharedStore:
+    addWaves(rules.sharedStore(address, lanes, access.bytes));
+    break;
+  case AccessClass::LoadMatrix:
+  case AccessClass::StoreMatrix:
+    addWaves(rules.matrix(address, (countLanes(lanes) + 7) / 8));
+    break;
+  case AccessClass::CopyCached:
+  case AccessClass::CopyBypass: {
+    if (access.kind == AccessKind::CopyDestination)
+      break;
+    cost.requests = 0; // counted with the destination
+    RequestCount count = rules.global(address, lanes, access.bytes);
+    const uint64_t *to = copyDestination.data();
+    if (kind == AccessClass::CopyBypass)
+      count.sectors = rules.asyncBypass(to, address, lanes);
+    else
+      cost.wavefronts = rules.asyncCached(to, address, lanes, access.bytes);
+    addRequest(count);
+    break;
+  }
+  case AccessClass::Constant:
+    cost.sectors = rules.constant(address, lanes);
+    break;
+  default:
+    break;
+  }
+  return cost;
+}
+
+void CounterObserver::learn(AccessPattern &pattern, const Access &access,
+                            AccessClass kind, uint32_t partner) {
+  uint64_t first = access.address[__builtin_ctz(access.lanes)];
+  for (unsigned l = 0; l < kLanes; ++l)
+    pattern.distance[l] = access.address[l] - first;
+  pattern.lanes = access.lanes;
+  pattern.bytes = access.bytes;
+  pattern.phase = PatternSet::phaseOf(kind, first);
+  pattern.partner = partner;
+  pattern.kind = kind;
+  pattern.number = ++patternsMade;
+  pattern.cost = costOf(access, kind);
+  pattern.lines.clear();
+  bool local = access.space == Space::Local;
+  if (local ? !shared->replay : access.space != Space::Global)
+    return;
+  lineList.assign(access, access.kind == AccessKind::Store);
+  for (LineAccess line : lineList) {
+    line.line -= lineOf(access, first);
+    pattern.lines.push_back(line);
+  }
+}
+
+void CounterObserver::fold(AccessPattern &pattern, uint32_t site) {
+  if (!pattern.uses)
+    return;
+  const AccessSums &cost = pattern.cost;
+  sums(pattern.kind).add(cost, pattern.uses);
+  if (pattern.kind != AccessClass::Constant) {
+    sites[site].sectors += pattern.uses * cost.sectors;
+    sites[site].ideal += pattern.uses * cost.ideal;
+    sites[site].wavefronts += pattern.uses * cost.wavefronts;
+    sites[site].idealWavefronts +=
+        pattern.uses * (cost.wavefronts - cost.conflicts);
+  }
+  pattern.uses = 0;
+}
+
+AccessPattern &CounterObserver::patternOf(const Access &access, uint32_t site,
+                                          AccessClass kind, uint32_t partner) {
+  std::unique_ptr<PatternSet> &set = patterns[site];
+  if (!set) [[unlikely]]
+    set = std::make_unique<PatternSet>();
+  uint64_t first = access.address[__builtin_ctz(access.lanes)];
+  AccessPattern *pattern = set->find(access, kind, first, partner, rules);
+  if (!pattern) {
+    pattern = &set->oldest();
+    fold(*pattern, site);
+    learn(*pattern, access, kind, partner);
+  }
+  ++pattern->uses;
+  return *pattern;
+}
+
+void CounterObserver::countShape(const Access &access, uint32_t site,
+                                 AccessClass kind, uint32_t partner) {
+  const AccessPattern &pattern = patternOf(access, site, kind, partner);
+  if (pattern.lines.empty())
+    return;
+  uint64_t first = access.address[__builtin_ctz(access.lanes)];
+  Request request = access.kind == AccessKind::Store  ? Request::Store
+                    : kind == AccessClass::CopyBypass ? Request::Bypass
+                    : kind == AccessClass::CopyCached ? Request::Load
+                    : access.space == Space::Local    ? Request::Load
+                    : passesL1(access)                ? Request::Bypass
+                                                      : Request::Load;
+  reach(access, site, request, pattern.lines, lineOf(access, first));
 }
 
 //===----------------------------------------------------------------------===//
@@ -177,9 +280,7 @@ void CounterObserver::countAtomic(const Access &access, uint32_t site) {
              site, {count.sectors, count.requests}, access);
   (returns ? atomicRequests : reductionRequests) += count.requests;
   addSliceClocks(access, count.sectors, isFloatAtomic(info));
-  touch(stored, access);
-  if (shared->replay)
-    trace(access, site, Request::Atomic, false);
+  reach(access, site, Request::Atomic);
 }
 
 /// Is the operand the constant 1, and nobody asks for the old value?
@@ -228,27 +329,8 @@ void CounterObserver::countSharedAtomic(const Access &access, uint32_t site) {
 }
 
 //===----------------------------------------------------------------------===//
-// Shared memory and asynchronous copies
+// Asynchronous copies
 //===----------------------------------------------------------------------===//
-
-void CounterObserver::countShared(const Access &access, uint32_t site) {
-  switch (access.kind) {
-  case AccessKind::Load:
-    addWaves(AccessClass::SharedLoad, site,
-             rules.sharedLoad(access.address, access.lanes, access.bytes));
-    break;
-  case AccessKind::Store:
-    addWaves(AccessClass::SharedStore, site,
-             rules.sharedStore(access.address, access.lanes, access.bytes));
-    break;
-  default: {
-    bool load = access.kind == AccessKind::LoadMatrix;
-    unsigned matrices = (countLanes(access.lanes) + 7) / 8;
-    addWaves(load ? AccessClass::LoadMatrix : AccessClass::StoreMatrix, site,
-             rules.matrix(access.address, matrices));
-  }
-  }
-}
 
 /// The destination comes first, then the sources (several accesses where lanes
 /// take different numbers of bytes, none where they take no byte).
@@ -257,27 +339,15 @@ void CounterObserver::countCopy(const Access &access, uint32_t site) {
       access.instruction->row->modifiers;
   bool bypass =
       std::find(modifiers.begin(), modifiers.end(), ".cg") != modifiers.end();
-  AccessClass c = bypass ? AccessClass::CopyBypass : AccessClass::CopyCached;
+  AccessClass kind = bypass ? AccessClass::CopyBypass : AccessClass::CopyCached;
   if (access.kind == AccessKind::CopyDestination) {
-    ++sums(c).requests;
     copying = access.instruction;
+    copyShape = patternOf(access, site, kind, PatternSet::kDestination).number;
     std::copy_n(access.address, kLanes, copyDestination.begin());
     return;
   }
-  if (copying != access.instruction)
-    return;
-  RequestCount count = rules.global(access.address, access.lanes, access.bytes);
-  if (bypass)
-    count.sectors =
-        rules.asyncBypass(copyDestination.data(), access.address, access.lanes);
-  else
-    sums(c).wavefronts += rules.asyncCached(
-        copyDestination.data(), access.address, access.lanes, access.bytes);
-  addSectors(c, site, count, access);
-  --sums(c).requests; // counted with the destination
-  touch(loaded, access);
-  if (shared->replay)
-    trace(access, site, bypass ? Request::Bypass : Request::Load, false);
+  if (copying == access.instruction)
+    countShape(access, site, kind, copyShape);
 }
 
 } // namespace ptx

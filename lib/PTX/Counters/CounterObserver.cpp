@@ -11,16 +11,6 @@
 
 namespace ptx {
 
-void AccessSums::operator+=(const AccessSums &other) {
-  requests += other.requests;
-  sectors += other.sectors;
-  lines += other.lines;
-  ideal += other.ideal;
-  bytes += other.bytes;
-  wavefronts += other.wavefronts;
-  conflicts += other.conflicts;
-}
-
 static LaunchShape shapeOf(const Grid &grid) {
   LaunchShape shape;
   shape.kernel = grid.kernel->name;
@@ -51,7 +41,7 @@ CountingShared::CountingShared(const Grid &grid)
       blockWork(grid.size.count()) {
   for (size_t pc = 0; pc < matrices.size(); ++pc)
     if (program.instructions[pc].row->cost == Cost::Tensor)
-      matrices[pc] = matrixShapeOf(*program.instructions[pc].row);
+      matrices[pc] = matrixShapeOf(program.instructions[pc]);
   if (grid.options->cacheModel)
     replay =
         std::make_unique<ChipReplay>(chip, shape, program.instructions.size());
@@ -59,7 +49,8 @@ CountingShared::CountingShared(const Grid &grid)
 
 CounterObserver::CounterObserver(std::shared_ptr<CountingShared> shared)
     : shared(std::move(shared)), rules(accessRules()),
-      instructions(this->shared->program.instructions.size()),
+      runs(this->shared->program.instructions.size() + 1),
+      instructions(runs.size() - 1), patterns(instructions.size()),
       sites(instructions.size()),
       sliceClocks(size_t(this->shared->chip.best(ChipConstant::Slices))) {
   countsSuffice = true;
@@ -71,17 +62,20 @@ std::unique_ptr<Observer> CounterObserver::fork() {
 
 void CounterObserver::join(Observer &worker) {
   auto &other = static_cast<CounterObserver &>(worker);
-  for (size_t i = 0; i < instructions.size(); ++i) {
-    instructions[i].warps += other.instructions[i].warps;
-    instructions[i].lanes += other.instructions[i].lanes;
-    instructions[i].on += other.instructions[i].on;
+  other.foldPatterns();
+  for (size_t i = 0; i < runs.size(); ++i) {
+    runs[i].warps += other.runs[i].warps;
+    runs[i].lanes += other.runs[i].lanes;
+    runs[i].off += other.runs[i].off;
+  }
+  for (size_t i = 0; i < sites.size(); ++i) {
     sites[i].sectors += other.sites[i].sectors;
     sites[i].ideal += other.sites[i].ideal;
     sites[i].wavefronts += other.sites[i].wavefronts;
     sites[i].idealWavefronts += other.sites[i].idealWavefronts;
   }
   for (size_t c = 0; c < classes.size(); ++c)
-    classes[c] += other.classes[c];
+    classes[c].add(other.classes[c]);
   for (size_t s = 0; s < sliceClocks.size(); ++s)
     sliceClocks[s] += other.sliceClocks[s];
   divergent += other.divergent;
@@ -95,7 +89,27 @@ void CounterObserver::join(Observer &worker) {
   stored.unite(other.stored);
 }
 
+void CounterObserver::foldPatterns() {
+  for (uint32_t site = 0; site < patterns.size(); ++site)
+    if (patterns[site])
+      for (AccessPattern &pattern : patterns[site]->all())
+        fold(pattern, site);
+}
+
+/// From differences between neighbours to the executions of each instruction.
+void CounterObserver::foldRuns() {
+  RunCount sum;
+  for (size_t pc = 0; pc < instructions.size(); ++pc) {
+    sum.warps += runs[pc].warps;
+    sum.lanes += runs[pc].lanes;
+    instructions[pc] = {uint64_t(sum.warps), uint64_t(sum.lanes),
+                        uint64_t(sum.lanes - runs[pc].off)};
+  }
+}
+
 void CounterObserver::onGridEnd(Grid &) {
+  foldPatterns();
+  foldRuns();
   if (shared->replay)
     shared->replay->finish();
 }
@@ -138,14 +152,11 @@ void CounterObserver::onBlockEnd(Block &block) {
 }
 
 void CounterObserver::onInstruction(Warp &warp, const Instruction &in) {
-  InstructionCount &count =
-      instructions[&in - shared->program.instructions.data()];
-  ++count.warps;
-  count.lanes += unsigned(__builtin_popcount(warp.running));
-  count.on += unsigned(__builtin_popcount(warp.active));
+  size_t pc = size_t(&in - shared->program.instructions.data());
+  runs[pc].add(runs[pc + 1], warp.running);
+  runs[pc].off += __builtin_popcount(warp.running & ~warp.active);
   if (in.row->cost == Cost::Tensor)
-    matrix.count(warp, in,
-                 shared->matrices[&in - shared->program.instructions.data()]);
+    matrix.count(warp, in, shared->matrices[pc], rules);
 }
 
 /// Instructions that several splits execute together are copies.
@@ -189,18 +200,27 @@ LaneMask CounterObserver::onAccess(const Access &access) {
     if (atomic)
       countAtomic(access, site);
     else
-      countGlobal(access, site,
-                  access.kind == K::Load ? AccessClass::GlobalLoad
-                                         : AccessClass::GlobalStore);
+      countShape(access, site,
+                 access.kind == K::Load ? AccessClass::GlobalLoad
+                                        : AccessClass::GlobalStore);
     break;
   case Space::Local:
-    countLocal(access, site);
+    countShape(access, site,
+               access.kind == K::Load ? AccessClass::LocalLoad
+                                      : AccessClass::LocalStore);
     break;
   case Space::Shared:
-    atomic ? countSharedAtomic(access, site) : countShared(access, site);
+    if (atomic)
+      countSharedAtomic(access, site);
+    else
+      countShape(access, site,
+                 access.kind == K::Load         ? AccessClass::SharedLoad
+                 : access.kind == K::Store      ? AccessClass::SharedStore
+                 : access.kind == K::LoadMatrix ? AccessClass::LoadMatrix
+                                                : AccessClass::StoreMatrix);
     break;
   case Space::Constant:
-    countConstant(access);
+    countShape(access, site, AccessClass::Constant);
     break;
   default:
     break;

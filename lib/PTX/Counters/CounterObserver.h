@@ -3,10 +3,11 @@
 #ifndef PTX_COUNTERS_COUNTEROBSERVER_H
 #define PTX_COUNTERS_COUNTEROBSERVER_H
 
-#include "Counters/AccessRules.h"
+#include "Counters/AccessPatterns.h"
 #include "Counters/BlockTrace.h"
 #include "Counters/ChipReplay.h"
 #include "Counters/Footprint.h"
+#include "Counters/LineList.h"
 #include "Counters/MachineCode.h"
 #include "Counters/MatrixWork.h"
 #include "Machine/Block.h"
@@ -16,40 +17,13 @@
 #include <array>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <unordered_map>
 #include <vector>
 
 namespace ptx {
 
-/// What an access is for the memory pipe.
-enum class AccessClass : uint8_t {
-  GlobalLoad,
-  GlobalStore,
-  GlobalReduction,
-  GlobalAtomic,
-  LocalLoad,
-  LocalStore,
-  SharedLoad,
-  SharedStore,
-  SharedAtomic,
-  LoadMatrix,
-  StoreMatrix,
-  CopyCached, ///< cp.async.ca
-  CopyBypass, ///< cp.async.cg
-  Constant,
-  BulkRead,  ///< global memory read by bulk and tensor copies
-  BulkWrite, ///< and written
-  Count,
-};
-
-struct AccessSums {
-  uint64_t requests = 0; ///< warp instructions
-  uint64_t sectors = 0, lines = 0, ideal = 0, bytes = 0;
-  uint64_t wavefronts = 0, conflicts = 0;
-  void operator+=(const AccessSums &other);
-};
-
-/// The same of one instruction.
+/// What the accesses of one instruction cost.
 struct SiteSums {
   uint64_t sectors = 0, ideal = 0, wavefronts = 0, idealWavefronts = 0;
 };
@@ -79,7 +53,7 @@ public:
   void onBlockStart(Block &block) override;
   void onBlockEnd(Block &block) override;
   void onInstruction(Warp &warp, const Instruction &in) override;
-  InstructionCount *instructionCounts() override { return instructions.data(); }
+  RunCount *runCounts() override { return runs.data(); }
   void onBranch(Warp &, const Instruction &, LaneMask, LaneMask) override {
     ++divergent;
   }
@@ -94,20 +68,30 @@ private:
 
   AccessSums &sums(AccessClass c) { return classes[size_t(c)]; }
   uint32_t siteOf(const Access &access) const;
-  void countGlobal(const Access &access, uint32_t site, AccessClass c);
+  /// Accesses whose cost is that of their shape.
+  void countShape(const Access &access, uint32_t site, AccessClass kind,
+                  uint32_t partner = 0);
+  AccessPattern &patternOf(const Access &access, uint32_t site,
+                           AccessClass kind, uint32_t partner);
+  void learn(AccessPattern &pattern, const Access &access, AccessClass kind,
+             uint32_t partner);
+  AccessSums costOf(const Access &access, AccessClass kind) const;
+  void fold(AccessPattern &pattern, uint32_t site);
+  void foldPatterns();
+  void foldRuns();
+
   void countAtomic(const Access &access, uint32_t site);
-  void countLocal(const Access &access, uint32_t site);
-  void countShared(const Access &access, uint32_t site);
   void countSharedAtomic(const Access &access, uint32_t site);
   void countCopy(const Access &access, uint32_t site);
-  void countConstant(const Access &access);
   void countBulk(const Access &access, uint32_t site);
   void addSectors(AccessClass c, uint32_t site, RequestCount count,
                   const Access &access);
   void addWaves(AccessClass c, uint32_t site, WaveCount count);
   void addSliceClocks(const Access &access, uint32_t sectors, bool floats);
-  void touch(Footprint &footprint, const Access &access);
-  void trace(const Access &access, uint32_t site, Request kind, bool local);
+  /// Marks what was reached, and writes it down for the caches.
+  void reach(const Access &access, uint32_t site, Request kind,
+             std::span<const LineAccess> lines, uint64_t base);
+  void reach(const Access &access, uint32_t site, Request kind);
 
   /// A resident CTA of this host thread.
   struct Running {
@@ -117,7 +101,11 @@ private:
 
   std::shared_ptr<CountingShared> shared;
   const AccessRules &rules;
-  std::vector<InstructionCount> instructions;
+  std::vector<RunCount> runs; ///< an entry more than there are instructions
+  std::vector<InstructionCount> instructions; ///< made of `runs` at the end
+  std::vector<std::unique_ptr<PatternSet>> patterns; ///< by instruction
+  uint32_t patternsMade = 0;
+  LineList lineList;
   std::vector<SiteSums> sites;
   std::array<AccessSums, size_t(AccessClass::Count)> classes{};
   uint64_t divergent = 0, polls = 0;
@@ -132,7 +120,7 @@ private:
   Running *lastRunning = nullptr;
   /// The destination of a cp.async whose source follows.
   const Instruction *copying = nullptr;
-  uint32_t copyLanes = 0;
+  uint32_t copyShape = 0; ///< number of its pattern
   std::array<uint64_t, kLanes> copyDestination{};
 };
 

@@ -17,6 +17,10 @@ public:
     Page &page = pageOf(sector);
     page[sector / 64 % kWords] |= uint64_t(1) << sector % 64;
   }
+  /// Bit s of \p sectors is the s-th sector of a 128-byte line.
+  void touchLine(uint64_t line, unsigned sectors) {
+    pageOf(line * 4)[line / 16 % kWords] |= uint64_t(sectors) << line % 16 * 4;
+  }
   /// [first, last]
   void touchRun(uint64_t first, uint64_t last) {
     if (first / 64 == last / 64) {

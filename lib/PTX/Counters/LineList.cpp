@@ -6,7 +6,7 @@
 
 namespace ptx {
 
-bool isRun(const Access &access) {
+static bool isRun(const Access &access) {
   if (access.lanes != kAllLanes)
     return false;
   uint64_t different = 0;
@@ -72,7 +72,8 @@ void LineList::addLocal(const Access &access) {
   }
 }
 
-LineList::LineList(const Access &access, bool stores) {
+void LineList::assign(const Access &access, bool stores) {
+  count = 0;
   if (access.space == Space::Local)
     addLocal(access);
   else if (isRun(access))

@@ -11,16 +11,14 @@
 namespace ptx {
 
 /// Do the lanes, all 32, lie one behind the other without gaps?
-bool isRun(const Access &access);
-
 /// The 128-byte lines of one access of up to 32 bytes a lane.
 class LineList {
 public:
   /// Partial sectors are told for stores only.
-  LineList(const Access &access, bool stores);
+  void assign(const Access &access, bool stores);
 
-  const LineAccess *data() const { return lines.data(); }
-  unsigned size() const { return count; }
+  const LineAccess *begin() const { return lines.data(); }
+  const LineAccess *end() const { return lines.data() + count; }
 
 private:
   void addBytes(uint64_t first, uint32_t bytes, bool stores);

@@ -1,6 +1,7 @@
 // Matrix products issued, and how much was useful.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Counters/MatrixWork.h"
+#include "Counters/AccessRules.h"
 
 #include "Isa/IsaTable.h"
 
@@ -8,7 +9,8 @@
 
 namespace ptx {
 
-MatrixShape matrixShapeOf(const Row &row) {
+MatrixShape matrixShapeOf(const Instruction &in) {
+  const Row &row = *in.row;
   MatrixShape shape;
   unsigned types = 0;
   for (const std::string &modifier :
@@ -24,24 +26,31 @@ MatrixShape matrixShapeOf(const Row &row) {
       (row.opcode == "wmma" && row.name().find(".mma.") != std::string::npos);
   if (!multiplies)
     shape.m = 0;
+  if (row.opcode == "mma" && shape.n == 8 && row.operands.size() >= 3) {
+    shape.a = in.resultCount;
+    shape.b = shape.a + row.operands[1].count;
+    shape.end = shape.b + row.operands[2].count;
+  }
   return shape;
 }
 
-/// Lanes whose register is not zero.
-static uint32_t nonZero(const Warp &warp, Slot slot, Width width) {
+/// Lanes in which any of the registers [first, end), every \p step -th, is not
+/// zero.
+static uint32_t nonZero(const Warp &warp, const Instruction &in, unsigned first,
+                        unsigned end, unsigned step, const AccessRules &rules) {
   uint32_t lanes = 0;
-  if (slot == kNoSlot)
-    return 0;
-  if (width == Width::Double) {
-    const uint64_t *value = warp.lanes<uint64_t>(slot);
+  const uint32_t *registers[16];
+  unsigned count = 0;
+  for (unsigned i = first; i < end; i += step) {
+    if (in.width[i] != Width::Double) {
+      registers[count++] = warp.lanes<uint32_t>(in.operand[i]);
+      continue;
+    }
+    const uint64_t *value = warp.lanes<uint64_t>(in.operand[i]);
     for (unsigned l = 0; l < kLanes; ++l)
       lanes |= uint32_t(value[l] != 0) << l;
-    return lanes;
   }
-  const uint32_t *value = warp.lanes<uint32_t>(slot);
-  for (unsigned l = 0; l < kLanes; ++l)
-    lanes |= uint32_t(value[l] != 0) << l;
-  return lanes;
+  return count ? lanes | rules.anyBits(registers, count) : lanes;
 }
 
 /// Rows (or columns) g of eight whose four lanes 4g..4g+3 hold anything.
@@ -55,24 +64,20 @@ static unsigned groupsUsed(uint32_t lanes) {
 // 4g..4g+3; registers of B hold columns g. Shapes of eight rows have only the
 // first kind. Others (wmma) are taken as useful.
 void MatrixWork::count(const Warp &warp, const Instruction &in,
-                       const MatrixShape &shape) {
+                       const MatrixShape &shape, const AccessRules &rules) {
   if (!shape.m || shape.group)
     return;
   issued += shape.flop();
-  const std::vector<OperandSpec> &operands = in.row->operands;
-  if (in.row->opcode != "mma" || shape.n != 8 || operands.size() < 3) {
+  if (shape.a == shape.end) {
     useful += shape.flop();
     return;
   }
-  unsigned a = in.resultCount, b = a + operands[1].count;
-  uint32_t rows[2] = {}, columns = 0;
-  for (unsigned i = a; i < b; ++i)
-    rows[shape.m > 8 ? (i - a) % 2 : 0] |=
-        nonZero(warp, in.operand[i], in.width[i]);
-  for (unsigned i = b; i < b + operands[2].count; ++i)
-    columns |= nonZero(warp, in.operand[i], in.width[i]);
-  double used = groupsUsed(rows[0]) + groupsUsed(rows[1]);
-  useful += 2.0 * used * groupsUsed(columns) * shape.k;
+  unsigned kinds = shape.m > 8 ? 2 : 1, rows = 0;
+  for (unsigned kind = 0; kind < kinds; ++kind)
+    rows +=
+        groupsUsed(nonZero(warp, in, shape.a + kind, shape.b, kinds, rules));
+  uint32_t columns = nonZero(warp, in, shape.b, shape.end, 1, rules);
+  useful += 2.0 * rows * groupsUsed(columns) * shape.k;
 }
 
 } // namespace ptx

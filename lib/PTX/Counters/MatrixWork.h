@@ -10,22 +10,27 @@
 namespace ptx {
 
 struct Row;
+struct AccessRules;
 
 struct MatrixShape {
   unsigned m = 0, n = 0, k = 0;
   unsigned aBits = 16; ///< of an element of A
   bool group = false;  ///< wgmma: four warps together
+  /// Registers of A and B are operands [a, b) and [b, end); a is `end` where
+  /// their layout is not known (wmma).
+  unsigned a = 0, b = 0, end = 0;
   double flop() const { return 2.0 * m * n * k; }
 };
 
-/// The shape a tensor row names; m is 0 if it multiplies nothing.
-MatrixShape matrixShapeOf(const Row &row);
+/// The shape a tensor instruction names; m is 0 if it multiplies nothing.
+MatrixShape matrixShapeOf(const Instruction &in);
 
 /// FLOP of mma.sync. A product whose row of A or column of B is all zero was
 /// issued for nothing: padding of a ragged tile.
 class MatrixWork {
 public:
-  void count(const Warp &warp, const Instruction &in, const MatrixShape &shape);
+  void count(const Warp &warp, const Instruction &in, const MatrixShape &shape,
+             const AccessRules &rules);
   void operator+=(const MatrixWork &other) {
     issued += other.issued;
     useful += other.useful;

@@ -4,7 +4,6 @@
 #include "Machine/PoisonSpread.h"
 
 #include "Isa/IsaTable.h"
-#include "ptx/Counters.h"
 
 namespace ptx {
 
@@ -81,26 +80,49 @@ static bool handleEvent(Machine &machine, Warp &warp, const Instruction &in) {
 /// What the loop does beside executing.
 enum class Watch { Nothing, Counts, Everything };
 
-static void count(Machine &machine, const Warp &warp, uint32_t pc) {
-  InstructionCount &count = machine.counts[pc];
-  ++count.warps;
-  count.lanes += static_cast<unsigned>(__builtin_popcount(warp.running));
-  count.on += static_cast<unsigned>(__builtin_popcount(warp.active));
-}
+namespace {
+/// Counts executions by runs: consecutive instructions that the same lanes
+/// execute.
+class RunCounter {
+public:
+  explicit RunCounter(RunCount *counts) : counts(counts) {}
+  ~RunCounter() { close(); }
 
-/// The instruction was not done: it is executed, and counted, again.
-static void uncount(Machine &machine, uint32_t pc, LaneMask running,
-                    LaneMask active) {
-  InstructionCount &count = machine.counts[pc];
-  --count.warps;
-  count.lanes -= static_cast<unsigned>(__builtin_popcount(running));
-  count.on -= static_cast<unsigned>(__builtin_popcount(active));
-}
+  void execute(uint32_t pc, LaneMask running) {
+    if (pc != end || running != lanes) {
+      close();
+      begin = pc;
+      lanes = running;
+    }
+    end = pc + 1;
+  }
+  void switchOff(uint32_t pc, LaneMask off) {
+    counts[pc].off += __builtin_popcount(off);
+  }
+  /// The last instruction was not done: it is executed, and counted, again.
+  void takeBack(LaneMask off) {
+    --end;
+    counts[end].off -= __builtin_popcount(off);
+  }
+
+private:
+  void close() {
+    if (begin != end)
+      counts[begin].add(counts[end], lanes);
+    begin = end = ~0u;
+  }
+
+  RunCount *counts;
+  uint32_t begin = ~0u, end = ~0u;
+  LaneMask lanes = 0;
+};
+} // namespace
 
 template <Watch W>
 static unsigned interpretAs(Machine &machine, Warp &warp, unsigned quantum) {
   const Instruction *code = machine.grid.program->instructions.data();
   unsigned left = quantum;
+  RunCounter counter(machine.counts);
   while (left) {
     if (warp.pc >= warp.mergePc) [[unlikely]]
       if (!meet(warp))
@@ -120,8 +142,10 @@ static unsigned interpretAs(Machine &machine, Warp &warp, unsigned quantum) {
     if constexpr (W != Watch::Nothing)
       ++warp.executed;
     if (!active) {
-      if constexpr (W == Watch::Counts)
-        count(machine, warp, pc);
+      if constexpr (W == Watch::Counts) {
+        counter.execute(pc, running);
+        counter.switchOff(pc, running);
+      }
       if constexpr (W == Watch::Everything)
         tell(machine, warp, in, pc);
       --left;
@@ -134,7 +158,9 @@ static unsigned interpretAs(Machine &machine, Warp &warp, unsigned quantum) {
       executeObserved(machine, warp, in, pc);
     } else {
       if constexpr (W == Watch::Counts) {
-        count(machine, warp, pc);
+        counter.execute(pc, running);
+        if (in.flags & kGuarded)
+          counter.switchOff(pc, running & ~active);
         counted = true;
       }
       in.run(warp, in);
@@ -145,7 +171,7 @@ static unsigned interpretAs(Machine &machine, Warp &warp, unsigned quantum) {
       if (W != Watch::Nothing && retried)
         --warp.executed;
       if (counted && retried)
-        uncount(machine, pc, running, active);
+        counter.takeBack(running & ~active);
       if (!handleEvent(machine, warp, in))
         break;
       continue;

@@ -295,7 +295,7 @@ static Forks makeMachines(Run &run, Grid &grid, const LaunchOptions &options,
                                              options.seed * 1000003 + i);
     machine->observer = observersOf(run, originals, i == 0, forks);
     if (machine->observer && machine->observer->countsSuffice)
-      machine->counts = machine->observer->instructionCounts();
+      machine->counts = machine->observer->runCounts();
     machine->engine = makeEngine(grid);
     setUpMachine(run, *machine, threads);
     grid.machines.push_back(machine.get());

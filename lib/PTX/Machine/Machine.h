@@ -97,8 +97,8 @@ struct Machine {
   Journal &journal;
   WorkList &work;
   Observer *observer = nullptr; ///< null: the plain loop runs
-  /// Not null: the loop that only counts runs (Observer::instructionCounts).
-  InstructionCount *counts = nullptr;
+  /// Not null: the loop that only counts runs (Observer::runCounts).
+  RunCount *counts = nullptr;
   std::unique_ptr<AsyncEngine> engine;
   const PoisonPlan *poison = nullptr; ///< null unless poison is tracked
   std::vector<std::unique_ptr<Cluster>> clusters; ///< resident, oldest first

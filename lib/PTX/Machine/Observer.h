@@ -20,7 +20,6 @@ namespace ptx {
 struct Warp;
 struct Block;
 struct Grid;
-struct InstructionCount;
 
 /// Synchronisation that orders memory operations.
 enum class SyncKind : uint8_t {
@@ -59,6 +58,23 @@ enum class PoisonUse : uint8_t {
   MemberMask,
   Barrier, ///< its number or thread count
   Trap,
+};
+
+/// Executions of the instructions of a program, as differences: by how many
+/// more warps and lanes an instruction is executed than the one before it. What
+/// the same lanes execute in a run takes two entries then.
+struct RunCount {
+  int64_t warps = 0, lanes = 0;
+  int64_t off = 0; ///< lanes that the guard switched off; no difference
+
+  /// This entry begins a run of \p running lanes, \p end is the one behind it.
+  void add(RunCount &end, LaneMask running, int64_t times = 1) {
+    int64_t count = times * __builtin_popcount(running);
+    warps += times;
+    lanes += count;
+    end.warps -= times;
+    end.lanes -= count;
+  }
 };
 
 struct Observer {
@@ -114,16 +130,16 @@ struct Observer {
   virtual void onAllocate(uint64_t address, uint64_t bytes) {}
   virtual void onFree(uint64_t address, uint64_t bytes) {}
 
-  /// Where the interpreter counts executions, an entry an instruction, or
-  /// null. With `countsSuffice`, onInstruction is called only for instructions
-  /// that lanes execute together, which it must count by itself.
-  virtual InstructionCount *instructionCounts() { return nullptr; }
+  /// Where the interpreter counts executions, an entry an instruction and one
+  /// more, or null. With `countsSuffice`, onInstruction is called only for
+  /// instructions that lanes execute together, which it must count by itself.
+  virtual RunCount *runCounts() { return nullptr; }
 
   /// By instruction: whether onInstruction is to be told of it; null: of all.
   const uint8_t *wantedInstructions = nullptr;
   bool tracksPoison = false;  ///< wants masks of undefined register words
   bool wantsValues = false;   ///< wants Access::value
-  bool countsSuffice = false; ///< see instructionCounts
+  bool countsSuffice = false; ///< see runCounts
 };
 
 } // namespace ptx

@@ -111,8 +111,8 @@ TEST(BlockTrace, KeepsWhatItWasTold) {
   partial.bytes[1] = 0x12345678;
   partial.bytes[3] = 0x9abcdef0;
   LineAccess lines[] = {whole(uint64_t(1) << 40), partial};
-  trace.add(9, 0, Request::Store, true, 1234, lines, 2);
-  trace.add(3, 0, Request::Load, false, 7, lines, 1);
+  trace.add(9, 0, Request::Store, true, 1234, lines);
+  trace.add(3, 0, Request::Load, false, 7, {lines, 1});
   trace.finish();
   ASSERT_EQ(trace.events().size(), 2u);
   EXPECT_EQ(trace.events()[0].time, 3u); // by time
@@ -145,7 +145,7 @@ L1Counts rereads(unsigned blocks, unsigned lines, unsigned passes,
     for (unsigned p = 0; p < passes; ++p)
       for (unsigned l = 0; l < lines; ++l) {
         LineAccess access = whole(trace->block * lines + l);
-        trace->add(++time, 0, Request::Load, false, 0, &access, 1);
+        trace->add(++time, 0, Request::Load, false, 0, {&access, 1});
       }
     trace->duration = time;
     replay.feed(std::move(trace));

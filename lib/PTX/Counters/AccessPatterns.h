@@ -1,0 +1,90 @@
+// What accesses of one shape cost, remembered.
+//
+// The cost of an access depends on how far its lanes lie from each other and on
+// where the first of them lies in a line. Most accesses of an instruction
+// differ in neither, so each instruction remembers its last few shapes with
+// what they cost: counting an access is finding its shape.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef PTX_COUNTERS_ACCESSPATTERNS_H
+#define PTX_COUNTERS_ACCESSPATTERNS_H
+
+#include "Counters/AccessRules.h"
+#include "Counters/BlockTrace.h"
+#include "Machine/Access.h"
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+namespace ptx {
+
+/// What an access is for the memory pipe.
+enum class AccessClass : uint8_t {
+  GlobalLoad,
+  GlobalStore,
+  GlobalReduction,
+  GlobalAtomic,
+  LocalLoad,
+  LocalStore,
+  SharedLoad,
+  SharedStore,
+  SharedAtomic,
+  LoadMatrix,
+  StoreMatrix,
+  CopyCached, ///< cp.async.ca
+  CopyBypass, ///< cp.async.cg
+  Constant,
+  BulkRead,  ///< global memory read by bulk and tensor copies
+  BulkWrite, ///< and written
+  Count,
+};
+
+struct AccessSums {
+  uint64_t requests = 0; ///< warp instructions
+  uint64_t sectors = 0, lines = 0, ideal = 0, bytes = 0;
+  uint64_t wavefronts = 0, conflicts = 0;
+  void add(const AccessSums &other, uint64_t times = 1);
+};
+
+struct AccessPattern {
+  alignas(64) std::array<uint64_t, kLanes> distance{}; ///< from the first lane
+  LaneMask lanes = 0;                                  ///< 0: not in use
+  uint32_t bytes = 0;
+  uint32_t phase = 0;   ///< of the first address in its line or bank row
+  uint32_t partner = 0; ///< of the source of a copy: number of the destination
+  AccessClass kind = AccessClass::Count;
+  uint32_t number = 0; ///< no other pattern of the launch ever has it
+  uint64_t uses = 0;   ///< that are in no sum yet
+  AccessSums cost;     ///< of one use
+  /// Lines that are touched, counted from that of the first address.
+  std::vector<LineAccess> lines;
+};
+
+/// The shapes one instruction remembers.
+class PatternSet {
+public:
+  static constexpr unsigned kMost = 4;
+  /// `partner` of the destination of a copy.
+  static constexpr uint32_t kDestination = ~uint32_t{0};
+
+  /// The pattern of \p access, or null.
+  AccessPattern *find(const Access &access, AccessClass kind, uint64_t first,
+                      uint32_t partner, const AccessRules &rules);
+  /// The one to forget for a new pattern.
+  AccessPattern &oldest() {
+    last = (last + 1) % kMost;
+    return entries[last];
+  }
+  std::array<AccessPattern, kMost> &all() { return entries; }
+
+  /// Where the first address lies, as far as the cost depends on it.
+  static uint32_t phaseOf(AccessClass kind, uint64_t first);
+
+private:
+  std::array<AccessPattern, kMost> entries;
+  unsigned last = 0;
+};
+
+} // namespace ptx
+
+#endif // PTX_COUNTERS_ACCESSPATTERNS_H
