@@ -148,8 +148,9 @@ inline BlockState &stateOf(Block &block) {
 inline const BlockState &stateOf(const Block &block) {
   return static_cast<const BlockState &>(*block.async);
 }
+/// Who follows bytes and synchronisation; null for those that only count.
 inline Observer *observerOf(Warp &warp) {
-  return warp.block->machine->observer;
+  return warp.checked ? warp.block->machine->observer : nullptr;
 }
 
 /// The addresses of operand \p position, whose immediate is the \p which-th,

@@ -90,7 +90,7 @@ void handleMbarrierInit(Warp &warp, const Instruction &in) {
     Mbarrier &barrier = stateOf(block).barriers[offset];
     barrier.initialised = &in;
     barrier.init(count);
-    if (Observer *observer = observerOf(warp))
+    if (Observer *observer = warp.block->machine->observer)
       observer->onUndefined(&block, Space::Shared, offset, 8);
   });
   warp.block->machine->changed();

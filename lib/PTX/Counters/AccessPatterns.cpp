@@ -14,33 +14,32 @@ void AccessSums::add(const AccessSums &other, uint64_t times) {
   conflicts += times * other.conflicts;
 }
 
-uint32_t PatternSet::phaseOf(AccessClass kind, uint64_t first) {
+uint32_t PatternSet::phaseMaskOf(AccessClass kind) {
   switch (kind) {
   case AccessClass::SharedLoad:
   case AccessClass::SharedStore:
   case AccessClass::LoadMatrix:
   case AccessClass::StoreMatrix:
-    return first % 16; // banks turn with the address
+    return 15; // banks turn with the address
   case AccessClass::LocalLoad:
   case AccessClass::LocalStore:
-    return first % 4;
+    return 3;
   case AccessClass::Constant:
     return 0;
   default:
-    return first % 128;
+    return 127;
   }
 }
 
 AccessPattern *PatternSet::find(const Access &access, AccessClass kind,
-                                uint64_t first, uint32_t partner,
-                                const AccessRules &rules) {
-  const uint32_t phase = phaseOf(kind, first);
+                                uint32_t partner, const AccessRules &rules) {
+  uint64_t first = access.address[__builtin_ctz(access.lanes)];
   for (unsigned i = 0; i < kMost; ++i) {
     unsigned at = (last + i) % kMost;
     AccessPattern &pattern = entries[at];
-    if (pattern.lanes != access.lanes || pattern.phase != phase ||
-        pattern.kind != kind || pattern.bytes != access.bytes ||
-        pattern.partner != partner ||
+    if (pattern.lanes != access.lanes || pattern.kind != kind ||
+        (first ^ pattern.phase) & pattern.phaseMask ||
+        pattern.bytes != access.bytes || pattern.partner != partner ||
         !rules.sameShape(access.address, pattern.distance.data(), access.lanes))
       continue;
     last = at;

@@ -50,9 +50,13 @@ struct AccessPattern {
   alignas(64) std::array<uint64_t, kLanes> distance{}; ///< from the first lane
   LaneMask lanes = 0;                                  ///< 0: not in use
   uint32_t bytes = 0;
-  uint32_t phase = 0;   ///< of the first address in its line or bank row
+  /// Where the first address lies, as far as the cost depends on it.
+  uint32_t phase = 0, phaseMask = 0;
   uint32_t partner = 0; ///< of the source of a copy: number of the destination
   AccessClass kind = AccessClass::Count;
+  AccessKind access = AccessKind::Prefetch; ///< as the machine calls it
+  Space space = Space::Generic;
+  Request request = Request::Load; ///< to the caches
   uint32_t number = 0; ///< no other pattern of the launch ever has it
   uint64_t uses = 0;   ///< that are in no sum yet
   AccessSums cost;     ///< of one use
@@ -67,9 +71,23 @@ public:
   /// `partner` of the destination of a copy.
   static constexpr uint32_t kDestination = ~uint32_t{0};
 
+  /// The pattern used last, if it is that of \p access, which copies nothing
+  /// asynchronously. Else null.
+  AccessPattern *recent(const Access &access, const AccessRules &rules) {
+    AccessPattern &pattern = entries[last];
+    if (pattern.lanes != access.lanes || pattern.access != access.kind ||
+        pattern.space != access.space || pattern.bytes != access.bytes ||
+        pattern.partner)
+      return nullptr;
+    uint64_t first = access.address[__builtin_ctz(access.lanes)];
+    if (((first ^ pattern.phase) & pattern.phaseMask) ||
+        !rules.sameShape(access.address, pattern.distance.data(), access.lanes))
+      return nullptr;
+    return &pattern;
+  }
   /// The pattern of \p access, or null.
-  AccessPattern *find(const Access &access, AccessClass kind, uint64_t first,
-                      uint32_t partner, const AccessRules &rules);
+  AccessPattern *find(const Access &access, AccessClass kind, uint32_t partner,
+                      const AccessRules &rules);
   /// The one to forget for a new pattern.
   AccessPattern &oldest() {
     last = (last + 1) % kMost;
@@ -77,8 +95,7 @@ public:
   }
   std::array<AccessPattern, kMost> &all() { return entries; }
 
-  /// Where the first address lies, as far as the cost depends on it.
-  static uint32_t phaseOf(AccessClass kind, uint64_t first);
+  static uint32_t phaseMaskOf(AccessClass kind);
 
 private:
   std::array<AccessPattern, kMost> entries;

@@ -11,8 +11,10 @@ constexpr unsigned kLineBytes = 128;
 constexpr unsigned kWays = 8;
 /// Instructions that each CTA advances before the next one does.
 constexpr uint64_t kTurn = 4;
-/// Instructions by which the CTAs that start together are apart on an SM.
-constexpr uint64_t kStagger = 64;
+/// Instructions by which the CTAs that start together are apart on an SM: the
+/// few clocks that it takes to launch one. More would let SMs read a buffer
+/// at places far from each other, which they do not.
+constexpr uint64_t kStagger = 4;
 /// Where local memory lies, far from where the host allocates.
 constexpr uint64_t kLocalLines = uint64_t(1) << 28;
 constexpr uint64_t kFrameLines = 1 << 14; ///< of a warp
@@ -27,6 +29,10 @@ uint64_t carveOut(uint64_t shared, uint64_t capacity) {
       return uint64_t(size) * 1024;
   return std::min<uint64_t>(capacity - 28 * 1024, 228 * 1024);
 }
+
+/// SMs are numbered by pairs that take turns among the eight GPCs of a chip;
+/// half of these sit at each partition of L2.
+unsigned partitionOf(unsigned sm) { return sm / 2 % 8 / 4; }
 
 } // namespace
 
@@ -161,7 +167,7 @@ void ChipReplay::load(unsigned sm, const LineAccess &access, bool local,
     return;
   sums.fetched += __builtin_popcount(missing);
   siteMisses[site] += __builtin_popcount(missing);
-  cache.read(sm & 1, line, missing);
+  cache.read(partitionOf(sm), line, missing);
 }
 
 void ChipReplay::store(unsigned sm, const LineAccess &access) {

@@ -96,7 +96,14 @@ void CounterObserver::countBulk(const Access &access, uint32_t site) {
 // Accesses that cost what their shape costs
 //===----------------------------------------------------------------------===//
 
-AccessSums CounterObserver::costOf(const Access &access,
+/// A load that stands for its neighbours takes their bytes too.
+uint32_t CounterObserver::loadedBytes(const Access &access,
+                                      uint32_t site) const {
+  uint32_t merged = shared->code.at(site).mergedBytes;
+  return merged ? merged : access.bytes;
+}
+
+AccessSums CounterObserver::costOf(const Access &access, uint32_t site,
                                    AccessClass kind) const {
   AccessSums cost;
   cost.requests = 1;
@@ -123,7 +130,7 @@ AccessSums CounterObserver::costOf(const Access &access,
     addRequest(rules.local(address, lanes, access.bytes));
     break;
   case AccessClass::SharedLoad:
-    addWaves(rules.sharedLoad(address, lanes, access.bytes));
+    addWaves(rules.sharedLoad(address, lanes, loadedBytes(access, site)));
     break;
   case AccessClass::SharedStore:
     addWaves(rules.sharedStore(address, lanes, access.bytes));
@@ -155,18 +162,30 @@ AccessSums CounterObserver::costOf(const Access &access,
   return cost;
 }
 
+static Request requestOf(const Access &access, AccessClass kind) {
+  if (access.kind == AccessKind::Store)
+    return Request::Store;
+  bool bypass = kind == AccessClass::CopyBypass ||
+                (kind == AccessClass::GlobalLoad && passesL1(access));
+  return bypass ? Request::Bypass : Request::Load;
+}
+
 void CounterObserver::learn(AccessPattern &pattern, const Access &access,
-                            AccessClass kind, uint32_t partner) {
+                            uint32_t site, AccessClass kind, uint32_t partner) {
   uint64_t first = access.address[__builtin_ctz(access.lanes)];
   for (unsigned l = 0; l < kLanes; ++l)
     pattern.distance[l] = access.address[l] - first;
   pattern.lanes = access.lanes;
   pattern.bytes = access.bytes;
-  pattern.phase = PatternSet::phaseOf(kind, first);
+  pattern.phaseMask = PatternSet::phaseMaskOf(kind);
+  pattern.phase = uint32_t(first) & pattern.phaseMask;
   pattern.partner = partner;
   pattern.kind = kind;
+  pattern.access = access.kind;
+  pattern.space = access.space;
+  pattern.request = requestOf(access, kind);
   pattern.number = ++patternsMade;
-  pattern.cost = costOf(access, kind);
+  pattern.cost = costOf(access, site, kind);
   pattern.lines.clear();
   bool local = access.space == Space::Local;
   if (local ? !shared->replay : access.space != Space::Global)
@@ -198,12 +217,11 @@ AccessPattern &CounterObserver::patternOf(const Access &access, uint32_t site,
   std::unique_ptr<PatternSet> &set = patterns[site];
   if (!set) [[unlikely]]
     set = std::make_unique<PatternSet>();
-  uint64_t first = access.address[__builtin_ctz(access.lanes)];
-  AccessPattern *pattern = set->find(access, kind, first, partner, rules);
+  AccessPattern *pattern = set->find(access, kind, partner, rules);
   if (!pattern) {
     pattern = &set->oldest();
     fold(*pattern, site);
-    learn(*pattern, access, kind, partner);
+    learn(*pattern, access, site, kind, partner);
   }
   ++pattern->uses;
   return *pattern;
@@ -211,17 +229,15 @@ AccessPattern &CounterObserver::patternOf(const Access &access, uint32_t site,
 
 void CounterObserver::countShape(const Access &access, uint32_t site,
                                  AccessClass kind, uint32_t partner) {
-  const AccessPattern &pattern = patternOf(access, site, kind, partner);
+  reach(access, site, patternOf(access, site, kind, partner));
+}
+
+void CounterObserver::reach(const Access &access, uint32_t site,
+                            const AccessPattern &pattern) {
   if (pattern.lines.empty())
     return;
   uint64_t first = access.address[__builtin_ctz(access.lanes)];
-  Request request = access.kind == AccessKind::Store  ? Request::Store
-                    : kind == AccessClass::CopyBypass ? Request::Bypass
-                    : kind == AccessClass::CopyCached ? Request::Load
-                    : access.space == Space::Local    ? Request::Load
-                    : passesL1(access)                ? Request::Bypass
-                                                      : Request::Load;
-  reach(access, site, request, pattern.lines, lineOf(access, first));
+  reach(access, site, pattern.request, pattern.lines, lineOf(access, first));
 }
 
 //===----------------------------------------------------------------------===//

@@ -172,6 +172,18 @@ LaneMask CounterObserver::onAccess(const Access &access) {
   if (!access.lanes)
     return access.lanes;
   uint32_t site = siteOf(access);
+  if (shared->code.at(site).merged)
+    return access.lanes; // counted with another one
+  PatternSet *set = patterns[site].get();
+  AccessPattern *pattern = set ? set->recent(access, rules) : nullptr;
+  if (!pattern)
+    return countNew(access, site);
+  ++pattern->uses;
+  reach(access, site, *pattern);
+  return access.lanes;
+}
+
+LaneMask CounterObserver::countNew(const Access &access, uint32_t site) {
   using K = AccessKind;
   switch (access.kind) {
   case K::CopySource:

@@ -69,13 +69,16 @@ private:
   AccessSums &sums(AccessClass c) { return classes[size_t(c)]; }
   uint32_t siteOf(const Access &access) const;
   /// Accesses whose cost is that of their shape.
+  LaneMask countNew(const Access &access, uint32_t site);
   void countShape(const Access &access, uint32_t site, AccessClass kind,
                   uint32_t partner = 0);
   AccessPattern &patternOf(const Access &access, uint32_t site,
                            AccessClass kind, uint32_t partner);
-  void learn(AccessPattern &pattern, const Access &access, AccessClass kind,
-             uint32_t partner);
-  AccessSums costOf(const Access &access, AccessClass kind) const;
+  void learn(AccessPattern &pattern, const Access &access, uint32_t site,
+             AccessClass kind, uint32_t partner);
+  AccessSums costOf(const Access &access, uint32_t site,
+                    AccessClass kind) const;
+  uint32_t loadedBytes(const Access &access, uint32_t site) const;
   void fold(AccessPattern &pattern, uint32_t site);
   void foldPatterns();
   void foldRuns();
@@ -92,6 +95,7 @@ private:
   void reach(const Access &access, uint32_t site, Request kind,
              std::span<const LineAccess> lines, uint64_t base);
   void reach(const Access &access, uint32_t site, Request kind);
+  void reach(const Access &access, uint32_t site, const AccessPattern &pattern);
 
   /// A resident CTA of this host thread.
   struct Running {

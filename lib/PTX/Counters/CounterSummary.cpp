@@ -14,13 +14,14 @@ using A = AccessClass;
 
 CounterSummary::CounterSummary(const CounterObserver &observer)
     : seen(observer), result(std::make_shared<CounterValues>()),
-      kept(observer.instructions.size(), 1) {
+      kept(observer.instructions.size(), 1), stays(kept.size(), 1) {
   result->shape = seen.shared->shape;
   result->cacheModel = seen.shared->replay != nullptr;
   const LaunchShape &shape = result->shape;
   warps = double(shape.grid.count()) *
           double((shape.block.count() + kLanes - 1) / kLanes);
   findSpins();
+  findLifted();
   addInstructions();
   addOperations();
   addSectors();
@@ -64,6 +65,21 @@ void CounterSummary::findSpins() {
   set("waits") = waits * waves;
 }
 
+/// Loads that ptxas takes out of loops are executed once an entry. ldmatrix it
+/// keeps, but loops that hold one are unrolled, and of sixteen rounds two stay.
+void CounterSummary::findLifted() {
+  for (size_t pc = 0; pc < kept.size(); ++pc) {
+    const CodeFacts &facts = seen.shared->code.at(uint32_t(pc));
+    const InstructionCount &head = seen.instructions[facts.liftedFrom];
+    if (!facts.lifted || !head.lanes)
+      continue;
+    double back = double(seen.instructions[facts.liftedTo].on);
+    stays[pc] = std::max(0.0, 1 - back / double(head.lanes));
+    if (at(pc).row->opcode == "ldmatrix")
+      stays[pc] = std::max(stays[pc], 2.0 / 16);
+  }
+}
+
 void CounterSummary::addInstructions() {
   double ptx = 0, lanes = 0, machine = 0, on = 0, polled = 0;
   double alu = 0, fma = 0, xu = 0, lsu = 0, laneMachine = 0;
@@ -72,13 +88,13 @@ void CounterSummary::addInstructions() {
     if (!count.warps)
       continue;
     const MachineCost &cost = seen.shared->code.at(uint32_t(pc)).cost;
-    double executed = double(count.warps) * kept[pc];
+    double executed = double(count.warps) * kept[pc] * stays[pc];
     ptx += double(count.warps);
     lanes += double(count.lanes);
     on += double(count.on);
     machine += executed * cost.instructions;
     laneMachine += double(count.lanes) * kept[pc] * cost.instructions;
-    polled += (double(count.warps) - executed) * cost.instructions;
+    polled += double(count.warps) * (1 - kept[pc]) * cost.instructions;
     alu += executed * cost.alu;
     fma += executed * cost.fma;
     xu += executed * cost.xu;
@@ -220,7 +236,16 @@ void CounterSummary::addShared() {
     if (seen.instructions[pc].warps && at(pc).row->opcode == "wgmma")
       if (const MatrixShape &shape = seen.shared->matrices[pc]; shape.m)
         group += double(seen.instructions[pc].warps) / 4 * (64 + shape.n) / 4;
-  set("sh_wave_ld") = double(load.wavefronts + ldsm.wavefronts) + group;
+  double lifted = 0;
+  for (size_t pc = 0; pc < kept.size(); ++pc)
+    if (double gone = 1 - stays[pc]; gone > 0) {
+      lifted += gone * double(seen.sites[pc].wavefronts);
+      set(at(pc).row->opcode == "ldmatrix" ? "op_ldsm" : "op_shared_ld") -=
+          gone * double(seen.instructions[pc].warps);
+    }
+  set("sh_wave_lifted") = lifted;
+  set("sh_wave_ld") =
+      double(load.wavefronts + ldsm.wavefronts) + group - lifted;
   set("sh_wave_st") = double(store.wavefronts + stsm.wavefronts);
   set("sh_wave_atom") = double(atomic.wavefronts);
   set("sh_conf_ld") = double(load.conflicts + ldsm.conflicts);

@@ -18,6 +18,7 @@ public:
 
 private:
   void findSpins();
+  void findLifted();
   void addInstructions();
   void addOperations();
   void addSectors();
@@ -42,6 +43,8 @@ private:
   /// Executions that count: those of a loop that only waits count once an
   /// entry.
   std::vector<double> kept;
+  /// Shares of the rounds in which a load stays; see CodeFacts::lifted.
+  std::vector<double> stays;
   double warps = 0;
 };
 

@@ -125,10 +125,25 @@ void FoldBlock::foldConvert(uint32_t pc) {
   bool floats = has(pc, ".f32") || has(pc, ".f16") || has(pc, ".bf16");
   if (floats)
     return;
-  if (toWide) // the high word of an index, or nothing
+  if (toWide) { // the high word of an index, or nothing
     setCost(pc, has(pc, ".s32") && valueOf(pc).leaves ? 1 : 0);
-  else
-    setCost(pc, 0.5f);
+    return;
+  }
+  // A register holds a shorter value as it is; a longer one has to be made of
+  // it, but loads do so by themselves.
+  const std::vector<std::string> &types = at(pc).row->modifiers;
+  bool shortens = bitWidth(typeNamed(types[types.size() - 2])) <
+                  bitWidth(typeNamed(types.back()));
+  uint32_t from = maker(pc, 0);
+  if (shortens || (from != kNone && op(from) == "ld"))
+    setCost(pc, 0);
+}
+
+/// Fields at constant places: a shift and an extension, a shift and logic.
+void FoldBlock::foldField(uint32_t pc) {
+  unsigned position = op(pc) == "bfi" ? 2 : 1;
+  if (isConstant(pc, position) && isConstant(pc, position + 1))
+    setCost(pc, op(pc) == "bfi" && !has(pc, ".b64") ? 1 : 2);
 }
 
 /// Does a source hold a widening product, of this block or an earlier one?
@@ -190,10 +205,12 @@ void FoldBlock::foldLogic(uint32_t pc) {
 
 /// Sums of three, shifts and products that only a sum reads.
 void FoldBlock::foldSum(uint32_t pc) {
-  if (has(pc, ".f32") || has(pc, ".f64") || has(pc, ".f16x2"))
+  // Products and sums are one, unless they say how they round.
+  bool fuses = op(pc) == "mul" && !has(pc, ".rn");
+  if ((has(pc, ".f32") && !fuses) || has(pc, ".f64") || has(pc, ".f16x2"))
     return;
   bool shift = op(pc) == "shl" && isConstant(pc, 1);
-  bool product = op(pc) == "mul" && has(pc, ".lo");
+  bool product = op(pc) == "mul" && (has(pc, ".lo") || has(pc, ".f32"));
   bool sum = op(pc) == "add" || op(pc) == "sub";
   if (!shift && !product && (!sum || absorbed[pc - begin]))
     return;
@@ -263,6 +280,8 @@ void FoldBlock::run() {
       wide ? void() : foldLogic(pc);
     else if (!wide && (o == "shl" || o == "mul" || o == "add" || o == "sub"))
       foldSum(pc);
+    else if (o == "bfe" || o == "bfi")
+      foldField(pc);
     else if (o == "setp")
       foldCompare(pc);
     else if (o == "bra")

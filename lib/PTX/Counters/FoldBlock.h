@@ -47,6 +47,7 @@ private:
   void findValues();
   void foldMove(uint32_t pc);
   void foldConvert(uint32_t pc);
+  void foldField(uint32_t pc);
   bool sumsProduct(uint32_t pc);
   bool isCounter(uint32_t pc) const;
   void foldWideSum(uint32_t pc);

@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Counters/MachineCode.h"
 #include "Counters/FoldBlock.h"
+#include "Counters/KnownZeros.h"
+#include "Counters/MergedLoads.h"
 
 #include "Isa/IsaTable.h"
 
@@ -25,6 +27,8 @@ MachineCode::MachineCode(const Program &program)
     for (size_t b = 0; b < flow.blocks().size(); ++b)
       FoldBlock(program, function, flow, b, facts).run();
     findLoops(flow);
+    MergedLoads(program, flow, KnownZeros(program, function, flow), facts)
+        .run();
   }
 }
 
@@ -109,6 +113,31 @@ bool MachineCode::onlyWaits(uint32_t begin, uint32_t end) const {
   return looks;
 }
 
+void MachineCode::findLifted(const ControlFlow &flow, uint32_t begin,
+                             uint32_t last) {
+  PlaceSet written(flow.places());
+  for (uint32_t pc = begin; pc <= last; ++pc) {
+    const Instruction &in = program.instructions[pc];
+    if (mayChangeShared(in))
+      return;
+    flow.writes(in, [&](uint32_t place) { written.add(place); });
+  }
+  for (uint32_t pc = begin; pc < last; ++pc) {
+    const Instruction &in = program.instructions[pc];
+    std::string_view op = opcode(in);
+    bool load =
+        (op == "ld" && in.row->cost == Cost::Shared) || op == "ldmatrix";
+    if (!load || in.flags & kGuarded || facts[pc].lifted)
+      continue;
+    uint32_t place = flow.placeOf(in.source(0));
+    if (place != ControlFlow::kNoPlace && written.has(place))
+      continue;
+    facts[pc].lifted = true;
+    facts[pc].liftedFrom = begin;
+    facts[pc].liftedTo = last;
+  }
+}
+
 void MachineCode::findLoops(const ControlFlow &flow) {
   for (const ControlFlow::Range &range : flow.blocks()) {
     uint32_t last = range.end - 1;
@@ -122,6 +151,7 @@ void MachineCode::findLoops(const ControlFlow &flow) {
           !facts[pc].chained)
         facts[pc].chained = isChained(flow, begin, last, pc);
     }
+    findLifted(flow, begin, last);
     if (onlyWaits(begin, last)) {
       facts[last].spins = true;
       facts[last].spinBegin = begin;

@@ -20,6 +20,14 @@ struct CodeFacts {
   /// Back edge of a loop that does nothing but wait for another CTA.
   bool spins = false;
   uint32_t spinBegin = 0; ///< with `spins`: where the loop begins
+  /// A load of shared memory that another one does too, or that does what this
+  /// and others ask for: 8 or 16 bytes.
+  bool merged = false;
+  uint32_t mergedBytes = 0; ///< 0: it loads for itself
+  /// A load that gives the same in each round of the loop [liftedFrom,
+  /// liftedTo], and is taken out of it.
+  bool lifted = false;
+  uint32_t liftedFrom = 0, liftedTo = 0;
 };
 
 /// An estimate: single instructions weigh what MachineCost says, less what
@@ -40,6 +48,7 @@ private:
   bool isChained(const ControlFlow &flow, uint32_t begin, uint32_t end,
                  uint32_t load) const;
   bool onlyWaits(uint32_t begin, uint32_t end) const;
+  void findLifted(const ControlFlow &flow, uint32_t begin, uint32_t last);
 
   const Program &program;
   std::vector<CodeFacts> facts;

@@ -1,13 +1,15 @@
 // Machine instructions by opcode and form.
 //
-// Counts of what ptxas 13 makes for sm_90. Divisions and roots are the issue
-// slots measured on an H100; the loops they fall into for rare operands are
-// not counted.
+// Counts of what ptxas 13 makes for sm_90, read off its output: see
+// test/PTX/test_ptx_machine_code.py, which compares. Divisions and roots are
+// counted on their usual way; the subroutines they call for rare operands are
+// not.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Counters/MachineCost.h"
 
 #include "Isa/IsaTable.h"
 
+#include <array>
 #include <string_view>
 #include <unordered_map>
 
@@ -29,35 +31,35 @@ const std::unordered_map<std::string_view, Entry> &entries() {
       {"addc", {1, 2, Pipe::Both}},      {"subc", {1, 2, Pipe::Both}},
       {"neg", {1, 2, Pipe::Both}},       {"mul", {1, 4, Pipe::Fma}},
       {"mad", {1, 4, Pipe::Fma}},        {"madc", {1, 4, Pipe::Fma}},
-      {"mul24", {1, 1, Pipe::Fma}},      {"mad24", {1, 1, Pipe::Fma}},
-      {"fma", {1, 1, Pipe::Fma}},        {"sad", {2, 4, Pipe::Alu}},
+      {"mul24", {2, 2, Pipe::Fma}},      {"mad24", {2, 2, Pipe::Fma}},
+      {"fma", {1, 1, Pipe::Fma}},        {"sad", {1, 10, Pipe::Alu}},
       {"dp4a", {1, 1, Pipe::Fma}},       {"dp2a", {1, 1, Pipe::Fma}},
-      {"abs", {1, 3, Pipe::Alu}},        {"min", {1, 4, Pipe::Alu}},
+      {"abs", {1, 5, Pipe::Alu}},        {"min", {1, 4, Pipe::Alu}},
       {"max", {1, 4, Pipe::Alu}},        {"and", {1, 2, Pipe::Alu}},
       {"or", {1, 2, Pipe::Alu}},         {"xor", {1, 2, Pipe::Alu}},
-      {"not", {1, 2, Pipe::Alu}},        {"cnot", {2, 4, Pipe::Alu}},
+      {"not", {1, 2, Pipe::Alu}},        {"cnot", {3, 5, Pipe::Alu}},
       {"lop3", {1, 1, Pipe::Alu}},       {"shl", {1, 2, Pipe::Alu}},
       {"shr", {1, 2, Pipe::Alu}},        {"shf", {1, 1, Pipe::Alu}},
-      {"prmt", {1, 1, Pipe::Alu}},       {"bfe", {2, 6, Pipe::Alu}},
-      {"bfi", {3, 8, Pipe::Alu}},        {"szext", {1, 1, Pipe::Alu}},
-      {"bmsk", {1, 1, Pipe::Alu}},       {"fns", {20, 20, Pipe::Alu}},
+      {"prmt", {1, 1, Pipe::Alu}},       {"bfe", {4, 5, Pipe::Alu}},
+      {"bfi", {4, 6, Pipe::Alu}},        {"szext", {1, 1, Pipe::Alu}},
+      {"bmsk", {1, 1, Pipe::Alu}},       {"fns", {53, 53, Pipe::Alu}},
       {"selp", {1, 2, Pipe::Alu}},       {"slct", {2, 3, Pipe::Alu}},
-      {"setp", {1, 2, Pipe::Alu}},       {"set", {1, 3, Pipe::Alu}},
+      {"setp", {1, 2, Pipe::Alu}},       {"set", {2, 3, Pipe::Alu}},
       {"testp", {2, 4, Pipe::Alu}},      {"copysign", {1, 1, Pipe::Alu}},
       {"mov", {1, 2, Pipe::Both}},       {"cvta", {0, 0, Pipe::None}},
       {"isspacep", {1, 1, Pipe::Alu}},   {"cvt", {1, 1, Pipe::Special}},
       {"popc", {1, 3, Pipe::Special}},   {"brev", {1, 2, Pipe::Special}},
-      {"clz", {2, 5, Pipe::Special}},    {"bfind", {1, 4, Pipe::Special}},
-      {"ex2", {1, 1, Pipe::Special}},    {"lg2", {1, 1, Pipe::Special}},
-      {"rcp", {1, 8, Pipe::Special}},    {"rsqrt", {1, 8, Pipe::Special}},
-      {"sqrt", {1, 20, Pipe::Special}},  {"sin", {2, 2, Pipe::Special}},
+      {"clz", {2, 4, Pipe::Special}},    {"bfind", {1, 6, Pipe::Special}},
+      {"ex2", {4, 4, Pipe::Special}},    {"lg2", {4, 4, Pipe::Special}},
+      {"rcp", {10, 11, Pipe::Special}},  {"rsqrt", {4, 14, Pipe::Special}},
+      {"sqrt", {10, 19, Pipe::Special}}, {"sin", {2, 2, Pipe::Special}},
       {"cos", {2, 2, Pipe::Special}},    {"tanh", {1, 1, Pipe::Special}},
-      {"div", {17, 60, Pipe::Both}},     {"rem", {18, 64, Pipe::Both}},
+      {"div", {18, 60, Pipe::Both}},     {"rem", {17, 64, Pipe::Both}},
       {"bra", {1, 1, Pipe::None}},       {"brx", {4, 4, Pipe::None}},
       {"call", {4, 4, Pipe::None}},      {"ret", {1, 1, Pipe::None}},
       {"exit", {1, 1, Pipe::None}},      {"bar", {1, 1, Pipe::None}},
-      {"barrier", {1, 1, Pipe::None}},   {"membar", {2, 2, Pipe::None}},
-      {"fence", {2, 2, Pipe::None}},     {"shfl", {1, 1, Pipe::Memory}},
+      {"barrier", {1, 1, Pipe::None}},   {"membar", {4, 4, Pipe::None}},
+      {"fence", {4, 4, Pipe::None}},     {"shfl", {1, 1, Pipe::Memory}},
       {"vote", {1, 1, Pipe::Alu}},       {"match", {1, 1, Pipe::None}},
       {"activemask", {1, 1, Pipe::Alu}}, {"redux", {2, 2, Pipe::Special}},
       {"elect", {2, 2, Pipe::Alu}},
@@ -82,45 +84,82 @@ bool isWide(const Row &row) {
   return false;
 }
 
-Entry refine(const Row &row, Entry entry) {
-  std::string_view op = row.opcode;
-  bool f64 = has(row, ".f64");
-  if (f64 && (op == "add" || op == "sub" || op == "mul" || op == "fma" ||
-              op == "mad" || op == "neg" || op == "abs" || op == "setp"))
-    return {1, 1, op == "neg" || op == "abs" ? Pipe::Alu : Pipe::None};
-  // Denormals are scaled before and after.
-  bool approx = has(row, ".approx");
-  if ((op == "ex2" || op == "lg2" || op == "sqrt" || op == "rsqrt") && approx &&
-      !has(row, ".ftz") && has(row, ".f32"))
-    return {4, 4, Pipe::Special};
-  if (op == "rcp" && !approx && !f64)
-    return {8, 8, Pipe::Fma};
-  if (op == "sqrt" && !approx && !f64)
-    return {12, 12, Pipe::Fma};
-  if (op == "div" && (approx || has(row, ".full")))
-    return {approx ? 2.0f : 6.0f, 2, Pipe::Both};
-  if ((op == "mul" || op == "mad") && has(row, ".hi") && isWide(row))
-    return {1, 8, Pipe::Fma};
-  return entry;
+/// Forms that cost something else than their opcode usually does: the first
+/// with these modifiers counts.
+struct Form {
+  std::string_view opcode;
+  std::array<std::string_view, 2> modifiers; ///< empty: any
+  float count;
+  Pipe pipe;
+};
+constexpr Form kForms[] = {
+    {"div", {".approx", ".ftz"}, 2, Pipe::Special},
+    {"div", {".approx", ""}, 5, Pipe::Special}, // denormals are scaled
+    {"div", {".full", ".ftz"}, 5, Pipe::Special},
+    {"div", {".full", ""}, 8, Pipe::Special},
+    {"div", {".f32", ""}, 10, Pipe::Special},
+    {"div", {".f64", ""}, 16, Pipe::Special},
+    {"div", {".s32", ""}, 24, Pipe::Both},
+    {"rem", {".s32", ""}, 20, Pipe::Both},
+    {"rcp", {".approx", ".ftz"}, 1, Pipe::Special},
+    {"rcp", {".approx", ""}, 7, Pipe::Special},
+    {"sqrt", {".approx", ".ftz"}, 1, Pipe::Special},
+    {"sqrt", {".approx", ""}, 4, Pipe::Special},
+    {"rsqrt", {".f64", ""}, 14, Pipe::Special},
+    {"rsqrt", {".ftz", ""}, 1, Pipe::Special},
+    {"ex2", {".f16x2", ""}, 3, Pipe::Special},
+    {"ex2", {".bf16x2", ""}, 3, Pipe::Special},
+    {"ex2", {".f16", ""}, 1, Pipe::Special},
+    {"ex2", {".ftz", ""}, 1, Pipe::Special},
+    {"lg2", {".ftz", ""}, 1, Pipe::Special},
+    {"tanh", {".f16x2", ""}, 3, Pipe::Special},
+    {"tanh", {".bf16x2", ""}, 3, Pipe::Special},
+    {"min", {".f64", ""}, 7, Pipe::Alu},
+    {"max", {".f64", ""}, 7, Pipe::Alu},
+    {"add", {".f64", ""}, 1, Pipe::None}, // a pipe of their own
+    {"sub", {".f64", ""}, 1, Pipe::None},
+    {"mul", {".f64", ""}, 1, Pipe::None},
+    {"fma", {".f64", ""}, 1, Pipe::None},
+    {"mad", {".f64", ""}, 1, Pipe::None},
+    {"setp", {".f64", ""}, 1, Pipe::None},
+    {"neg", {".f64", ""}, 1, Pipe::Alu},
+    {"abs", {".f64", ""}, 1, Pipe::Alu},
+    {"mul", {".hi", ".s64"}, 16, Pipe::Fma},
+    {"mul", {".hi", ".u64"}, 7, Pipe::Fma},
+    {"mad", {".hi", ".s64"}, 18, Pipe::Fma},
+    {"mad", {".hi", ".u64"}, 9, Pipe::Fma},
+    {"bar", {".warp", ""}, 0, Pipe::None}, // where lanes are together anyway
+    {"membar", {".cta", ""}, 1, Pipe::None},
+    {"fence", {".cta", ""}, 1, Pipe::None},
+    {"fence", {".proxy", ""}, 1, Pipe::None},
+};
+
+/// What a row costs that the tables name; null for one that they do not.
+const Form *formOf(const Row &row) {
+  for (const Form &form : kForms)
+    if (row.opcode == form.opcode && has(row, form.modifiers[0]) &&
+        (form.modifiers[1].empty() || has(row, form.modifiers[1])))
+      return &form;
+  return nullptr;
 }
 
 /// Conversions: between integers they are moves, at the most.
 MachineCost conversion(const Row &row) {
-  bool anyFloat = false, wideFloat = false, anyInteger = false;
+  bool anyFloat = false, wide = false, anyInteger = false, fromInteger = false;
   for (const std::string &m : row.modifiers) {
     Type type = typeNamed(m);
     if (type == Type::None)
       continue;
     (isFloat(type) ? anyFloat : anyInteger) = true;
-    wideFloat |= isFloat(type) && bitWidth(type) >= 64;
+    fromInteger = !isFloat(type); // the last one
+    wide |= bitWidth(type) >= 64;
   }
   MachineCost cost;
-  if (!anyFloat)
-    cost.alu = 1;
-  else if (anyInteger || wideFloat)
+  // Integers of 32 bits become floats, and floats shorter ones, in the ALU.
+  if (anyFloat && (wide || (anyInteger && !fromInteger)))
     cost.xu = 1;
   else
-    cost.alu = 1; // f32 to and from 16 and 8 bits
+    cost.alu = 1;
   return cost;
 }
 
@@ -155,9 +194,11 @@ MachineCost onPipe(float count, Pipe pipe) {
 MachineCost machineCost(const Row &row) {
   if (row.opcode == "cvt")
     return conversion(row);
+  if (const Form *form = formOf(row))
+    return onPipe(form->count, form->pipe);
   auto at = entries().find(row.opcode);
   if (at != entries().end()) {
-    Entry entry = refine(row, at->second);
+    const Entry &entry = at->second;
     Pipe pipe = entry.pipe;
     bool floats = has(row, ".f32") || has(row, ".f32x2");
     if (pipe == Pipe::Both && floats)

@@ -64,6 +64,7 @@ struct Warp {
   Event event = Event::None;
   WaitReason waitReason = WaitReason::None; ///< with Event::Retry
   bool observed = false;    ///< observers and poison masks are on
+  bool checked = false;     ///< by observers that do more than count
   bool insists = false;     ///< keeps its split though a lower one could run
   bool asleep = false;      ///< all splits wait for another warp
   bool spins = false;       ///< its last turn only polled
