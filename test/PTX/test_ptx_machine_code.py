@@ -28,14 +28,14 @@ bfe.s32 X, X, B, C;|bfe.u32 X, X, 3, 9;|bfi.b32 X, B, X, M, N;|bfi.b32 X, B, X, 
 bfind.u32 X, X;|popc.b32 X, X;|clz.b32 X, X;|brev.b32 X, X;|and.b32 X, X, B;
 xor.b32 X, X, B;|not.b32 X, X;|cnot.b32 X, X;|lop3.b32 X, X, B, C, 0x96;
 shl.b32 X, X, M;|shl.b32 X, X, 3;|shr.u32 X, X, M;|shr.s32 X, X, 3;|prmt.b32 X, X, B, C;
-shf.l.wrap.b32 X, X, B, C;|abs.s32 X, X;|neg.s32 X, X;|selp.b32 X, X, B, %p2;
-slct.s32.s32 X, X, B, C;|set.lt.u32.s32 X, X, B;
+shf.l.wrap.b32 X, X, B, C;|abs.s32 X, X; add.s32 X, X, B;|neg.s32 X, X;
+selp.b32 X, X, B, %p2;|slct.s32.s32 X, X, B, C;|set.lt.u32.s32 X, X, B;
 setp.lt.s32 %p1, X, B; selp.b32 X, X, C, %p1;|add.cc.s32 X, X, B; addc.s32 X, X, C;
 fma.rn.f16x2 X, X, B, C;|max.f16x2 X, X, B;|ex2.approx.f16x2 X, X;
-match.any.sync.b32 X, X, -1;|redux.sync.add.s32 X, X, -1;
+match.any.sync.b32 X, X, -1;|redux.sync.add.s32 R, X, -1; add.s32 X, X, R;
 shfl.sync.bfly.b32 X, X, 1, 31, -1;
-setp.lt.s32 %p1, X, B; vote.sync.ballot.b32 X, %p1, -1;|membar.gl;|membar.cta;
-fence.acq_rel.gpu;|fence.acq_rel.cta;|bar.sync 0;|bar.warp.sync -1;
+setp.lt.s32 %p1, X, B; vote.sync.ballot.b32 R, %p1, -1; add.s32 X, X, R;|membar.gl;
+membar.cta;|fence.acq_rel.gpu;|fence.acq_rel.cta;|bar.sync 0;|bar.warp.sync -1;
 add.s32 X, X, B; add.s32 X, X, C;|xor.b32 X, X, B; and.b32 X, X, C;
 shl.b32 X, X, 3; add.s32 X, X, C;|mul.lo.s32 X, X, B; add.s32 X, X, C;
 shr.u32 X, X, 3; and.b32 X, X, 15;
@@ -186,5 +186,8 @@ def test_costs_what_ptxas_makes(
     ours = (counted(module, many) - counted(module, few)) / rounds - SHUFFLES[kind]
     # Half an instruction: moves that ptxas needs in one round of two. Divisions
     # and roots: it lists the call for rare operands, which is not executed.
-    rare = 6 if re.match(r"(rcp\.rn|sqrt\.rn|div\.rn)", statement) else 0
-    assert theirs - rare - 0.55 <= ours <= theirs + 0.55, statement
+    rare = 0
+    if re.match(r"(rcp|sqrt|div)\.rn", statement):
+        rare = 8 if kind == "f64" else 6
+    lowest, highest = theirs - rare - 0.55, theirs + 0.55
+    assert lowest <= ours <= highest, statement

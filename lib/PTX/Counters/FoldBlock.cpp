@@ -221,6 +221,16 @@ void FoldBlock::foldSum(uint32_t pc) {
     }
 }
 
+/// Signs are modifiers of the arithmetic that reads them.
+void FoldBlock::foldSign(uint32_t pc) {
+  if (valueOf(pc).leaves)
+    return;
+  for (uint32_t user : users[pc - begin])
+    if (!has(user, ".f32") || op(user) == "st" || op(user) == "selp")
+      return;
+  setCost(pc, 0);
+}
+
 void FoldBlock::foldCompare(uint32_t pc) {
   uint32_t from = maker(pc, 0);
   // Logic leaves behind whether its result is zero.
@@ -289,9 +299,8 @@ void FoldBlock::run() {
     else if (o == "ld" && at(pc).row->cost == Cost::Constant &&
              has(pc, ".param"))
       setCost(pc, wide ? 1.0f : 0.5f);
-    else if ((o == "neg" || o == "abs") && has(pc, ".f32") &&
-             !valueOf(pc).leaves)
-      setCost(pc, 0); // a modifier of whoever reads it
+    else if ((o == "neg" || o == "abs") && has(pc, ".f32"))
+      foldSign(pc);
   }
   unroll();
 }

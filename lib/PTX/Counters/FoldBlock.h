@@ -53,6 +53,7 @@ private:
   void foldWideSum(uint32_t pc);
   void foldLogic(uint32_t pc);
   void foldSum(uint32_t pc);
+  void foldSign(uint32_t pc);
   void foldCompare(uint32_t pc);
   void foldBranch(uint32_t pc);
   void unroll();

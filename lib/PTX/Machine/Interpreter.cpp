@@ -88,16 +88,16 @@ public:
   explicit RunCounter(RunCount *counts) : counts(counts) {}
   ~RunCounter() { close(); }
 
-  void execute(uint32_t pc, LaneMask running) {
+  /// \p active: those of \p running that the guard left on.
+  void execute(uint32_t pc, LaneMask running, LaneMask active) {
+    if (active != running)
+      counts[pc].off += __builtin_popcount(running & ~active);
     if (pc != end || running != lanes) {
       close();
       begin = pc;
       lanes = running;
     }
     end = pc + 1;
-  }
-  void switchOff(uint32_t pc, LaneMask off) {
-    counts[pc].off += __builtin_popcount(off);
   }
   /// The last instruction was not done: it is executed, and counted, again.
   void takeBack(LaneMask off) {
@@ -142,10 +142,8 @@ static unsigned interpretAs(Machine &machine, Warp &warp, unsigned quantum) {
     if constexpr (W != Watch::Nothing)
       ++warp.executed;
     if (!active) {
-      if constexpr (W == Watch::Counts) {
-        counter.execute(pc, running);
-        counter.switchOff(pc, running);
-      }
+      if constexpr (W == Watch::Counts)
+        counter.execute(pc, running, active);
       if constexpr (W == Watch::Everything)
         tell(machine, warp, in, pc);
       --left;
@@ -158,9 +156,7 @@ static unsigned interpretAs(Machine &machine, Warp &warp, unsigned quantum) {
       executeObserved(machine, warp, in, pc);
     } else {
       if constexpr (W == Watch::Counts) {
-        counter.execute(pc, running);
-        if (in.flags & kGuarded)
-          counter.switchOff(pc, running & ~active);
+        counter.execute(pc, running, active);
         counted = true;
       }
       in.run(warp, in);
