@@ -1,6 +1,7 @@
 """The PTX emulator's counters and modelled times beside those of an H100.
 
-usage: python benchmarks/bench_ptx_model.py [--build DIR] [--case TEXT] [--raw] [--cost]
+usage: python benchmarks/bench_ptx_model.py [--build DIR] [--case TEXT]... [--raw]
+                                            [--cost]
 
 Compiles the kernels of test/PTX/counters with nvcc, runs every recorded case on the
 emulator with its cache model, and prints a table (model / hardware), then the bars.
@@ -28,7 +29,9 @@ def find_program(build: pathlib.Path) -> pathlib.Path:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build")
-    parser.add_argument("--case", default="", help="only cases whose name holds it")
+    parser.add_argument(
+        "--case", action="append", default=[], help="only cases whose name holds it"
+    )
     parser.add_argument("--raw", action="store_true", help="print every counter")
     parser.add_argument("--cost", action="store_true", help="host time of counting")
     arguments = parser.parse_args()
@@ -44,7 +47,8 @@ def main() -> int:
             source = str(CASES / f"{name}.cu")
             subprocess.run([*command, "-o", files[-1], source], check=True)
         command = [str(find_program(arguments.build)), str(CASES / "cases.txt"), *files]
-        command += ["--case", arguments.case] if arguments.case else []
+        for case in arguments.case:
+            command += ["--case", case]
         command += ["--raw"] if arguments.raw else []
         command += ["--cost"] if arguments.cost else []
         return subprocess.run(command).returncode

@@ -94,7 +94,7 @@ void copyLanes(Warp &warp, const LaneCopy &copy, LaneMask lanes) {
                : copy.bytes == 8 ? copyWhole<8>
                                  : copyWhole<4>;
     run(shared, copy, lanes);
-    if (Observer *observer = block.machine->observer)
+    if (Observer *observer = observerOf(warp))
       tellUndefined(*observer, block, copy, lanes, false);
     return;
   }
@@ -105,7 +105,7 @@ void copyLanes(Warp &warp, const LaneCopy &copy, LaneMask lanes) {
       std::memcpy(to, sourceOf(copy, l), taken);
     if (taken < copy.bytes)
       std::memset(to + taken, 0, copy.bytes - taken);
-    if (Observer *observer = block.machine->observer)
+    if (Observer *observer = observerOf(warp))
       observer->onDefined(&block, Space::Shared, copy.places.shared[l],
                           copy.bytes);
   });

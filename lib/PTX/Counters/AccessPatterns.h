@@ -57,6 +57,9 @@ struct AccessPattern {
   AccessKind access = AccessKind::Prefetch; ///< as the machine calls it
   Space space = Space::Generic;
   Request request = Request::Load; ///< to the caches
+  /// All lanes, in each half side by side or at one place; see WholeAccess.
+  bool whole = false, one[2] = {};
+  uint64_t gap = 0;    ///< with `whole`: between the halves
   uint32_t number = 0; ///< no other pattern of the launch ever has it
   uint64_t uses = 0;   ///< that are in no sum yet
   AccessSums cost;     ///< of one use
@@ -84,6 +87,17 @@ public:
         !rules.sameShape(access.address, pattern.distance.data(), access.lanes))
       return nullptr;
     return &pattern;
+  }
+  AccessPattern *find(const WholeAccess &access) {
+    const uint64_t gap = access.first[1] - access.first[0];
+    for (AccessPattern &pattern : entries)
+      if (pattern.whole && pattern.gap == gap &&
+          pattern.one[0] == access.one[0] && pattern.one[1] == access.one[1] &&
+          pattern.access == access.kind && pattern.space == access.space &&
+          pattern.bytes == access.bytes &&
+          !((access.first[0] ^ pattern.phase) & pattern.phaseMask))
+        return &pattern;
+    return nullptr;
   }
   /// The pattern of \p access, or null.
   AccessPattern *find(const Access &access, AccessClass kind, uint32_t partner,

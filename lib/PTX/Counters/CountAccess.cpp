@@ -41,8 +41,8 @@ void CounterObserver::addWaves(AccessClass c, uint32_t site, WaveCount count) {
 
 /// The number of the line an address lies in: of all memory, or of the warp's
 /// local memory, where a word of 32 lanes is a line.
-static uint64_t lineOf(const Access &access, uint64_t address) {
-  return access.space == Space::Local ? address / 4 : address / 128;
+static uint64_t lineOf(Space space, uint64_t address) {
+  return space == Space::Local ? address / 4 : address / 128;
 }
 
 /// Loads that L1 may not answer.
@@ -53,23 +53,25 @@ static bool passesL1(const Access &access) {
   return access.instruction->row->opcode == "ld" && info && info->pastL1;
 }
 
-void CounterObserver::reach(const Access &access, uint32_t site, Request kind,
-                            std::span<const LineAccess> lines, uint64_t base) {
-  bool local = access.space == Space::Local;
+void CounterObserver::reach(const Warp &warp, Space space, uint32_t site,
+                            Request kind, std::span<const LineAccess> lines,
+                            uint64_t base) {
+  bool local = space == Space::Local;
   if (!local) {
     bool loads = kind == Request::Load || kind == Request::Bypass;
     Footprint &footprint = loads ? loaded : stored;
     for (const LineAccess &line : lines)
       footprint.touchLine(base + line.line, line.sectors);
   }
-  if (BlockTrace *trace = running(*access.warp->block).trace.get())
-    trace->add(uint32_t(access.warp->executed), access.warp->index, kind, local,
-               site, lines, base);
+  if (BlockTrace *trace = running(*warp.block).trace.get())
+    trace->add(uint32_t(warp.executed), warp.index, kind, local, site, lines,
+               base);
 }
 
 void CounterObserver::reach(const Access &access, uint32_t site, Request kind) {
   lineList.assign(access, kind == Request::Store);
-  reach(access, site, kind, {lineList.begin(), lineList.end()}, 0);
+  reach(*access.warp, access.space, site, kind,
+        {lineList.begin(), lineList.end()}, 0);
 }
 
 void CounterObserver::countBulk(const Access &access, uint32_t site) {
@@ -170,6 +172,22 @@ static Request requestOf(const Access &access, AccessClass kind) {
   return bypass ? Request::Bypass : Request::Load;
 }
 
+/// Do the lanes of each half lie side by side, or at one place?
+static void findHalves(AccessPattern &pattern) {
+  pattern.whole = pattern.lanes == kAllLanes && !pattern.partner;
+  pattern.gap = pattern.distance[kLanes / 2];
+  for (unsigned half = 0; half < 2; ++half) {
+    const uint64_t *distance = &pattern.distance[half * kLanes / 2];
+    bool run = true, one = true;
+    for (unsigned l = 0; l < kLanes / 2; ++l) {
+      run &= distance[l] - distance[0] == uint64_t(l) * pattern.bytes;
+      one &= distance[l] == distance[0];
+    }
+    pattern.whole &= run || one;
+    pattern.one[half] = one;
+  }
+}
+
 void CounterObserver::learn(AccessPattern &pattern, const Access &access,
                             uint32_t site, AccessClass kind, uint32_t partner) {
   uint64_t first = access.address[__builtin_ctz(access.lanes)];
@@ -185,6 +203,7 @@ void CounterObserver::learn(AccessPattern &pattern, const Access &access,
   pattern.space = access.space;
   pattern.request = requestOf(access, kind);
   pattern.number = ++patternsMade;
+  findHalves(pattern);
   pattern.cost = costOf(access, site, kind);
   pattern.lines.clear();
   bool local = access.space == Space::Local;
@@ -192,7 +211,7 @@ void CounterObserver::learn(AccessPattern &pattern, const Access &access,
     return;
   lineList.assign(access, access.kind == AccessKind::Store);
   for (LineAccess line : lineList) {
-    line.line -= lineOf(access, first);
+    line.line -= lineOf(access.space, first);
     pattern.lines.push_back(line);
   }
 }
@@ -237,7 +256,26 @@ void CounterObserver::reach(const Access &access, uint32_t site,
   if (pattern.lines.empty())
     return;
   uint64_t first = access.address[__builtin_ctz(access.lanes)];
-  reach(access, site, pattern.request, pattern.lines, lineOf(access, first));
+  reach(*access.warp, access.space, site, pattern.request, pattern.lines,
+        lineOf(access.space, first));
+}
+
+bool CounterObserver::onWholeAccess(const WholeAccess &access) {
+  if (access.space == Space::Param)
+    return true; // in the constant bank, and no counter's
+  size_t site =
+      size_t(access.instruction - shared->program.instructions.data());
+  if (shared->code.at(uint32_t(site)).merged)
+    return true;
+  PatternSet *set = patterns[site].get();
+  AccessPattern *pattern = set ? set->find(access) : nullptr;
+  if (!pattern)
+    return false;
+  ++pattern->uses;
+  if (!pattern->lines.empty())
+    reach(*access.warp, access.space, uint32_t(site), pattern->request,
+          pattern->lines, lineOf(access.space, access.first[0]));
+  return true;
 }
 
 //===----------------------------------------------------------------------===//

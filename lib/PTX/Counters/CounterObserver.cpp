@@ -20,7 +20,7 @@ static LaunchShape shapeOf(const Grid &grid) {
   shape.staticShared = grid.staticShared;
   shape.dynamicShared = grid.dynamicShared;
   unsigned asked = grid.module->kernel(grid.kernel->name).maxRegisters;
-  shape.registers = MachineCode::registersOf(*grid.kernel);
+  shape.registers = MachineCode::registersOf(*grid.program, *grid.kernel);
   if (asked)
     shape.registers = std::min(shape.registers, asked);
   shape.blocksPerSm =

@@ -58,6 +58,7 @@ public:
     ++divergent;
   }
   LaneMask onAccess(const Access &access) override;
+  bool onWholeAccess(const WholeAccess &access) override;
   void onPoll(Warp &, const Instruction &) override { ++polls; }
 
   /// After the launch.
@@ -92,7 +93,7 @@ private:
   void addWaves(AccessClass c, uint32_t site, WaveCount count);
   void addSliceClocks(const Access &access, uint32_t sectors, bool floats);
   /// Marks what was reached, and writes it down for the caches.
-  void reach(const Access &access, uint32_t site, Request kind,
+  void reach(const Warp &warp, Space space, uint32_t site, Request kind,
              std::span<const LineAccess> lines, uint64_t base);
   void reach(const Access &access, uint32_t site, Request kind);
   void reach(const Access &access, uint32_t site, const AccessPattern &pattern);

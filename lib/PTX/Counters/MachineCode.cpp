@@ -32,13 +32,53 @@ MachineCode::MachineCode(const Program &program)
   }
 }
 
-unsigned MachineCode::registersOf(const Function &kernel) {
-  uint32_t bytes = kernel.frameBytes - kernel.predicateBytes;
-  // What the machine fills in is no register of the hardware's.
-  for (const FrameValue &value : kernel.frameValues)
-    bytes -= std::min(bytes, fileBytesOf(value.width));
-  unsigned registers = bytes / 128 + 10; // addresses, the stack, the scheduler
-  return std::clamp((registers + 7) / 8 * 8, 16u, 255u);
+/// Words of 32 bits in each place; what the machine fills in is no register of
+/// the hardware's.
+static std::vector<uint8_t> wordsOfPlaces(const Program &program,
+                                          const Function &function,
+                                          const ControlFlow &flow) {
+  std::vector<uint8_t> words(flow.places());
+  for (uint32_t pc = function.begin; pc < function.end; ++pc) {
+    const Instruction &in = program.instructions[pc];
+    for (unsigned i = 0; i < in.operandCount; ++i)
+      if (uint32_t place = flow.placeOf(in.operand[i]);
+          place != ControlFlow::kNoPlace && in.width[i] != Width::Predicate)
+        words[place] = in.width[i] == Width::Double ? 2 : 1;
+  }
+  for (const FrameValue &value : function.frameValues)
+    if (uint32_t place = flow.placeOf(value.slot);
+        place != ControlFlow::kNoPlace)
+      words[place] = 0;
+  return words;
+}
+
+unsigned MachineCode::registersOf(const Program &program,
+                                  const Function &kernel) {
+  constexpr unsigned kFew = 4; // the stack, addresses on their way
+  ControlFlow flow(program, kernel);
+  std::vector<uint8_t> words = wordsOfPlaces(program, kernel, flow);
+  unsigned most = 0;
+  for (const ControlFlow::Range &range : flow.blocks()) {
+    PlaceSet live = range.liveOut;
+    unsigned count = 0;
+    for (uint32_t place = 0; place < words.size(); ++place)
+      count += live.has(place) ? words[place] : 0;
+    most = std::max(most, count);
+    for (uint32_t pc = range.end; pc-- > range.begin;) {
+      const Instruction &in = program.instructions[pc];
+      if (!(in.flags & kGuarded))
+        flow.writes(in, [&](uint32_t place) {
+          count -= live.has(place) ? words[place] : 0;
+          live.remove(place);
+        });
+      flow.reads(in, [&](uint32_t place) {
+        count += live.has(place) ? 0 : words[place];
+        live.add(place);
+      });
+      most = std::max(most, count);
+    }
+  }
+  return std::clamp((most + kFew + 7) / 8 * 8, 16u, 255u);
 }
 
 void MachineCode::findUses(const ControlFlow &flow) {

@@ -38,8 +38,9 @@ public:
   explicit MachineCode(const Program &program);
 
   const CodeFacts &at(uint32_t pc) const { return facts[pc]; }
-  /// 32-bit registers a thread of \p kernel needs, estimated from lifetimes.
-  static unsigned registersOf(const Function &kernel);
+  /// 32-bit registers a thread of \p kernel needs: the most that are alive
+  /// at once, and a few.
+  static unsigned registersOf(const Program &program, const Function &kernel);
 
 private:
   class Folder;

@@ -136,6 +136,12 @@ private:
     row("loads, ldmatrix", "sh_wave_ld", "sh_conf_ld");
     row("stores, stmatrix", "sh_wave_st", "sh_conf_st");
     row("atomics", "sh_wave_atom", "sh_conf_atom");
+    out << "  loads of neighbouring words count as the one that ptxas makes of "
+           "them\n";
+    if (get("sh_wave_lifted") > 0)
+      out << text("  %.0f more in loops that repeat a load: ptxas does it "
+                  "once\n",
+                  get("sh_wave_lifted"));
   }
 
   void printMatrix() {

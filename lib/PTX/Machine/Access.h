@@ -78,6 +78,18 @@ struct Access {
   }
 };
 
+/// A load or store of all 32 lanes of a warp, in each half of which the lanes
+/// lie side by side or all at one place. Addresses as in Access.
+struct WholeAccess {
+  const Instruction *instruction = nullptr;
+  Warp *warp = nullptr;
+  Space space = Space::Global;
+  AccessKind kind = AccessKind::Load;
+  uint32_t bytes = 0;     ///< a lane
+  uint64_t first[2] = {}; ///< address of the first lane of each half
+  bool one[2] = {};       ///< all lanes of the half there
+};
+
 /// Addresses of shared memory: see Access::address. `mapa` and `cvta` of a
 /// shared::cluster address produce the same form.
 inline constexpr unsigned kRankShift = 24;

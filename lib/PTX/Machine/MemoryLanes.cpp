@@ -200,24 +200,29 @@ static void loadElement(Warp &warp, const Instruction &in,
 }
 
 /// The frequent cases of a load by all lanes; false: not one of them.
-/// \p base: of each lane, to which \p offset is added.
-template <class Address>
-static bool quickLoad(const Warp &warp, const Instruction &in,
-                      const MemoryInfo &info, Space space, const Address *base,
-                      Address offset) {
+/// \p base: of each lane, to which \p offset is added. \p tell: the observer,
+/// if there is one, has not been told.
+template <bool tell, class Address>
+static bool quickLoad(Warp &warp, const Instruction &in, const MemoryInfo &info,
+                      Space space, const Address *base, Address offset) {
   HalfPlaces places;
   return info.form != ElementForm::Other &&
          findPlaces(warp, info, space, base, offset, false, places) &&
+         (!tell || !warp.observed ||
+          tellWhole(warp, in, AccessKind::Load, info.total(), places)) &&
          loadWhole(warp, in, info, places);
 }
 
-template <class Address>
-static bool quickStore(const Warp &warp, const Instruction &in,
+template <bool tell, class Address>
+static bool quickStore(Warp &warp, const Instruction &in,
                        const MemoryInfo &info, Space space, const Address *base,
                        Address offset) {
   HalfPlaces places;
   if (info.form == ElementForm::Other ||
       !findPlaces(warp, info, space, base, offset, true, places) ||
+      places.one[0] || places.one[1] ||
+      (tell && warp.observed &&
+       !tellWhole(warp, in, AccessKind::Store, info.total(), places)) ||
       !storeWhole(warp, in, info, places))
     return false;
   warp.block->machine->changed();
@@ -226,7 +231,7 @@ static bool quickStore(const Warp &warp, const Instruction &in,
 
 /// Both by the registers that the instruction names.
 template <bool store>
-static bool quickAccess(const Warp &warp, const Instruction &in,
+static bool quickAccess(Warp &warp, const Instruction &in,
                         const MemoryInfo &info) {
   const Slot slot = in.operand[info.address];
   if (slot == kNoSlot)
@@ -234,8 +239,8 @@ static bool quickAccess(const Warp &warp, const Instruction &in,
   auto access = [&](auto *base) {
     using Address = std::remove_cvref_t<decltype(*base)>;
     auto offset = static_cast<Address>(in.offset[0]);
-    return store ? quickStore(warp, in, info, info.space, base, offset)
-                 : quickLoad(warp, in, info, info.space, base, offset);
+    return store ? quickStore<true>(warp, in, info, info.space, base, offset)
+                 : quickLoad<true>(warp, in, info, info.space, base, offset);
   };
   return in.width[info.address] == Width::Double
              ? access(warp.lanes<uint64_t>(slot))
@@ -246,8 +251,9 @@ static void loadFrom(Warp &warp, const Instruction &in, const MemoryInfo &info,
                      Space space, const uint64_t *address, LaneMask lanes) {
   if (warp.observed) [[unlikely]] {
     lanes = observeLoad(warp, in, info, space, address, lanes);
-    if (!lanes || (lanes == kAllLanes &&
-                   quickLoad(warp, in, info, space, address, uint64_t{0})))
+    if (!lanes ||
+        (lanes == kAllLanes &&
+         quickLoad<false>(warp, in, info, space, address, uint64_t{0})))
       return;
   }
   alignas(64) std::byte *pointer[kLanes];
@@ -265,7 +271,7 @@ void handleLoad(Warp &warp, const Instruction &in) {
   // Who looks again and again had better let others run.
   if (info.order != Order::Weak && (++warp.block->machine->polls & 3) == 0)
     warp.yield();
-  if (warp.active == kAllLanes && !warp.observed &&
+  if (warp.active == kAllLanes && !warp.checked &&
       quickAccess<false>(warp, in, info))
     return;
   alignas(64) uint64_t address[kLanes];
@@ -343,8 +349,9 @@ static void storeTo(Warp &warp, const Instruction &in, const MemoryInfo &info,
                     Space space, const uint64_t *address, LaneMask lanes) {
   if (warp.observed) [[unlikely]] {
     lanes = observeStore(warp, in, info, space, address, lanes);
-    if (!lanes || (lanes == kAllLanes &&
-                   quickStore(warp, in, info, space, address, uint64_t{0})))
+    if (!lanes ||
+        (lanes == kAllLanes &&
+         quickStore<false>(warp, in, info, space, address, uint64_t{0})))
       return;
   }
   alignas(64) std::byte *pointer[kLanes];
@@ -360,7 +367,7 @@ static void storeTo(Warp &warp, const Instruction &in, const MemoryInfo &info,
 
 void handleStore(Warp &warp, const Instruction &in) {
   const auto &info = *static_cast<const MemoryInfo *>(in.extra);
-  if (warp.active == kAllLanes && !warp.observed &&
+  if (warp.active == kAllLanes && !warp.checked &&
       quickAccess<true>(warp, in, info))
     return;
   alignas(64) uint64_t address[kLanes];

@@ -104,6 +104,9 @@ struct Observer {
   }
   /// Returns the lanes that may be carried out.
   virtual LaneMask onAccess(const Access &access) { return access.lanes; }
+  /// With `countsSuffice`, the short form of onAccess for a plain access. False
+  /// where the observer wants to be told by onAccess.
+  virtual bool onWholeAccess(const WholeAccess &) { return false; }
   virtual void onSync(const SyncEvent &) {}
   virtual void onPoisonUse(Warp &, const Instruction &, LaneMask lanes,
                            PoisonUse) {}

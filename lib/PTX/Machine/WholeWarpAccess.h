@@ -66,6 +66,8 @@ inline std::byte *usualPlace(const Warp &warp, Space space, uint64_t address,
 /// Where the two halves of a warp access memory.
 struct HalfPlaces {
   std::byte *at[2];
+  uint64_t first[2]; ///< the same as addresses of `space`
+  Space space;
   bool one[2]; ///< all lanes of the half at the same place
 };
 
@@ -95,6 +97,9 @@ inline bool findPlaces(const Warp &warp, const MemoryInfo &info, Space space,
     for (uint64_t &address : first)
       address &= (uint64_t{1} << kWindowShift) - 1;
   }
+  places.space = space;
+  places.first[0] = first[0];
+  places.first[1] = first[1];
   places.one[0] = low.one;
   places.one[1] = high.one;
   const uint64_t taken[2] = {low.one ? bytes : kHalfLanes * uint64_t{bytes},
@@ -109,6 +114,19 @@ inline bool findPlaces(const Warp &warp, const MemoryInfo &info, Space space,
   places.at[0] = all + (first[0] - begin);
   places.at[1] = all + (first[1] - begin);
   return true;
+}
+
+/// Tells an observer that only counts; false: it wants to know more.
+inline bool tellWhole(Warp &warp, const Instruction &in, AccessKind kind,
+                      uint32_t bytes, const HalfPlaces &places) {
+  WholeAccess access{&in,
+                     &warp,
+                     places.space,
+                     kind,
+                     bytes,
+                     {places.first[0], places.first[1]},
+                     {places.one[0], places.one[1]}};
+  return warp.block->machine->observer->onWholeAccess(access);
 }
 
 //===----------------------------------------------------------------------===//

@@ -120,7 +120,6 @@ void loadMatrix(Warp &warp, const Instruction &in) {
   }
 }
 
-<<<<<<< HEAD
 /// The lanes of matrix \p j whose registers are undefined; \p poison: words of
 /// the rows.
 LaneMask loadedPoison(const LaneMask *poison, unsigned j, bool transposed) {
@@ -153,32 +152,13 @@ void observeRows(Warp &warp, const Instruction &in, const MatrixMove &move,
     if (in.operand[j] != kNoSlot)
       writePoison(warp, in, j, kAllLanes,
                   any ? loadedPoison(poison, j, move.transposed) : 0);
-=======
-/// Tells of the rows a load took from shared memory.
-void tellRows(Warp &warp, const Instruction &in, const MatrixMove &move,
-              const uint64_t *address) {
-  Access access;
-  access.instruction = &in;
-  access.warp = &warp;
-  access.space = Space::Shared;
-  access.kind = AccessKind::LoadMatrix;
-  access.lanes = kAllLanes >> (kLanes - 8 * move.count);
-  access.bytes = kRowBytes;
-  access.elementBytes = 4;
-  access.address = address;
-  warp.access(access);
->>>>>>> 8aba782 ([PTX] Count loads of shared memory as ptxas merges them; weigh by its output)
 }
 
 template <const Kernels &kernels>
 void handleLoadMatrix(Warp &warp, const Instruction &in) {
   const auto &move = *static_cast<const MatrixMove *>(in.extra);
   const unsigned at = in.resultCount;
-<<<<<<< HEAD
   if (move.space != Space::Shared || warp.active != kAllLanes ||
-=======
-  if (warp.checked || move.space != Space::Shared || warp.active != kAllLanes ||
->>>>>>> 8aba782 ([PTX] Count loads of shared memory as ptxas merges them; weigh by its output)
       in.width[at] != Width::Word)
     return loadMatrix(warp, in);
   alignas(64) uint64_t address[kLanes];
@@ -194,19 +174,12 @@ void handleLoadMatrix(Warp &warp, const Instruction &in) {
     results[j] = warp.lanes<uint32_t>(in.operand[j]);
   }
   const AlignedBytes &shared = warp.block->shared;
-  alignas(64) uint64_t address[kLanes];
-  if (warp.observed) // now: a result may lie in their register
-    readAddresses(warp, in, at, 0, address);
   if (!kernels.loadRows(warp.lanes<uint32_t>(in.operand[at]),
                         static_cast<uint32_t>(in.offset[0]), shared.data,
                         shared.size, move.count, move.transposed, results))
     loadMatrix(warp, in);
   else if (warp.observed)
-<<<<<<< HEAD
     observeRows(warp, in, move, address);
-=======
-    tellRows(warp, in, move, address);
->>>>>>> 8aba782 ([PTX] Count loads of shared memory as ptxas merges them; weigh by its output)
 }
 
 } // namespace

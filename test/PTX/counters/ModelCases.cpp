@@ -1,6 +1,6 @@
 // The counters and the model beside an H100.
 //
-//   ptx-model-cases CASES.txt FILE.ptx... [--case TEXT] [--raw] [--plain]
+//   ptx-model-cases CASES.txt FILE.ptx... [--case TEXT]... [--raw] [--plain]
 //                  [--cost]
 //
 // Runs every recorded case whose kernel one of the files holds, prints counters
@@ -22,9 +22,10 @@ using namespace ptx::test;
 namespace {
 
 struct Arguments {
-  std::string cases, only;
+  std::string cases;
+  std::vector<std::string> only; ///< parts of names; none: all cases
   std::vector<std::string> files;
-  bool raw = false;   ///< all counters of each case
+  bool raw = false;   ///< all counters of each case, and terms of the time
   bool plain = false; ///< no cache model, no time
   bool cost = false;  ///< host time without, with counters, with caches
 };
@@ -151,6 +152,11 @@ void printRaw(const RecordedCase &c, const CounterValues &m) {
   for (auto [name, value] : m.values)
     std::printf("    %-28s %16.0f %16.0f\n", name.c_str(), value,
                 c.counters[name]);
+  TimeEstimate time = estimateTime(m, chipNamed("h100"));
+  for (const TimeTerm &term : time.terms)
+    std::printf("    term %-23.*s %16.3f %16.3f us\n", int(term.name.size()),
+                term.name.data(), term.best * 1e6, term.usual * 1e6);
+  std::printf("    latency %39.3f us\n", time.latency * 1e6);
 }
 
 /// \p all: of all cases; a median of a few says nothing.
@@ -186,7 +192,7 @@ Arguments readArguments(int argc, char **argv) {
   for (int i = 1; i < argc; ++i) {
     std::string text = argv[i];
     if (text == "--case" && i + 1 < argc)
-      arguments.only = argv[++i];
+      arguments.only.push_back(argv[++i]);
     else if (text == "--raw")
       arguments.raw = true;
     else if (text == "--plain")
@@ -200,7 +206,7 @@ Arguments readArguments(int argc, char **argv) {
   }
   if (arguments.files.empty())
     throw Error("usage: ptx-model-cases CASES.txt FILE.ptx... "
-                "[--case TEXT] [--raw] [--plain] [--cost]");
+                "[--case TEXT]... [--raw] [--plain] [--cost]");
   return arguments;
 }
 
@@ -221,6 +227,14 @@ void printCost(const Module &module, const RecordedCase &c) {
   std::fflush(stdout);
 }
 
+bool isWanted(const RecordedCase &c, const Arguments &arguments) {
+  return arguments.only.empty() ||
+         std::any_of(arguments.only.begin(), arguments.only.end(),
+                     [&](const std::string &part) {
+                       return c.name.find(part) != std::string::npos;
+                     });
+}
+
 bool run(const Arguments &arguments) {
   std::vector<Module> modules;
   for (const std::string &path : arguments.files) {
@@ -236,7 +250,7 @@ bool run(const Arguments &arguments) {
                               : "    l1m   dram |        us [    lower     "
                                 "upper]     point\n");
   for (const RecordedCase &c : readRecordedCases(arguments.cases)) {
-    if (c.name.find(arguments.only) == std::string::npos)
+    if (!isWanted(c, arguments))
       continue;
     for (const Module &module : modules) {
       if (!module.kernels().count(c.counters.shape.kernel))
