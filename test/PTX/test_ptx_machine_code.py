@@ -128,7 +128,7 @@ def disassembler() -> str | None:
 @functools.cache
 def text() -> str:
     kernels = [kernel(*s, count) for s in statements() for count in CHAINS]
-    return ".version 8.4\n.target sm_90\n.address_size 64\n" + "\n".join(kernels)
+    return ".version 9.0\n.target sm_90\n.address_size 64\n" + "\n".join(kernels)
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +154,7 @@ def assembled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
         if match := re.match(r"\.text\.(\w+):", line):
             name = match[1]
             counts[name] = 0
-        elif re.match(r"\s+/\*[0-9a-f]{4,}\*/\s+(?!NOP)", line) and name:
+        elif re.match(r"\s+/\*[0-9a-f]{4,}\*/\s+(?!\s|NOP)", line) and name:
             counts[name] += 1
     return counts
 

@@ -85,11 +85,11 @@ L2Cache::L2Cache(const Chip &chip)
       partialLimit(kPartialBytes / kSectorBytes), openPages(kOpenPages) {}
 
 bool L2Cache::pageOpen(Line line) {
-  Line page = line / kPageLines + 1;
-  Line &open = openPages[hashLine(page) % kOpenPages];
-  bool was = open == page;
-  open = page;
-  return was;
+  Line page = line / kPageLines;
+  if (openPages.find(page))
+    return true;
+  openPages.insert(page, [](Line, uint8_t) {});
+  return false;
 }
 
 uint16_t &L2Cache::homeOf(Line line) {

@@ -83,7 +83,7 @@ private:
   uint64_t dirtyCount = 0;
   std::deque<uint64_t> dirtyOrder, partialOrder; ///< line * 4 + sector
   PartialSectors partialBytes;
-  std::vector<Line> openPages;
+  CacheSets<uint8_t, 4> openPages;
   L2Counts sums;
 };
 
