@@ -210,6 +210,18 @@ void Checker::onGroup(WarpState &warp, const SyncEvent &event) {
   warp.order.acquire(event.lanes, event.warp->live | event.lanes, past);
 }
 
+/// A barrier between the begin of a cp.async and the wait for it orders
+/// nothing: what was copied is written when its warp waits.
+void Checker::completeCopy(MemoryShadow &shadow, uint64_t offset,
+                           uint64_t bytes) {
+  if (!currentWarp || !currentInstruction || bytes > 16 ||
+      !(traitsOf(*currentInstruction) & kCopies))
+    return;
+  races.complete(
+      shadow.cells, offset, bytes, stateOf(*currentWarp).order,
+      [this](const Instruction &in) { return (traitsOf(in) & kCopies) != 0; });
+}
+
 void Checker::setFlight(Block *block, Space space, uint64_t address,
                         uint64_t bytes, bool starts) {
   MemoryShadow *shadow = nullptr;
@@ -229,6 +241,8 @@ void Checker::setFlight(Block *block, Space space, uint64_t address,
   }
   if (!shadow || offset + bytes > shadow->bytes)
     return;
+  if (set.race && !starts)
+    completeCopy(*shadow, offset, bytes);
   if (set.poison)
     shadow->setUndefined(offset, bytes, starts);
   // An mbarrier's word is undefined too, but nothing will be written there.
@@ -250,7 +264,7 @@ void Checker::onUndefined(Block *block, Space space, uint64_t address,
 void Checker::onUndefinedLanes(Block *block, Space space,
                                const uint64_t *address, LaneMask lanes,
                                uint64_t bytes, bool undefined) {
-  if (set.poison || set.async)
+  if (set.poison || set.async || !undefined)
     Observer::onUndefinedLanes(block, space, address, lanes, bytes, undefined);
 }
 

@@ -112,6 +112,7 @@ private:
   void reportRace(const Race &race);
   bool equalValues(const Race &race) const;
   void collectEvents();
+  void completeCopy(MemoryShadow &shadow, uint64_t offset, uint64_t bytes);
   void setFlight(Block *block, Space space, uint64_t address, uint64_t bytes,
                  bool starts);
 

@@ -103,6 +103,13 @@ public:
   void touchRange(ShadowCells &cells, uint64_t offset, uint64_t bytes,
                   unsigned lane, Touch &touch);
 
+  /// What \p order's warp began to write there, by an instruction for which
+  /// \p isCopy holds, is written now: a copy that it waited for. Not across a
+  /// page.
+  template <class IsCopy>
+  void complete(ShadowCells &cells, uint64_t offset, uint64_t bytes,
+                WarpOrder &order, IsCopy isCopy);
+
   EventTable table;
   /// Cells to scan before events are freed.
   bool full() const { return table.size() >= threshold; }
@@ -143,6 +150,37 @@ private:
   const CellKernels &kernels = cellKernels();
   size_t threshold = kThreshold;
 };
+
+template <class IsCopy>
+void RaceDetector::complete(ShadowCells &cells, uint64_t offset, uint64_t bytes,
+                            WarpOrder &order, IsCopy isCopy) {
+  if (cells.size() == 0)
+    return;
+  ShadowCells::Page &page = cells.page(offset, bytes);
+  const uint64_t first = (offset & (ShadowCells::kPageBytes - 1)) >> page.shift;
+  const uint64_t count = std::max<uint64_t>(1, bytes >> page.shift);
+  uint32_t begun = 0, done = 0;
+  for (uint64_t i = 0; page.writers && i < count; ++i) {
+    Cell &cell = page.writers[first + i];
+    if (eventOf(cell) != begun || begun == 0) {
+      AccessEvent event = table[eventOf(cell)];
+      if (cell == kNobody || event.warp != order.warp() || event.asyncProxy ||
+          event.tick == order.tick() || !isCopy(*event.instruction))
+        continue;
+      begun = eventOf(cell);
+      event.tick = order.tick();
+      // The lanes of a copy come one after the other.
+      done = static_cast<uint32_t>(table.size() - 1);
+      const AccessEvent &last = table[done];
+      if (last.instruction != event.instruction || last.warp != event.warp ||
+          last.tick != event.tick || last.asyncProxy) {
+        done = table.add(event);
+        order.events.add(event.tick, done);
+      }
+    }
+    cell = makeCell(done, laneOf(cell));
+  }
+}
 
 } // namespace ptx::checks
 
