@@ -264,8 +264,30 @@ void Checker::onUndefined(Block *block, Space space, uint64_t address,
 void Checker::onUndefinedLanes(Block *block, Space space,
                                const uint64_t *address, LaneMask lanes,
                                uint64_t bytes, bool undefined) {
-  if (set.poison || set.async || !undefined)
-    Observer::onUndefinedLanes(block, space, address, lanes, bytes, undefined);
+  // Races are a matter of what was copied.
+  if (!set.poison && !set.async && undefined)
+    return;
+  if (set.race || set.async || space != Space::Shared)
+    return Observer::onUndefinedLanes(block, space, address, lanes, bytes,
+                                      undefined);
+  MemoryShadow &shadow = stateOf(*block).shared;
+  if (bytes > shadow.bytes ||
+      lanes & ~kernels.inside(address, 0, shadow.bytes - bytes, nullptr))
+    return Observer::onUndefinedLanes(block, space, address, lanes, bytes,
+                                      undefined);
+  if (!set.poison)
+    return;
+  uint32_t same = 0, next = 0;
+  kernels.neighbours(address, bytes, same, next);
+  while (lanes) {
+    // Lanes side by side are one range.
+    const auto lane = static_cast<unsigned>(__builtin_ctz(lanes));
+    const uint32_t on = (next & lanes >> 1) >> lane;
+    const auto count =
+        1 + static_cast<unsigned>(__builtin_ctzll(~uint64_t{on}));
+    shadow.setUndefined(address[lane], count * bytes, undefined);
+    lanes &= ~static_cast<LaneMask>(((uint64_t{1} << count) - 1) << lane);
+  }
 }
 
 void Checker::onDefined(Block *block, Space space, uint64_t address,

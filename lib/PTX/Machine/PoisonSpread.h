@@ -53,10 +53,12 @@ inline void spreadPoison(const PoisonPlan &plan, const PoisonPlan::Entry &entry,
     return;
   }
   case PoisonPlan::Kind::FewSources: {
-    const LaneMask undefined = guard | masks.at(few[2]) | masks.at(few[3]) |
-                               masks.at(few[4]) | masks.at(few[5]);
+    LaneMask undefined = guard | masks.at(few[2]) | masks.at(few[3]);
+    if (entry.sources > 2)
+      undefined |= masks.at(few[4]) | masks.at(few[5]);
     masks.set(few[0], lanes, undefined);
-    masks.set(few[1], lanes, undefined);
+    if (entry.results > 1)
+      masks.set(few[1], lanes, undefined);
     return;
   }
   default:
