@@ -1,6 +1,7 @@
 """Each seeded fault is reported at its line; its corrected twin is silent."""
 
 import re
+from typing import Any
 
 import fault_files
 import pytest
@@ -10,10 +11,9 @@ from moe_mlir import ptx
 FAULTS = fault_files.read_all()
 
 
-# What the emulator does not find; docs/ptx-emulator.md says so.
-def launch(fault: Fault, text: str) -> ptx.Result:
+def launch(fault: Fault, text: str, **options: Any) -> ptx.Result:
     return ptx.Module(text, fault.name).launch(
-        fault.name, args=fault.args(), counters=False, **fault.options
+        fault.name, args=fault.args(), counters=False, **fault.options, **options
     )
 
 
@@ -48,3 +48,10 @@ def test_twin_is_silent(name: str) -> None:
     result = launch(fault, fault.twin)
     assert not result.findings, "\n".join(map(str, result.findings))
     assert result.completed
+
+
+def test_destination_of_a_copy_is_undefined_until_it_is_done() -> None:
+    """Without the check of asynchronous copies, `poison` alone finds the early read."""
+    fault = FAULTS["missing_barrier_wait"]
+    result = launch(fault, fault.faulty, check={"poison"})
+    assert [finding.kind for finding in result.findings] == ["uninitialised"]

@@ -141,7 +141,7 @@ TEST(TensorMap, NamesTheFieldThatIsWrong) {
   expect([](TensorMap &m) { m.size[1] = 0; }, "size of dimension 1 is 0");
   expect([](TensorMap &m) { m.box[1] = 257; }, "box of dimension 1 is 257");
   expect([](TensorMap &m) { m.box[0] = 3; }, "12 bytes");
-  expect([](TensorMap &m) { m.stride[0] = 260; }, "stride of dimension 1");
+  expect([](TensorMap &m) { m.stride[0] = 264; }, "stride of dimension 1");
   expect([](TensorMap &m) { m.elementStride[1] = 9; }, "element stride");
   expect(
       [](TensorMap &m) {

@@ -147,6 +147,36 @@ TEST_P(ProductTest, FusedSumOfEveryFormat) {
 INSTANTIATE_TEST_SUITE_P(Architectures, ProductTest,
                          testing::Values(75, 80, 89, 90, 100));
 
+/// 1 and four times 2^-25: Hopper keeps 25 bits below the largest term, what
+/// came before it 24, so that each of the four is cut to nothing.
+TEST(Product, TermsAreCutByArchitecture) {
+  for (const Level &level : levels())
+    for (unsigned sm : {75, 80, 89, 90}) {
+      if (!level.available)
+        continue;
+      Product p =
+          product(Format::F16, Format::F16, Accumulator::F32, Accumulator::F32,
+                  16, ruleFor(Family::Mma, sm, Format::F16, false));
+      Random random(1);
+      Operands o = randomOperands(p, random);
+      auto clear = [](auto &lines) {
+        for (auto &line : lines)
+          std::fill(line.begin(), line.end(), 0u);
+      };
+      clear(o.rows), clear(o.columns), clear(o.c);
+      const uint32_t one = 0x3c00, left = 3 << 10 /* 2^-12 */, right = 2 << 10;
+      o.rows[0] = {one, left, left, left, left, 0, 0, 0,
+                   0,   0,    0,    0,    0,    0, 0, 0};
+      o.columns[0] = {one, right, right, right, right, 0, 0, 0,
+                      0,   0,     0,     0,     0,     0, 0, 0};
+      o.pack(p);
+      level.kernels->exact(p, o.packedRows.data(), o.packedColumns.data(),
+                           o.packedC.data());
+      EXPECT_EQ(o.result(p, 0, 0), sm == 90 ? 0x3f800001u : 0x3f800000u)
+          << level.name << " sm_" << sm;
+    }
+}
+
 TEST(Product, SparseStepsCoverTwiceTheDepth) {
   for (const Level &level : levels())
     if (level.available)
