@@ -108,7 +108,7 @@ bool isLive(CUevent event);
 
 /// Runs the body of a call: nothing is thrown through C.
 template <class Body> CUresult guarded(const char *function, Body body) {
-  std::lock_guard guard(state().lock);
+  std::lock_guard<std::recursive_mutex> guard(state().lock);
   try {
     if (CUresult failure = injected(function))
       return failure;

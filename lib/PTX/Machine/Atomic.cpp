@@ -177,7 +177,7 @@ static Wide readWide(const Warp &warp, const Instruction &in, unsigned operand,
 /// lock for all of them does.
 static Wide changeWide(std::byte *at, const Wide *expected, const Wide &next) {
   static std::mutex lock;
-  std::lock_guard guard(lock);
+  std::lock_guard<std::mutex> guard(lock);
   Wide old;
   std::memcpy(&old, at, sizeof old);
   if (!expected || old == *expected)

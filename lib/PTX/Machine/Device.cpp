@@ -67,7 +67,7 @@ void Device::requireRoom(uint64_t bytes) const {
 
 uint64_t Device::allocate(uint64_t bytes, std::string name) {
   requireRoom(bytes);
-  std::lock_guard guard(lock);
+  std::lock_guard<std::mutex> guard(lock);
   // Room behind the end, so that ranges of two allocations never touch.
   void *data =
       ::operator new((bytes + 511) / 256 * 256, kAlignment, std::nothrow);
@@ -89,7 +89,7 @@ uint64_t Device::allocate(uint64_t bytes, std::string name) {
 
 uint64_t Device::adopt(void *data, uint64_t bytes, std::string name,
                        bool writable) {
-  std::lock_guard guard(lock);
+  std::lock_guard<std::mutex> guard(lock);
   auto address = reinterpret_cast<uint64_t>(data);
   auto next = state->live.lower_bound(address);
   bool overlaps = next != state->live.end() && next->first < address + bytes;
@@ -112,7 +112,7 @@ uint64_t Device::adopt(void *data, uint64_t bytes, std::string name,
 }
 
 void Device::free(uint64_t address) {
-  std::lock_guard guard(lock);
+  std::lock_guard<std::mutex> guard(lock);
   auto it = state->live.find(address);
   if (it == state->live.end())
     throw Error("no allocation of the device begins at address " +
@@ -141,12 +141,12 @@ findIn(const std::map<uint64_t, Device::Allocation> &map, uint64_t address) {
 }
 
 std::optional<Device::Allocation> Device::find(uint64_t address) const {
-  std::lock_guard guard(lock);
+  std::lock_guard<std::mutex> guard(lock);
   return findIn(state->live, address);
 }
 
 std::optional<Device::Allocation> Device::findBelow(uint64_t address) const {
-  std::lock_guard guard(lock);
+  std::lock_guard<std::mutex> guard(lock);
   auto it = state->live.upper_bound(address);
   if (it == state->live.begin())
     return std::nullopt;
@@ -154,17 +154,17 @@ std::optional<Device::Allocation> Device::findBelow(uint64_t address) const {
 }
 
 std::optional<Device::Allocation> Device::findFreed(uint64_t address) const {
-  std::lock_guard guard(lock);
+  std::lock_guard<std::mutex> guard(lock);
   return findIn(state->freed, address);
 }
 
 std::map<uint64_t, Device::Allocation> Device::allocations() const {
-  std::lock_guard guard(lock);
+  std::lock_guard<std::mutex> guard(lock);
   return state->live;
 }
 
 uint64_t Device::bytesAllocated() const {
-  std::lock_guard guard(lock);
+  std::lock_guard<std::mutex> guard(lock);
   return state->bytes;
 }
 
@@ -187,7 +187,7 @@ allocationAt(std::map<uint64_t, Device::Allocation> &live, uint64_t address,
 void Device::copyIn(uint64_t to, const void *from, uint64_t bytes) {
   if (!bytes)
     return;
-  std::lock_guard guard(lock);
+  std::lock_guard<std::mutex> guard(lock);
   allocationAt(state->live, to, bytes).defined = true;
   UndefinedBytes::get().define(to, bytes);
   std::memcpy(reinterpret_cast<void *>(to), from, bytes);
@@ -196,7 +196,7 @@ void Device::copyIn(uint64_t to, const void *from, uint64_t bytes) {
 void Device::copyOut(void *to, uint64_t from, uint64_t bytes) const {
   if (!bytes)
     return;
-  std::lock_guard guard(lock);
+  std::lock_guard<std::mutex> guard(lock);
   allocationAt(state->live, from, bytes);
   std::memcpy(to, reinterpret_cast<void *>(from), bytes);
 }
@@ -204,7 +204,7 @@ void Device::copyOut(void *to, uint64_t from, uint64_t bytes) const {
 void Device::copy(uint64_t to, uint64_t from, uint64_t bytes) {
   if (!bytes)
     return;
-  std::lock_guard guard(lock);
+  std::lock_guard<std::mutex> guard(lock);
   bool defined = allocationAt(state->live, from, bytes).defined;
   Allocation &target = allocationAt(state->live, to, bytes);
   target.defined = target.defined || defined;
@@ -216,14 +216,14 @@ void Device::copy(uint64_t to, uint64_t from, uint64_t bytes) {
 void Device::fill(uint64_t to, uint8_t value, uint64_t bytes) {
   if (!bytes)
     return;
-  std::lock_guard guard(lock);
+  std::lock_guard<std::mutex> guard(lock);
   allocationAt(state->live, to, bytes).defined = true;
   UndefinedBytes::get().define(to, bytes);
   std::memset(reinterpret_cast<void *>(to), value, bytes);
 }
 
 bool Device::takeHeap(uint64_t bytes) {
-  std::lock_guard guard(lock);
+  std::lock_guard<std::mutex> guard(lock);
   if (bytes > heapLimit || state->heap > heapLimit - bytes)
     return false;
   state->heap += bytes;
@@ -231,7 +231,7 @@ bool Device::takeHeap(uint64_t bytes) {
 }
 
 void Device::returnHeap(uint64_t bytes) {
-  std::lock_guard guard(lock);
+  std::lock_guard<std::mutex> guard(lock);
   state->heap -= bytes < state->heap ? bytes : state->heap;
 }
 
@@ -242,13 +242,13 @@ void Device::returnHeap(uint64_t bytes) {
 Image &Device::load(const Module &module) {
   const Program *program = &module.program();
   {
-    std::lock_guard guard(lock);
+    std::lock_guard<std::mutex> guard(lock);
     auto it = state->images.find(program);
     if (it != state->images.end())
       return *it->second;
   }
   auto image = std::make_unique<Image>(*this, module);
-  std::lock_guard guard(lock);
+  std::lock_guard<std::mutex> guard(lock);
   return *(state->images[program] = std::move(image));
 }
 
@@ -263,7 +263,7 @@ uint64_t Device::variable(const Module &module, const std::string &name) {
 void Device::unload(const Module &module) {
   std::unique_ptr<Image> image;
   {
-    std::lock_guard guard(lock);
+    std::lock_guard<std::mutex> guard(lock);
     auto it = state->images.find(&module.program());
     if (it == state->images.end())
       return;
@@ -276,7 +276,7 @@ void Device::unload(const Module &module) {
 }
 
 void Device::setWritable(uint64_t address, bool writable) {
-  std::lock_guard guard(lock);
+  std::lock_guard<std::mutex> guard(lock);
   allocationAt(state->live, address, 0).writable = writable;
 }
 

@@ -131,7 +131,7 @@ std::string Finding::text() const {
 }
 
 void Journal::add(Finding finding) {
-  std::lock_guard guard(lock);
+  std::lock_guard<std::mutex> guard(lock);
   for (Finding &known : findings) {
     bool sameOther = known.other.has_value() == finding.other.has_value() &&
                      (!known.other || known.other->line == finding.other->line);
@@ -146,7 +146,7 @@ void Journal::add(Finding finding) {
 }
 
 void Journal::print(const std::string &text) {
-  std::lock_guard guard(lock);
+  std::lock_guard<std::mutex> guard(lock);
   log += text;
 }
 

@@ -22,12 +22,12 @@ UndefinedBytes::find(uint64_t address) {
 }
 
 void UndefinedBytes::allocate(uint64_t address, uint64_t bytes) {
-  std::lock_guard guard(lock);
+  std::lock_guard<std::mutex> guard(lock);
   entries[address] = {bytes, std::nullopt};
 }
 
 void UndefinedBytes::free(uint64_t address) {
-  std::lock_guard guard(lock);
+  std::lock_guard<std::mutex> guard(lock);
   entries.erase(address);
 }
 
@@ -50,12 +50,12 @@ void UndefinedBytes::defineLocked(uint64_t address, uint64_t bytes) {
 }
 
 void UndefinedBytes::define(uint64_t address, uint64_t bytes) {
-  std::lock_guard guard(lock);
+  std::lock_guard<std::mutex> guard(lock);
   defineLocked(address, bytes);
 }
 
 void UndefinedBytes::copy(uint64_t to, uint64_t from, uint64_t bytes) {
-  std::lock_guard guard(lock);
+  std::lock_guard<std::mutex> guard(lock);
   auto source = find(from);
   if (source == entries.end()) {
     defineLocked(to, bytes);
@@ -75,7 +75,7 @@ void UndefinedBytes::copy(uint64_t to, uint64_t from, uint64_t bytes) {
 }
 
 ByteFlags UndefinedBytes::flags(uint64_t address) const {
-  std::lock_guard guard(lock);
+  std::lock_guard<std::mutex> guard(lock);
   auto at = entries.find(address);
   if (at == entries.end())
     return ByteFlags();
@@ -84,7 +84,7 @@ ByteFlags UndefinedBytes::flags(uint64_t address) const {
 }
 
 void UndefinedBytes::setFlags(uint64_t address, ByteFlags flags) {
-  std::lock_guard guard(lock);
+  std::lock_guard<std::mutex> guard(lock);
   auto at = entries.find(address);
   if (at == entries.end())
     return;

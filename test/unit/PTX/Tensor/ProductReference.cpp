@@ -168,7 +168,7 @@ uint32_t fusedReference(const Product &p, const std::vector<uint32_t> &a,
   }
   uint32_t d = oneStep(p, a, b, steps[0], 0, half);
   d = oneStep(p, a, b, steps[1], d, half);
-  Product add = p; // 1 * d + 1 * c, rounded to nearest: in double
+  // 1 * d + 1 * c, rounded to nearest: in double.
   if (half) {
     double sum = valueOf(Format::F16, d) + valueOf(Format::F16, c);
     if (std::isnan(sum))
