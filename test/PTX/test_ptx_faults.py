@@ -53,5 +53,13 @@ def test_twin_is_silent(name: str) -> None:
 def test_destination_of_a_copy_is_undefined_until_it_is_done() -> None:
     """Without the check of asynchronous copies, `poison` alone finds the early read."""
     fault = FAULTS["missing_barrier_wait"]
-    result = launch(fault, fault.faulty, check={"poison"})
-    assert [finding.kind for finding in result.findings] == ["uninitialised"]
+    # The destination was written before, so that the copy undefines it.
+    first = "ready:\n  shl.b32 r2, r0, 2;\n  add.u32 r2, r1, r2;\n"
+    first += "  st.shared.u32 [r2], r0;\n  fence.proxy.async;\n"
+    kinds = []
+    for text in (fault.faulty, fault.twin):
+        written = text.replace("ready:\n", first)
+        assert written != text
+        result = launch(fault, written, check={"poison"})
+        kinds.append([finding.kind for finding in result.findings])
+    assert kinds == [["uninitialised"], []]

@@ -28,13 +28,13 @@ TESTED_IN = {
     "unit/PTX/Tensor/MmaFormsTest.cpp": "mma wmma",
     "unit/PTX/Tensor/WgmmaFormsTest.cpp": "wgmma",
     "PTX/recordings/forms_warp.py": "activemask elect match redux shfl vote ldmatrix "
-    "stmatrix movmatrix",
+    "stmatrix",
     "PTX/cuda/grouped_matmul.cu": "setmaxnreg",
     "PTX/test_ptx_barrier_log.py": "mbarrier",
     "PTX/test_ptx_transfers.py": "cp",
     "PTX/test_ptx_tensormap.py": "tensormap",
     "PTX/test_ptx_stack.py": "alloca stacksave stackrestore",
-    "PTX/test_ptx_rows.py": "brkpt discard",
+    "PTX/test_ptx_rows.py": "brkpt discard movmatrix",
 }
 
 
@@ -212,3 +212,33 @@ def test_breakpoints_end_the_kernel() -> None:
     text += ".visible .entry k() { brkpt; ret; }"
     (finding,) = ptx.Module(text).launch("k", 1, 32, []).findings
     assert (finding.kind, finding.place.line) == ("trap", 4)
+
+
+MOVE_MATRIX = """.version 8.0
+.target sm_75
+.address_size 64
+.visible .entry k(.param .u64 in, .param .u64 out) {
+  .reg .b32 r<3>;
+  .reg .b64 d<4>;
+  ld.param.u64 d0, [in];
+  ld.param.u64 d1, [out];
+  mov.u32 r0, %tid.x;
+  mul.wide.u32 d2, r0, 4;
+  add.u64 d0, d0, d2;
+  add.u64 d1, d1, d2;
+  ld.global.b32 r1, [d0];
+  movmatrix.sync.aligned.m8n8.trans.b16 r2, r1;
+  st.global.b32 [d1], r2;
+  ret;
+}
+"""
+
+
+def test_movmatrix_transposes() -> None:
+    """Lane l holds elements 2 (l % 4) and the next of row l / 4: rows of a matrix."""
+    matrix = np.arange(64, dtype=np.uint16).reshape(8, 8)
+    result = np.zeros_like(matrix)
+    module = ptx.Module(MOVE_MATRIX)
+    launched = module.launch("k", grid=1, block=32, args=[matrix, result])
+    assert not launched.findings
+    np.testing.assert_array_equal(result, matrix.T)
