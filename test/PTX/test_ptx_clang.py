@@ -1,7 +1,6 @@
 """Kernels in C by Clang's NVPTX target: the PTX of LLVM, not of NVVM."""
 
 import functools
-import itertools
 import pathlib
 
 import numpy as np
@@ -25,21 +24,9 @@ def test_every_kernel_has_an_answer(compiled_cache: pathlib.Path) -> None:
     assert set(module("sm_80", "-O3", compiled_cache).kernels) == set(KERNELS)
 
 
-# Lanes that entered a function by calls of their own do not meet at an aligned
-# barrier in it.
-WRONG: set[tuple[str, str]] = set()
-
-
-def variants() -> list:
-    """(name, target, level) of each kernel."""
-    result = []
-    for name, target, level in itertools.product(KERNELS, clang.TARGETS, clang.LEVELS):
-        marks = [pytest.mark.xfail(strict=True)] if (name, level) in WRONG else []
-        result.append(pytest.param(name, target, level, marks=marks))
-    return result
-
-
-@pytest.mark.parametrize(("name", "target", "level"), variants())
+@pytest.mark.parametrize("level", clang.LEVELS)
+@pytest.mark.parametrize("target", clang.TARGETS)
+@pytest.mark.parametrize("name", KERNELS)
 def test_kernel_gives_the_answer(
     name: str, target: str, level: str, compiled_cache: pathlib.Path
 ) -> None:
