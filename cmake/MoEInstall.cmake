@@ -19,7 +19,10 @@ install(EXPORT MoETargets NAMESPACE MoE:: COMPONENT compiler
         DESTINATION ${MOE_INSTALL_PACKAGE_DIR})
 
 if(MOE_TOOLS)
-  set(tools moe-opt moe-reduce moe-lsp-server MoEPlugin)
+  set(tools moe-opt moe-reduce moe-lsp-server)
+  if(TARGET MoEPlugin)
+    list(APPEND tools MoEPlugin)
+  endif()
   # The packaged LLVM need not be on the loader's path.
   set_target_properties(${tools} PROPERTIES INSTALL_RPATH_USE_LINK_PATH ON)
   install(TARGETS ${tools} COMPONENT compiler

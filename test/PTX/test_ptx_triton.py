@@ -20,7 +20,6 @@ from foreign.triton_cases import KERNELS, Compiled  # noqa: E402
 SCHEDULES = 20
 
 
-# Right results with a finding that is none; docs/ptx-emulator.md says so.
 @functools.cache
 def module(name: str, sm: int) -> tuple[ptx.Module, Compiled]:
     compiled = triton_cases.compile_kernel(KERNELS[name], sm)

@@ -1,3 +1,4 @@
+// REQUIRES: plugin
 // The dialect and its canonicalisations work in a stock mlir-opt.
 // RUN: mlir-opt --load-dialect-plugin=%moe_plugin \
 // RUN:   --load-pass-plugin=%moe_plugin --canonicalize %s | FileCheck %s

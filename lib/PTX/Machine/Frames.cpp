@@ -208,12 +208,16 @@ void reserveLocal(Warp &warp, Frame &frame, const Instruction *in,
   growLocal(warp, alignUp(end, 16));
 }
 
+static void clear(AlignedBytes &bytes) {
+  std::fill_n(bytes.data, bytes.size, std::byte{0});
+}
+
 Frame *Machine::makeFrame(const Function &function, Warp &warp, Frame *parent,
                           const Instruction *call) {
   size_t index = &function - grid.program->functions.data();
   Frame *frame;
   if (freeFrames[index].empty()) {
-    frame = new Frame;
+    frame = frames.emplace_back(std::make_unique<Frame>()).get();
     frame->function = &function;
     frame->registers = AlignedBytes(function.frameBytes);
     frame->params = AlignedBytes(size_t{function.paramBytes} * kLanes);
@@ -222,8 +226,8 @@ Frame *Machine::makeFrame(const Function &function, Warp &warp, Frame *parent,
   } else {
     frame = freeFrames[index].back();
     freeFrames[index].pop_back();
-    std::memset(frame->registers.data, 0, frame->registers.size);
-    std::memset(frame->params.data, 0, frame->params.size);
+    clear(frame->registers);
+    clear(frame->params);
   }
   frame->parent = parent;
   frame->call = call;

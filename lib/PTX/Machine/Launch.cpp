@@ -363,28 +363,6 @@ Machine::Machine(Grid &grid, Journal &journal, WorkList &work, uint64_t seed)
   freeFrames.resize(grid.program->functions.size());
 }
 
-static void deleteFrames(Frame *frame, std::vector<Frame *> &seen) {
-  for (; frame; frame = frame->parent)
-    if (std::find(seen.begin(), seen.end(), frame) == seen.end())
-      seen.push_back(frame);
-}
-
-Machine::~Machine() {
-  // What a launch that ended early left behind.
-  std::vector<Frame *> left;
-  for (auto &cluster : clusters)
-    for (auto &block : cluster->blocks)
-      for (auto &warp : block->warps) {
-        if (warp->running)
-          deleteFrames(warp->frame, left);
-        for (Split &split : warp->others)
-          deleteFrames(split.frame, left);
-      }
-  for (Frame *frame : left)
-    delete frame;
-  for (auto &list : freeFrames)
-    for (Frame *frame : list)
-      delete frame;
-}
+Machine::~Machine() = default;
 
 } // namespace ptx

@@ -102,6 +102,7 @@ struct Machine {
   std::unique_ptr<AsyncEngine> engine;
   const PoisonPlan *poison = nullptr; ///< null unless poison is tracked
   std::vector<std::unique_ptr<Cluster>> clusters; ///< resident, oldest first
+  std::vector<std::unique_ptr<Frame>> frames;     ///< all that were made
   std::vector<std::vector<Frame *>> freeFrames;   ///< by function
   std::mt19937_64 random;
   GlobalRange ranges[8]; ///< those used last

@@ -101,7 +101,9 @@ struct Warp {
   /// The value of a predicate source, `!p` applied.
   LaneMask readPredicate(const Instruction &in, unsigned operand) const {
     LaneMask value = predicate(in.operand[operand]);
-    return (in.negatedPredicates >> operand & 1) ? ~value : value;
+    // Only the first 32 operands can be negated.
+    bool negated = operand < 32 && (in.negatedPredicates >> operand & 1);
+    return negated ? ~value : value;
   }
   /// Writes a predicate result for the active lanes; nothing for a sink.
   void writePredicate(Slot slot, LaneMask value) {
