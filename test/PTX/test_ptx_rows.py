@@ -29,6 +29,7 @@ TESTED_IN = {
     "unit/PTX/Tensor/WgmmaFormsTest.cpp": "wgmma",
     "PTX/recordings/forms_warp.py": "activemask elect match redux shfl vote ldmatrix "
     "stmatrix",
+    "PTX/test_ptx_byte_matrices.py": "ldmatrix stmatrix",
     "PTX/cuda/grouped_matmul.cu": "setmaxnreg",
     "PTX/test_ptx_barrier_log.py": "mbarrier",
     "PTX/test_ptx_transfers.py": "cp",

@@ -21,11 +21,20 @@ MatrixShape matrixShapeOf(const Instruction &in) {
       shape.aBits = bitWidth(type);
   }
   shape.group = row.opcode == "wgmma";
+  const std::string name = row.name();
   bool multiplies =
       row.opcode == "mma" || row.opcode == "wgmma" ||
-      (row.opcode == "wmma" && row.name().find(".mma.") != std::string::npos);
+      (row.opcode == "wmma" && name.find(".mma.") != std::string::npos);
   if (!multiplies)
     shape.m = 0;
+  if (name.find("f8f6f4") != std::string::npos)
+    shape.aBits = 8; // of a container
+  // Four products of f16 at once, in a layout of their own.
+  if (row.opcode == "mma" && shape.m == 8 && shape.k == 4 &&
+      shape.aBits == 16) {
+    shape.m = 32;
+    return shape;
+  }
   if (row.opcode == "mma" && shape.n == 8 && row.operands.size() >= 3) {
     shape.a = in.resultCount;
     shape.b = shape.a + row.operands[1].count;

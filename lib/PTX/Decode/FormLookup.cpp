@@ -56,8 +56,6 @@ constexpr Unmodelled kUnmodelled[] = {
     {".tile::scatter4", kIm2col},
     {".cta_group::1", "pairs of blocks are not modelled"},
     {".cta_group::2", "pairs of blocks are not modelled"},
-    {".block_scale", "scaled products are not modelled"},
-    {".kind::f8f6f4", "products of 6- and 4-bit floats are not modelled"},
     {".rs", kRandomBits},
 };
 
@@ -129,7 +127,8 @@ std::string FormLookup::gate(const Row &row, const Form &form) const {
     return name + " needs sm_" + std::to_string(minSm) +
            (row.needsA ? "a" : "") + ", but '.target' is " + has;
   bool otherFamily = target.sm / 10 != row.minSm / 10 && !row.laterFamilies;
-  if (row.needsA && (!target.suffix || otherFamily))
+  if (row.needsA &&
+      (!target.suffix || otherFamily || (row.onlyA && target.suffix != 'a')))
     return name + " needs sm_" + std::to_string(row.minSm) +
            "a, but '.target' is " + has;
   if (target.version < minPtx)

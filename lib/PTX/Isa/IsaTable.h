@@ -165,6 +165,7 @@ struct Row {
   bool needsA = false; // only on the sm_XYa (or family) target of minSm
   Cost cost = Cost::Alu;
   bool laterFamilies = false; // with needsA: on such targets of later ones too
+  bool onlyA = false;         // with needsA: a family's target has it not
   float machineWeight = 1;    // machine instructions it becomes on an H100
   bool aligned = false;       // all live lanes must execute it together
   int memberMask = -1;        // flattened position of the member mask (.sync)

@@ -1,12 +1,14 @@
 // Forms of ldmatrix, stmatrix, movmatrix and wmma.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Isa/IsaTable.h"
+#include "Tensor/ByteMatrices.h"
 #include "Tensor/MatrixMoves.h"
 #include "Tensor/Mma.h"
 #include "Tensor/Spelling.h"
 #include "Tensor/Wmma.h"
 
 #include <string>
+#include <vector>
 
 namespace ptx {
 namespace {
@@ -52,6 +54,42 @@ void addMatrixMoves(IsaTable &table) {
   row.aligned = true;
   row.handlers = handleMoveMatrix;
   table.add(std::move(row));
+}
+
+/// Matrices of bytes: a register holds 8 x 16 of them.
+void addByteMoves(IsaTable &table) {
+  auto add = [&](const char *opcode, const char *shape, unsigned count,
+                 std::vector<std::string> more, unsigned registers) {
+    Row row;
+    row.opcode = opcode;
+    row.modifiers = {".sync", ".aligned", shape, ".x" + std::to_string(count)};
+    row.modifiers.insert(row.modifiers.end(), more.begin(), more.end());
+    const OperandSpec vector = operand::vector(registers, Type::B32);
+    const bool loads = row.opcode == "ldmatrix";
+    row.operands = {loads ? vector : operand::address(),
+                    loads ? operand::address() : vector};
+    row.resultCount = loads;
+    row.minSm = 100;
+    row.minPtx = 86;
+    row.needsA = row.laterFamilies = true;
+    row.cost = Cost::Matrix;
+    row.aligned = true;
+    row.handlers = loads ? handleLoadBytes : handleStoreBytes;
+    row.decode = decodeByteMatrices;
+    row.options = {{"space", {".shared", ".shared::cta"}}};
+    table.add(std::move(row));
+  };
+  for (unsigned count : {1, 2}) {
+    add("ldmatrix", ".m16n16", count, {".trans", ".b8"}, 2 * count);
+    for (const char *packed : {".b6x16_p32", ".b4x16_p64"})
+      add("ldmatrix", ".m16n16", count, {".trans", ".b8x16", packed},
+          2 * count);
+  }
+  for (unsigned count : {1, 2, 4}) {
+    for (const char *packed : {".b6x16_p32", ".b4x16_p64"})
+      add("ldmatrix", ".m8n16", count, {".b8x16", packed}, count);
+    add("stmatrix", ".m16n8", count, {".trans", ".b8"}, count);
+  }
 }
 
 /// One family of wmma: its shapes, and the elements of A and B.
@@ -177,7 +215,8 @@ void addWide(IsaTable &table) {
               Type::F32);
   const std::vector<std::string> doubles(4, ".f64");
   add.product(f64, doubles, Type::F64, Type::F64, Type::F64);
-  add.product(f64, doubles, Type::F64, Type::F64, Type::F64, {".rn"});
+  for (const char *rounding : {".rn", ".rz", ".rm", ".rp"})
+    add.product(f64, doubles, Type::F64, Type::F64, Type::F64, {rounding});
 }
 
 void addIntegers(IsaTable &table) {
@@ -219,6 +258,7 @@ void addIntegers(IsaTable &table) {
 
 void registerMatrixRows(IsaTable &table) {
   addMatrixMoves(table);
+  addByteMoves(table);
   addHalves(table);
   addWide(table);
   addIntegers(table);

@@ -7,10 +7,12 @@
 // factors as they are written (ea + eb, significands not normalised); zeros
 // have none.
 //
+// The exponents of ue8m0 scales are added to those of the factors.
+//
 // A product has at most 22 bits below 4.0, so with F = 25 a term fits 28 bits
 // and sixteen of them a signed word: the sum needs no wider lanes until C.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "Tensor/Vectors.h"
+#include "Tensor/FloatParts.h"
 
 namespace ptx::PTX_CPU_LEVEL {
 namespace {
@@ -18,58 +20,8 @@ namespace {
 using tensor::Accumulator;
 using tensor::Product;
 
-/// Far below any exponent, and so that sums of two stay far from overflow.
-constexpr int32_t kNoExponent = -20000;
 /// Columns decoded at a time.
 constexpr unsigned kColumns = 32;
-
-struct FloatFormat {
-  unsigned bits, exponentBits, fractionBits;
-  bool hasInfinity;
-  int32_t bias() const { return (1 << (exponentBits - 1)) - 1; }
-};
-
-FloatFormat formatOf(Format format) {
-  switch (format) {
-  case Format::F16:
-    return {16, 5, 10, true};
-  case Format::BF16:
-    return {16, 8, 7, true};
-  case Format::TF32:
-    return {32, 8, 10, true};
-  case Format::E4M3:
-    return {8, 4, 3, false};
-  default:
-    return {8, 5, 2, true};
-  }
-}
-
-FloatFormat accumulatorFormat(bool half) {
-  return half ? FloatFormat{16, 5, 10, true} : FloatFormat{32, 8, 23, true};
-}
-
-/// sign: 0 or -1; exponent of the implicit-one position; significand as an
-/// integer. Infinities and NaNs are marked and count as zero here.
-struct Parts {
-  I32 significand, exponent, sign, special;
-};
-
-inline Parts partsOf(const FloatFormat &f, U32 x) {
-  I32 field = (I32)(x >> f.fractionBits & ((1u << f.exponentBits) - 1));
-  I32 fraction = (I32)(x & ((1u << f.fractionBits) - 1));
-  I32 top = I32{} + ((1 << f.exponentBits) - 1);
-  Parts p;
-  p.special = field == top;
-  if (!f.hasInfinity)
-    p.special &= fraction == (1 << f.fractionBits) - 1;
-  p.significand =
-      fraction | (field > 0 ? I32{} + (1 << f.fractionBits) : I32{});
-  p.significand &= ~p.special;
-  p.exponent = greater(field, I32{} + 1) - f.bias();
-  p.exponent = p.significand == 0 ? I32{} + kNoExponent : p.exponent;
-  p.sign = -(I32)(x >> (f.exponentBits + f.fractionBits) & 1);
-  return p;
-}
 
 /// Elements in the order in which the steps take them.
 struct Order {
@@ -91,18 +43,28 @@ struct DecodedRows {
   I32 special; ///< rows with an infinity or a NaN
 };
 
+/// The exponents of the lowest bytes' ue8m0 scales, of which 255 is a NaN.
+inline I32 scaleExponents(const uint32_t *scales, I32 &special) {
+  const I32 field = (I32)(load<U32>(scales) & 0xff);
+  special |= field == 0xff;
+  return field - 127;
+}
+
 void decodeRows(const Product &p, const Order &order, const uint32_t *words,
                 unsigned shift, DecodedRows &out) {
-  const FloatFormat f = formatOf(p.a);
-  const unsigned drop = p.a == Format::TF32 ? 13 : 0, per = 32 / f.bits;
+  const FloatFormat f = floatFormatOf(p.a);
+  const unsigned per = 32 / f.bits;
   out.special = I32{};
+  I32 scale = {};
+  if (p.scales.chunks)
+    scale = scaleExponents(p.scales.rows, out.special);
   for (unsigned q = 0; q < p.words(); ++q)
     for (unsigned j = 0; j < per; ++j) {
       U32 w = load<U32>(words + q * kRows);
-      Parts parts = partsOf(f, element(w, f.bits, j) >> drop);
+      Parts parts = partsOf(f, element(w, f.bits, j) >> f.low);
       unsigned at = order.place[q * per + j];
       out.significand[at] = parts.significand << shift;
-      out.exponent[at] = parts.exponent;
+      out.exponent[at] = parts.exponent + scale;
       out.sign[at] = parts.sign;
       out.special |= parts.special;
     }
@@ -148,8 +110,8 @@ void reorder(const Product &p, const Order &order, unsigned columns,
 
 void decodeColumns(const Product &p, const Order &order, const uint32_t *words,
                    unsigned columns, DecodedColumns &out) {
-  const FloatFormat f = formatOf(p.b);
-  const unsigned drop = p.b == Format::TF32 ? 13 : 0, per = 32 / f.bits;
+  const FloatFormat f = floatFormatOf(p.b);
+  const unsigned per = 32 / f.bits;
   const unsigned count = columns * p.words();
   const I32 flip = I32{} - static_cast<int32_t>(p.negate);
   I32 special = {};
@@ -159,7 +121,7 @@ void decodeColumns(const Product &p, const Order &order, const uint32_t *words,
     std::memcpy(&w, words + first, here * 4);
     I32 significand[4], exponent[4], sign[4];
     for (unsigned j = 0; j < per; ++j) {
-      Parts parts = partsOf(f, element(w, f.bits, j) >> drop);
+      Parts parts = partsOf(f, element(w, f.bits, j) >> f.low);
       significand[j] = parts.significand;
       exponent[j] = parts.exponent;
       sign[j] = parts.sign ^ flip;
@@ -169,6 +131,13 @@ void decodeColumns(const Product &p, const Order &order, const uint32_t *words,
     storeElements(out.exponent + first * per, exponent, per);
     storeElements(out.sign + first * per, sign, per);
   }
+  if (p.scales.chunks)
+    for (unsigned n = 0; n < columns; ++n) {
+      const auto scale = static_cast<int32_t>(p.scales.columns[n] & 0xff);
+      special |= I32{} - static_cast<int32_t>(scale == 0xff);
+      for (unsigned k = 0; k < p.depth; ++k)
+        out.exponent[n * p.depth + k] += scale - 127;
+    }
   out.special = __builtin_reduce_or(special);
   if (p.rule.splitPairs) {
     reorder(p, order, columns, out.significand);
@@ -177,24 +146,8 @@ void decodeColumns(const Product &p, const Order &order, const uint32_t *words,
   }
 }
 
-/// total * 2^exponent -> bits of an f32, cut toward zero to \p keep fraction
-/// bits. |total| < 2^50, an integer.
-inline U32 cutToF32(F64 total, I32 exponent, unsigned keep) {
-  I64 bits = (I64)total;
-  // Leading one, and the 23 bits below it.
-  I32 w = __builtin_convertvector(bits >> 29, I32);
-  I32 e = (((w >> 23) - 0x1ff) & 0x1ff) + exponent;
-  I32 significand = (w & 0x7fffff) | 0x800000;
-  I32 subnormal = significand >> lesser(greater(-126 - e, I32{}), I32{} + 31);
-  I32 r = e < -126 ? subnormal : ((e + 126) << 23) + significand;
-  r = e > 127 ? I32{} + 0x7f800000 : r;
-  r &= ~((1 << (23 - keep)) - 1);
-  I32 negative = __builtin_convertvector(total < 0.0, I32);
-  I32 zero = __builtin_convertvector(total == 0.0, I32);
-  return (U32)((r | (negative & INT32_MIN)) & ~zero);
-}
-
-/// The same, rounded to nearest even, as bits of an f16.
+/// total * 2^exponent, |total| < 2^50 an integer, rounded to nearest even ->
+/// bits of an f16.
 inline U32 roundToF16(F64 total, I32 exponent) {
   I64 bits = (I64)total;
   I32 w = __builtin_convertvector(bits >> 29, I32);
@@ -260,9 +213,11 @@ Kind kindOf(const FloatFormat &f, uint32_t x) {
   Kind k;
   k.negative = x >> (f.exponentBits + f.fractionBits) & 1;
   k.zero = magnitude == 0;
-  k.infinite = f.hasInfinity && magnitude == top;
-  k.nan = f.hasInfinity ? magnitude > top
-                        : magnitude == (top | ((1u << f.fractionBits) - 1));
+  k.infinite = f.top == Top::Infinities && magnitude == top;
+  k.nan = f.top == Top::Infinities
+              ? magnitude > top
+              : f.top == Top::OneNaN &&
+                    magnitude == (top | ((1u << f.fractionBits) - 1));
   return k;
 }
 
@@ -270,18 +225,18 @@ uint32_t elementOf(Format format, const uint32_t *words, unsigned stride,
                    unsigned k) {
   unsigned bits = tensor::bitsOf(format), per = 32 / bits;
   uint32_t w = words[k / per * stride];
-  if (format == Format::TF32)
-    return w >> 13;
-  return w >> k % per * bits & ((1u << bits) - 1);
+  uint32_t container =
+      bits == 32 ? w : w >> k % per * bits & ((1u << bits) - 1);
+  return container >> floatFormatOf(format).low;
 }
 
 /// One element of D whose terms [from, to) or C hold an infinity or a NaN;
-/// false if the sum stands after all.
+/// false if the sum stands after all. \p nan: a scale is one.
 bool resolveSpecial(const Product &p, const Order &order, const uint32_t *row,
                     const uint32_t *column, unsigned from, unsigned to, Kind kc,
-                    bool half, uint32_t &out) {
-  const FloatFormat fa = formatOf(p.a), fb = formatOf(p.b);
-  bool nan = kc.nan;
+                    bool nan, bool half, uint32_t &out) {
+  const FloatFormat fa = floatFormatOf(p.a), fb = floatFormatOf(p.b);
+  nan |= kc.nan;
   bool plus = kc.infinite && !kc.negative, minus = kc.infinite && kc.negative;
   for (unsigned k = 0; k < p.depth; ++k) {
     if (order.place[k] < from || order.place[k] >= to)
@@ -312,6 +267,12 @@ struct Work {
   bool half; ///< D is f16
 };
 
+/// Whether the ue8m0 scale of a row or a column is a NaN.
+bool isScaleNaN(const Product &p, unsigned row, unsigned column) {
+  return p.scales.chunks && ((p.scales.rows[row] & 0xff) == 0xff ||
+                             (p.scales.columns[column] & 0xff) == 0xff);
+}
+
 /// One fused step over terms [from, to) of column \p n: c -> d.
 U32 step(const Work &w, unsigned n, unsigned from, unsigned to, U32 c,
          bool halfC) {
@@ -327,7 +288,8 @@ U32 step(const Work &w, unsigned n, unsigned from, unsigned to, U32 c,
     uint32_t value;
     if (special[m] &&
         resolveSpecial(w.p, w.order, w.aWords + m, w.bWords + n * w.p.words(),
-                       from, to, kindOf(f, c[m]), w.half, value))
+                       from, to, kindOf(f, c[m]), isScaleNaN(w.p, m, n), w.half,
+                       value))
       d[m] = value;
   }
   return d;
@@ -361,7 +323,7 @@ void multiplyExact(const Product &p, const uint32_t *a, const uint32_t *b,
                    uint32_t *c) {
   const Order order = orderOf(p);
   const unsigned fractions =
-      formatOf(p.a).fractionBits + formatOf(p.b).fractionBits;
+      floatFormatOf(p.a).fractionBits + floatFormatOf(p.b).fractionBits;
   DecodedRows rows;
   DecodedColumns columns;
   for (unsigned first = 0; first < p.columns; first += kColumns) {

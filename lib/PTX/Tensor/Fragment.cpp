@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Tensor/Fragment.h"
 
+#include "Arithmetic/Float64.h"
+
 #include <cassert>
 #include <cstring>
 
@@ -11,10 +13,14 @@ Rule ruleFor(Family family, unsigned sm, Format a, bool sparse) {
   Rule rule;
   const unsigned factor = sparse ? 2 : 1;
   if (sm >= 90) {
-    // Recorded on an H100: one sum over all of K.
+    // Recorded on an H100: one sum over all of K. Machine code of sm_100 to
+    // sm_119 multiplies FP8 by the same instructions; sm_120 has its own.
     if (isFp8(a) && family == Family::Wgmma)
       rule.fraction = rule.keep = 13;
-    rule.splitPairs = isFp8(a) && family == Family::Mma;
+    rule.splitPairs = isFp8(a) && family == Family::Mma && sm < 120;
+    // Sums of groups are added there.
+    if (a == Format::PackedE2M1)
+      rule.fraction = 35;
     return rule;
   }
   rule.fraction = 24;
@@ -153,6 +159,17 @@ void spreadSparse(Format format, unsigned words, const uint32_t *compressed,
 
 namespace {
 
+/// Chains of fused multiply-adds, each rounded in the direction \p R.
+template <Round R>
+void multiplyRounded(unsigned depth, unsigned columns, const double *a,
+                     const double *b, double *c) {
+  for (unsigned n = 0; n < columns; ++n)
+    for (unsigned m = 0; m < kRows; ++m)
+      for (unsigned k = 0; k < depth; ++k)
+        c[n * kRows + m] = arithmetic::fmaF64<R>(
+            a[k * kRows + m], b[n * depth + k], c[n * kRows + m]);
+}
+
 void multiplyDoubles(const Kernels &kernels, const MmaShape &s, Registers a,
                      Registers b, Registers c, MutableRegisters d) {
   alignas(64) double rows[16 * kRows] = {}, columns[8 * 16],
@@ -172,7 +189,11 @@ void multiplyDoubles(const Kernels &kernels, const MmaShape &s, Registers a,
   for (unsigned r = 0; r < s.m; ++r)
     for (unsigned n = 0; n < s.n; ++n)
       sums[n * kRows + r] = at(c[r / 8 * 2 + n % 2], 4 * (r % 8) + n / 2);
-  kernels.f64(s.k, s.n, rows, columns, sums);
+  auto run = s.rounding == 'z'   ? multiplyRounded<Round::Zero>
+             : s.rounding == 'm' ? multiplyRounded<Round::Down>
+             : s.rounding == 'p' ? multiplyRounded<Round::Up>
+                                 : kernels.f64;
+  run(s.k, s.n, rows, columns, sums);
   for (unsigned r = 0; r < s.m; ++r)
     for (unsigned n = 0; n < s.n; ++n)
       std::memcpy(d[r / 8 * 2 + n % 2] + 2 * (4 * (r % 8) + n / 2),
@@ -189,7 +210,7 @@ bool isWarpShape(const MmaShape &s) {
 
 void multiply(const Kernels &kernels, const MmaShape &shape, const Rule &rule,
               bool exact, Registers a, Registers b, Registers c,
-              MutableRegisters d, const uint32_t *metadata, unsigned selector) {
+              MutableRegisters d, const Extras &extras) {
   if (shape.a == Format::F64)
     return multiplyDoubles(kernels, shape, a, b, c, d);
   if (!exact && isWarpShape(shape)) {
@@ -216,21 +237,24 @@ void multiply(const Kernels &kernels, const MmaShape &shape, const Rule &rule,
   p.saturate = shape.saturate;
   p.exclusive = shape.exclusive;
   p.rule = rule;
+  p.scales = extras.scales;
   const unsigned words = p.words();
   alignas(64) uint32_t rows[kMaxWordsOfA], columns[kMaxWordsOfB],
       sums[kMaxWordsOfC];
   if (shape.sparse) {
     alignas(64) uint32_t compressed[kMaxWordsOfA / 2];
     gatherA(kernels, shape.m, words / 2, a, compressed);
-    spreadSparse(shape.a, words, compressed, metadata, selector, rows);
+    spreadSparse(shape.a, words, compressed, extras.metadata, extras.selector,
+                 rows);
   } else {
     gatherA(kernels, shape.m, words, a, rows);
   }
   gatherB(shape.n, words, b, columns);
   gatherC(kernels, shape.m, shape.n, shape.c, c, sums);
   auto run = isInteger(p.a) ? kernels.integer
-             : exact        ? kernels.exact
-                            : kernels.fast;
+             : !exact ? p.scales.chunks ? kernels.fastScaled : kernels.fast
+             : p.a == Format::PackedE2M1 ? kernels.exactGroups
+                                         : kernels.exact;
   run(p, rows, columns, sums);
   scatterD(kernels, shape.m, shape.n, shape.d, sums, d);
 }

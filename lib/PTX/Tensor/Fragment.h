@@ -32,6 +32,9 @@ struct MmaShape {
   unsigned m = 16, n = 8, k = 16;
   bool saturate = false, exclusive = false;
   bool sparse = false;
+  uint8_t chunks = 0;   ///< scales of a row, 0: none
+  bool ue4m3 = false;   ///< they are no powers of two
+  uint8_t rounding = 0; ///< of f64: 0 nearest even, or 'z', 'm', 'p'
   bool swapped = false; ///< computed as B^T A^T: m8n32k16 of wmma
 
   unsigned words() const { return (k * bitsOf(a) + 31) / 32; }
@@ -45,13 +48,18 @@ struct MmaShape {
 using Registers = const uint32_t *const *;
 using MutableRegisters = uint32_t *const *;
 
-/// D = A B + C. \p metadata: the 32 lanes of the register of mma.sp, with the
-/// selector. \p exact: as hardware of \p rule does it, else in f32. D may lie
-/// where A, B or C do.
+/// Where the nonzero elements of A are, and what scales it and B.
+struct Extras {
+  const uint32_t *metadata = nullptr; ///< 32 lanes of the register of mma.sp
+  unsigned selector = 0;              ///< whose metadata counts
+  Scales scales;
+};
+
+/// D = A B + C. \p exact: as hardware of \p rule does it, else in f32. D may
+/// lie where A, B or C do.
 void multiply(const Kernels &kernels, const MmaShape &shape, const Rule &rule,
               bool exact, Registers a, Registers b, Registers c,
-              MutableRegisters d, const uint32_t *metadata = nullptr,
-              unsigned selector = 0);
+              MutableRegisters d, const Extras &extras = {});
 
 /// True for the shapes that Kernels::warp computes in f32, eight columns at a
 /// time.

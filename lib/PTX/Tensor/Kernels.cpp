@@ -10,7 +10,8 @@ namespace ptx::tensor {
 
 #define PTX_KERNELS(LEVEL)                                                     \
   {ptx::LEVEL::multiplyExact,    ptx::LEVEL::multiplyFast,                     \
-   ptx::LEVEL::multiplyIntegers, ptx::LEVEL::multiplyF64,                      \
+   ptx::LEVEL::multiplyIntegers, ptx::LEVEL::multiplyGroups,                   \
+   ptx::LEVEL::multiplyScaled,   ptx::LEVEL::multiplyF64,                      \
    ptx::LEVEL::multiplyWarp,     ptx::LEVEL::lanesToRows,                      \
    ptx::LEVEL::rowsToLanes,      ptx::LEVEL::loadMatrixRows}
 

@@ -16,13 +16,7 @@
 namespace ptx::tensor {
 namespace {
 
-constexpr uint32_t kRowBytes = 16;
-
-struct MatrixMove {
-  unsigned count = 1; ///< matrices
-  bool transposed = false;
-  Space space = Space::Generic;
-};
+constexpr uint32_t kRowBytes = kMatrixRowBytes;
 
 /// Lane l of one matrix in registers: the two elements of column l / 4 of a
 /// matrix whose rows are \p rows (eight times eight halves).
@@ -45,7 +39,8 @@ LaneMask transposePoison(const LaneMask words /* of lanes */) {
   return undefined;
 }
 
-/// Makes the access of all rows and the pointers to them.
+} // namespace
+
 LaneMask prepareRows(Warp &warp, const Instruction &in, const MatrixMove &move,
                      unsigned addressOperand, Access &access, uint64_t *address,
                      std::byte **pointer) {
@@ -72,8 +67,6 @@ LaneMask prepareRows(Warp &warp, const Instruction &in, const MatrixMove &move,
   access.address = address;
   return prepareAccess(warp, in, access, pointer);
 }
-
-} // namespace
 
 void decodeMatrixMove(DecodeContext &context, Instruction &in) {
   MatrixMove move;

@@ -8,6 +8,8 @@
 #include "Tensor/MatrixPoison.h"
 #include "Tensor/Spelling.h"
 
+#include <string>
+
 namespace ptx::tensor {
 
 MmaShape mmaShapeOf(const Row &row) {
@@ -24,6 +26,16 @@ MmaShape mmaShapeOf(const Row &row) {
   shape.exclusive = hasModifier(row, ".xor");
   shape.sparse =
       hasModifier(row, ".sp") || hasModifier(row, ".sp::ordered_metadata");
+  for (const char *rounding : {".rz", ".rm", ".rp"})
+    if (hasModifier(row, rounding))
+      shape.rounding = static_cast<uint8_t>(rounding[2]);
+  if (hasModifier(row, ".kind::mxf4") || hasModifier(row, ".kind::mxf4nvf4"))
+    shape.a = shape.b = Format::PackedE2M1;
+  shape.ue4m3 = hasModifier(row, ".ue4m3");
+  if (hasModifier(row, ".block_scale"))
+    shape.chunks = hasModifier(row, ".scale_vec::4X") ? 4
+                   : shape.a == Format::PackedE2M1    ? 2
+                                                      : 1;
   return shape;
 }
 
@@ -48,14 +60,53 @@ MmaShape wmmaShapeOf(const Row &row) {
   return shape;
 }
 
+/// Which byte and which thread of four give the scales of A (\p of 0) or B:
+/// empty if the two may be.
+static std::string selectorProblem(const MmaShape &shape, unsigned of,
+                                   uint64_t byte, uint64_t thread) {
+  const char name = of ? 'b' : 'a';
+  const unsigned threads = of ? 4 : 2;
+  if (byte > 3 || byte % shape.chunks)
+    return std::string("byte-id-") + name + " is " + std::to_string(byte) +
+           ": it must be " +
+           (shape.chunks == 1   ? "0 to 3"
+            : shape.chunks == 2 ? "0 or 2"
+                                : "0") +
+           " with " + std::to_string(shape.chunks) + " scales a row";
+  if (thread >= threads)
+    return std::string("thread-id-") + name + " is " + std::to_string(thread) +
+           ": it must be 0 to " + std::to_string(threads - 1);
+  return {};
+}
+
+/// Refuses selectors that are wrong constants.
+static void checkScaleSelectors(const DecodeContext &context,
+                                const MmaExtra &extra, unsigned firstSource) {
+  for (unsigned of : {0, 1}) {
+    const unsigned at = firstSource + extra.scales + 3 * of + 1;
+    std::string problem =
+        selectorProblem(extra.shape, of, context.constant(at).value_or(0),
+                        context.constant(at + 1).value_or(0));
+    if (!problem.empty())
+      context.fail(std::move(problem));
+  }
+}
+
 void decodeMma(DecodeContext &context, Instruction &in) {
   MmaExtra extra;
   extra.shape = mmaShapeOf(*in.row);
   extra.registersOfA = extra.shape.registersOfA();
   extra.registersOfB = extra.shape.registersOfB();
+  const unsigned behindC = in.resultCount + extra.registersOfA +
+                           extra.registersOfB +
+                           extra.shape.registersOf(extra.shape.c);
   if (extra.shape.sparse)
-    extra.selector = static_cast<unsigned>(
-        context.constant(in.operandCount - 1u).value_or(0));
+    extra.selector =
+        static_cast<unsigned>(context.constant(behindC + 1).value_or(0));
+  if (extra.shape.chunks) {
+    extra.scales = behindC + (extra.shape.sparse ? 2 : 0) - in.resultCount;
+    checkScaleSelectors(context, extra, in.resultCount);
+  }
   extra.warp = extra.shape.n == 8 && isWarpShape(extra.shape);
   in.extra = context.keep(extra);
 }
@@ -70,7 +121,62 @@ void decodeWmmaMma(DecodeContext &context, Instruction &in) {
 
 namespace {
 
-constexpr unsigned kMostSources = 3 * 8 + 2;
+constexpr unsigned kMostSources = 3 * 8 + 2 + 6;
+
+/// The scales of a block, as selected.
+struct SelectedScales {
+  uint32_t rows[kRows], columns[8];
+};
+
+/// The lane that holds the scales of row (or column) \p line.
+unsigned laneOfScale(unsigned of, unsigned line, unsigned thread) {
+  return of ? 4 * line + thread : 4 * (line % 8) + 2 * thread + line / 8;
+}
+
+/// A selector, which all lanes must agree on.
+unsigned uniform(Warp &warp, const Instruction &in, const uint32_t *lanes) {
+  for (unsigned l = 1; l < kLanes; ++l)
+    if (lanes[l] != lanes[0])
+      warp.fail(FindingKind::IllegalInstruction, in, LaneMask{1} << l,
+                "the lanes select the scales differently");
+  return lanes[0];
+}
+
+/// Picks the scales of A and B; \p sources: those of the instruction.
+void selectScales(Warp &warp, const Instruction &in, const MmaExtra &extra,
+                  Registers sources, SelectedScales &out) {
+  for (unsigned of : {0, 1}) {
+    Registers at = sources + extra.scales + 3 * of;
+    const unsigned byte = uniform(warp, in, at[1]),
+                   thread = uniform(warp, in, at[2]);
+    std::string problem = selectorProblem(extra.shape, of, byte, thread);
+    if (!problem.empty())
+      warp.fail(FindingKind::IllegalInstruction, in, kAllLanes,
+                std::move(problem));
+    uint32_t *to = of ? out.columns : out.rows;
+    for (unsigned line = 0; line < (of ? 8 : kRows); ++line)
+      to[line] = at[0][laneOfScale(of, line, thread)] >> 8 * byte;
+  }
+}
+
+/// Rows and columns whose scales are undefined. Undefined selectors spoil all.
+void addScalePoison(const Warp &warp, const Instruction &in,
+                    const MmaExtra &extra, UndefinedLines &lines) {
+  for (unsigned of : {0, 1}) {
+    const unsigned at = in.resultCount + extra.scales + 3 * of;
+    const LaneMask data = anyPoison(warp, in, at);
+    const bool unknown =
+        anyPoison(warp, in, at + 1) || anyPoison(warp, in, at + 2);
+    const unsigned thread = warp.lanes<uint32_t>(in.operand[at + 2])[0];
+    for (unsigned line = 0; line < (of ? 8 : kRows); ++line)
+      if (unknown || data >> laneOfScale(of, line, thread) & 1) {
+        if (of)
+          lines.columns.set(line);
+        else
+          lines.rows.set(line);
+      }
+  }
+}
 
 /// Undefined lanes of a source register, all its words.
 LaneMask poisonOf(const Warp &warp, const Instruction &in, unsigned source) {
@@ -109,6 +215,8 @@ void findPoison(const Warp &warp, const Instruction &in, const MmaExtra &extra,
     lines.addRows(metadata, 0);
     lines.addRows(metadata, 8);
   }
+  if (shape.chunks)
+    addScalePoison(warp, in, extra, lines);
   const bool packed = shape.d == Accumulator::F16;
   for (unsigned i = 0; i < in.resultCount; ++i) {
     undefined[i] = lines.any() ? lines.lanesOf(i, groups, packed) : 0;
@@ -157,14 +265,20 @@ void runMma(Warp &warp, const Instruction &in) {
     sources[i] = warp.lanes<uint32_t>(in.source(i));
   Registers a = sources, b = a + extra.registersOfA;
   Registers c = b + extra.registersOfB;
-  const uint32_t *metadata =
-      shape.sparse ? c[shape.registersOf(shape.c)] : nullptr;
+  Extras extras;
+  if (shape.sparse)
+    extras = {c[shape.registersOf(shape.c)], extra.selector, {}};
+  alignas(64) SelectedScales scales;
+  if (shape.chunks) {
+    selectScales(warp, in, extra, sources, scales);
+    extras.scales = {scales.rows, scales.columns, shape.chunks, shape.ue4m3};
+  }
   LaneMask undefined[8] = {};
   if (warp.poison && anySourcePoison(warp, in))
     findPoison(warp, in, extra, undefined);
   multiply(kernels, shape, ruleFor(Family::Mma, grid.sm, shape.a, shape.sparse),
            grid.options->tensor == TensorMode::Exact, shape.swapped ? b : a,
-           shape.swapped ? a : b, c, results, metadata, extra.selector);
+           shape.swapped ? a : b, c, results, extras);
   if (warp.poison)
     for (unsigned i = 0; i < in.resultCount; ++i)
       writePoison(warp, in, i, kAllLanes, undefined[i]);

@@ -13,7 +13,10 @@ struct MmaExtra {
   MmaShape shape;
   unsigned registersOfA = 0, registersOfB = 0; ///< as operands, copies too
   unsigned selector = 0; ///< of mma.sp: whose metadata counts
-  bool warp = false;     ///< m16n8 that Kernels::warp takes
+  /// With `.block_scale`: the position among the sources of A's scales, their
+  /// byte and thread; B's follow.
+  unsigned scales = 0;
+  bool warp = false; ///< m16n8 that Kernels::warp takes
 };
 
 /// Row::decode of the three.

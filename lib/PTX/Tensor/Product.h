@@ -23,6 +23,10 @@ enum class Format : uint8_t {
   TF32,
   E4M3,
   E5M2,
+  E3M2, ///< the low six bits of a byte
+  E2M3,
+  E2M1,       ///< bits 2 to 5 of a byte
+  PackedE2M1, ///< two in a byte
   F64,
   S8,
   U8,
@@ -34,7 +38,7 @@ enum class Format : uint8_t {
 enum class Accumulator : uint8_t { F16, F32, S32, F64 };
 
 constexpr unsigned bitsOf(Format format) {
-  constexpr unsigned bits[] = {16, 16, 32, 8, 8, 64, 8, 8, 4, 4, 1};
+  constexpr unsigned bits[] = {16, 16, 32, 8, 8, 8, 8, 8, 4, 64, 8, 8, 4, 4, 1};
   return bits[static_cast<unsigned>(format)];
 }
 constexpr bool isFp8(Format format) {
@@ -44,6 +48,7 @@ constexpr bool isInteger(Format format) { return format >= Format::S8; }
 
 inline constexpr unsigned kRows = 16;     ///< rows of a block
 inline constexpr unsigned kMaxDepth = 64; ///< largest K of floating point
+inline constexpr unsigned kMaxPackedDepth = 128; ///< the same of PackedE2M1
 
 /// How the hardware adds up, per generation.
 struct Rule {
@@ -58,6 +63,15 @@ struct Rule {
   bool splitPairs = false;
 };
 
+/// Block scaling: K is divided into chunks, and the elements of a chunk of a
+/// row of A or a column of B are multiplied by its scale.
+struct Scales {
+  const uint32_t *rows = nullptr;    ///< [16]: the scale of chunk j in byte j
+  const uint32_t *columns = nullptr; ///< [N], likewise
+  uint8_t chunks = 0;                ///< 1, 2 or 4; 0: no scales
+  bool ue4m3 = false;                ///< else powers of two: ue8m0
+};
+
 struct Product {
   Format a = Format::F16, b = Format::F16;
   Accumulator c = Accumulator::F32, d = Accumulator::F32;
@@ -68,6 +82,7 @@ struct Product {
   bool saturate = false;  ///< integers clamp instead of wrapping
   bool exclusive = false; ///< single bits: xor instead of and
   Rule rule;
+  Scales scales; ///< with one block of rows
 
   /// 32-bit words that hold the K elements of one row of A or column of B.
   unsigned words() const { return (depth * bitsOf(a) + 31) / 32; }
@@ -87,6 +102,14 @@ struct Kernels {
   /// Integers and single bits: exact.
   void (*integer)(const Product &, const uint32_t *a, const uint32_t *b,
                   uint32_t *c);
+  /// The same of PackedE2M1 with scales: the sums of a fourth of K each are
+  /// exact, and the terms of the hardware's sum.
+  void (*exactGroups)(const Product &, const uint32_t *a, const uint32_t *b,
+                      uint32_t *c);
+  /// All products with scales: each chunk's in f32, ascending k, and its sum
+  /// times the scales added to C in f64, rounded to f32.
+  void (*fastScaled)(const Product &, const uint32_t *a, const uint32_t *b,
+                     uint32_t *c);
   /// a [depth][16], b [columns][depth], c [columns][16]: chains of fused
   /// multiply-adds, k = 0 first.
   void (*f64)(unsigned depth, unsigned columns, const double *a,
@@ -125,6 +148,10 @@ extern const Kernels kBaselineKernels, kAvx2Kernels, kAvx512Kernels;
                     const uint32_t *, uint32_t *);                             \
   void multiplyIntegers(const tensor::Product &, const uint32_t *,             \
                         const uint32_t *, uint32_t *);                         \
+  void multiplyGroups(const tensor::Product &, const uint32_t *,               \
+                      const uint32_t *, uint32_t *);                           \
+  void multiplyScaled(const tensor::Product &, const uint32_t *,               \
+                      const uint32_t *, uint32_t *);                           \
   void multiplyF64(unsigned, unsigned, const double *, const double *,         \
                    double *);                                                  \
   void multiplyWarp(tensor::Format, unsigned, const uint32_t *const *,         \

@@ -22,6 +22,12 @@ Format formatOf(Type type) {
     return Format::E4M3;
   case Type::E5M2:
     return Format::E5M2;
+  case Type::E3M2:
+    return Format::E3M2;
+  case Type::E2M3:
+    return Format::E2M3;
+  case Type::E2M1:
+    return Format::E2M1;
   case Type::F64:
     return Format::F64;
   case Type::S8:

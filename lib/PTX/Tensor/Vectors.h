@@ -56,6 +56,19 @@ inline F32 fromE4M3(U32 x) {
   return (F32)(r | (x & 0x80) << 24);
 }
 
+/// A number whose format has no infinities and no NaNs: \p exponentBits and
+/// \p fractionBits, the sign above them.
+inline F32 fromSmall(U32 x, unsigned exponentBits, unsigned fractionBits) {
+  const unsigned width = exponentBits + fractionBits;
+  const U32 magnitude = (x & ((1u << width) - 1)) << (23 - fractionBits);
+  // Move the exponent field from its bias to that of f32, by a product.
+  const uint32_t move = (254 - ((1u << (exponentBits - 1)) - 1)) << 23;
+  float factor;
+  std::memcpy(&factor, &move, 4);
+  const U32 r = (U32)((F32)magnitude * factor);
+  return (F32)(r | (x >> width & 1) << 31);
+}
+
 /// f32 -> bits of an f16, rounded to nearest even; NaN 7fff.
 inline U32 toHalf(F32 f) {
   U32 u = (U32)f, magnitude = u & 0x7fffffff;
@@ -80,6 +93,14 @@ inline F32 elementAsFloat(Format format, U32 w, unsigned j) {
     return (F32)(w & 0xffffe000);
   case Format::E4M3:
     return fromE4M3(w >> 8 * j & 0xff);
+  case Format::E3M2:
+    return fromSmall(w >> 8 * j, 3, 2);
+  case Format::E2M3:
+    return fromSmall(w >> 8 * j, 2, 3);
+  case Format::E2M1:
+    return fromSmall(w >> (8 * j + 2), 2, 1);
+  case Format::PackedE2M1:
+    return fromSmall(w >> 4 * j, 2, 1);
   default:
     return fromHalf((w >> 8 * j & 0xff) << 8);
   }

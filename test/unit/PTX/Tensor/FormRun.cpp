@@ -41,6 +41,12 @@ FloatBits floatBits(Type type) {
     return {4, 3, 0};
   case Type::E5M2:
     return {5, 2, 0};
+  case Type::E3M2:
+    return {3, 2, 0};
+  case Type::E2M3:
+    return {2, 3, 0};
+  case Type::E2M1:
+    return {2, 1, 0};
   case Type::F64:
     return {11, 52, 0};
   default:

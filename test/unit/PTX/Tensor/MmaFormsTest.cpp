@@ -10,7 +10,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cfenv>
+#include <cmath>
 #include <cstring>
+#include <utility>
 
 using namespace ptx;
 using namespace ptx::test;
@@ -121,11 +124,18 @@ void runMma(const Row &row, unsigned selector, std::mt19937 &random) {
   });
 }
 
+bool hasKind(const Row &row) {
+  return spelled(row).find(".kind::") != std::string::npos;
+}
+
 TEST(MmaForms, EveryFormOfMmaGivesTheProduct) {
   std::mt19937 random(1);
   unsigned forms = 0;
   for (const auto &row : IsaTable::get().rows()) {
-    if (row->opcode != "mma")
+    // NarrowFormsTest.cpp and QuadFormsTest.cpp have the others.
+    if (row->opcode != "mma" || hasKind(*row))
+      continue;
+    if (const Form form = formOf(*row); form.s.m == 8 && form.a == Type::F16)
       continue;
     unsigned selectors = 1;
     if (row->operands.size() == 6)
@@ -135,6 +145,79 @@ TEST(MmaForms, EveryFormOfMmaGivesTheProduct) {
     ++forms;
   }
   EXPECT_GT(forms, 150u);
+}
+
+/// The rounding that a row of f64 says.
+int roundingOf(const Row &row) {
+  const std::pair<const char *, int> modes[] = {
+      {".rz", FE_TOWARDZERO}, {".rm", FE_DOWNWARD}, {".rp", FE_UPWARD}};
+  for (const auto &[modifier, mode] : modes)
+    if (tensor::hasModifier(row, modifier))
+      return mode;
+  return FE_TONEAREST;
+}
+
+/// Doubles whose products and sums are inexact.
+void runDoubles(const Row &row, std::mt19937 &random) {
+  const Form form = formOf(row);
+  const unsigned m = form.s.m, k = form.s.k, groups = m / 8;
+  auto numbers = [&](unsigned count) {
+    std::vector<double> all(count);
+    for (double &x : all)
+      x = std::ldexp(static_cast<double>(static_cast<int>(random())) +
+                         static_cast<double>(random()) * 0x1p-32,
+                     -30 - static_cast<int>(random() % 4));
+    return all;
+  };
+  const std::vector<double> a = numbers(m * k), b = numbers(k * 8);
+  std::vector<double> want = numbers(m * 8);
+  Registers ra(row.operands[1].count, Type::F64),
+      rb(row.operands[2].count, Type::F64), rc(groups * 2, Type::F64),
+      rd(groups * 2, Type::F64);
+  auto bits = [](double x) {
+    uint64_t word;
+    std::memcpy(&word, &x, sizeof word);
+    return word;
+  };
+  for (unsigned l = 0; l < 32; ++l) {
+    for (unsigned i = 0; i < ra.count; ++i)
+      ra.set(
+          i, l, 0, 64,
+          bits(a[(l / 4 + 8 * (i % groups)) * k + l % 4 + 4 * (i / groups)]));
+    for (unsigned i = 0; i < rb.count; ++i)
+      rb.set(i, l, 0, 64, bits(b[(l % 4 + 4 * i) * 8 + l / 4]));
+  }
+  forEachOfC(m, Type::F64, [&](auto i, auto l, auto j, auto r, auto n) {
+    rc.set(i, l, j, 64, bits(want[r * 8 + n]));
+  });
+  std::string body = loadRegisters("a", ra) + loadRegisters("b", rb) +
+                     loadRegisters("c", rc) + loadRegisters("d", rd);
+  body += spelled(row) + " " + list("d", rd.count) + ", " +
+          list("a", ra.count) + ", " + list("b", rb.count) + ", " +
+          list("c", rc.count) + ";\n" + storeRegisters("d", rd);
+  runEntry(body, {"a", "b", "c", "d"},
+           {&ra.data, &rb.data, &rc.data, &rd.data});
+  std::fesetround(roundingOf(row));
+  for (unsigned r = 0; r < m; ++r)
+    for (unsigned n = 0; n < 8; ++n)
+      for (unsigned q = 0; q < k; ++q)
+        want[r * 8 + n] = std::fma(a[r * k + q], b[q * 8 + n], want[r * 8 + n]);
+  std::fesetround(FE_TONEAREST);
+  forEachOfC(m, Type::F64, [&](auto i, auto l, auto j, auto r, auto n) {
+    ASSERT_EQ(rd.get(i, l, j, 64), bits(want[r * 8 + n]))
+        << spelled(row) << " row " << r << " column " << n;
+  });
+}
+
+TEST(MmaForms, DoublesRoundAsWritten) {
+  std::mt19937 random(3);
+  unsigned forms = 0;
+  for (const auto &row : IsaTable::get().rows())
+    if (row->opcode == "mma" && !hasKind(*row) && formOf(*row).a == Type::F64) {
+      ++forms;
+      runDoubles(*row, random);
+    }
+  EXPECT_EQ(forms, 20u);
 }
 
 /// Memory of a matrix in either order, with a stride.
@@ -216,6 +299,13 @@ void runWmma(const Row &row, bool rowsOfC, bool rowsOfD, std::mt19937 &random) {
       for (unsigned q = 0; q < n; ++q)
         for (unsigned i = 0; i < k; ++i)
           c.at(r, q) += a.at(r, i) + b.at(i, q) - 3 * a.at(r, i) * b.at(i, q);
+  // Rounded down, x - x is -0.
+  for (size_t at = 0; form.d == Type::F64 && at < memoryD.size(); at += 8) {
+    double x;
+    std::memcpy(&x, &memoryD[at], sizeof x);
+    x = x == 0 ? 0 : x;
+    std::memcpy(&memoryD[at], &x, sizeof x);
+  }
   const auto want = inMemory(product(a, b, c), form.d, rowsOfD, strideD);
   ASSERT_TRUE(memoryD == want) << spelled(row);
 }

@@ -17,9 +17,17 @@ FormatInfo infoOf(Format format) {
   case Format::BF16:
     return {8, 7, true};
   case Format::TF32:
-    return {8, 10, true};
+    return {8, 10, true, true, 13};
   case Format::E4M3:
     return {4, 3, false};
+  case Format::E3M2:
+    return {3, 2, false, false};
+  case Format::E2M3:
+    return {2, 3, false, false};
+  case Format::E2M1:
+    return {2, 1, false, false, 2};
+  case Format::PackedE2M1:
+    return {2, 1, false, false};
   default:
     return {5, 2, true};
   }
@@ -41,9 +49,9 @@ Number decode(FormatInfo f, uint32_t bits) {
   uint32_t top = (1u << f.exponentBits) - 1;
   n.negative = bits >> (f.exponentBits + f.fractionBits) & 1;
   n.infinite = f.hasInfinity && field == top && fraction == 0;
-  n.nan = f.hasInfinity
-              ? field == top && fraction
-              : field == top && fraction == (1u << f.fractionBits) - 1;
+  n.nan = f.hasInfinity ? field == top && fraction
+                        : f.hasNaN && field == top &&
+                              fraction == (1u << f.fractionBits) - 1;
   n.significand = fraction | (field ? int64_t{1} << f.fractionBits : 0);
   n.exponent =
       static_cast<int>(std::max(field, 1u)) - ((1 << (f.exponentBits - 1)) - 1);
@@ -52,7 +60,7 @@ Number decode(FormatInfo f, uint32_t bits) {
 }
 
 Number decode(Format format, uint32_t bits) {
-  return decode(infoOf(format), format == Format::TF32 ? bits >> 13 : bits);
+  return decode(infoOf(format), bits >> infoOf(format).low);
 }
 
 /// sum * 2^exponent as bits of f32 (cut) or f16 (rounded).
@@ -91,13 +99,15 @@ uint32_t finish(__int128 sum, int exponent, bool half, unsigned keep) {
 
 uint32_t oneStep(const Product &p, const std::vector<uint32_t> &a,
                  const std::vector<uint32_t> &b,
-                 const std::vector<unsigned> &terms, uint32_t c, bool halfC) {
+                 const std::vector<unsigned> &terms, uint32_t c, bool halfC,
+                 uint32_t scaleOfRow, uint32_t scaleOfColumn) {
   const bool half = p.d == Accumulator::F16;
   Number start =
       decode(halfC ? FormatInfo{5, 10, true} : FormatInfo{8, 23, true}, c);
-  bool nan = start.nan;
+  bool nan = start.nan || scaleOfRow == 255 || scaleOfColumn == 255;
   bool plus = start.infinite && !start.negative;
   bool minus = start.infinite && start.negative;
+  const int scale = static_cast<int>(scaleOfRow + scaleOfColumn) - 254;
   struct Term {
     int exponent;
     int64_t significand;
@@ -114,7 +124,8 @@ uint32_t oneStep(const Product &p, const std::vector<uint32_t> &a,
            (y.infinite && !x.significand);
     if (x.infinite || y.infinite)
       (negative ? minus : plus) = true;
-    all.push_back({x.exponent + y.exponent, x.significand * y.significand,
+    all.push_back({x.exponent + y.exponent + scale,
+                   x.significand * y.significand,
                    x.fractionBits + y.fractionBits, negative});
   }
   if (nan || (plus && minus))
@@ -143,7 +154,8 @@ uint32_t oneStep(const Product &p, const std::vector<uint32_t> &a,
 } // namespace
 
 uint32_t fusedReference(const Product &p, const std::vector<uint32_t> &a,
-                        const std::vector<uint32_t> &b, uint32_t c) {
+                        const std::vector<uint32_t> &b, uint32_t c,
+                        uint32_t scaleOfRow, uint32_t scaleOfColumn) {
   const bool half = p.d == Accumulator::F16;
   std::vector<std::vector<unsigned>> steps;
   if (p.rule.splitPairs) {
@@ -161,13 +173,13 @@ uint32_t fusedReference(const Product &p, const std::vector<uint32_t> &a,
     uint32_t d = c;
     bool halfC = p.c == Accumulator::F16;
     for (const auto &terms : steps) {
-      d = oneStep(p, a, b, terms, d, halfC);
+      d = oneStep(p, a, b, terms, d, halfC, scaleOfRow, scaleOfColumn);
       halfC = half;
     }
     return d;
   }
-  uint32_t d = oneStep(p, a, b, steps[0], 0, half);
-  d = oneStep(p, a, b, steps[1], d, half);
+  uint32_t d = oneStep(p, a, b, steps[0], 0, half, 127, 127);
+  d = oneStep(p, a, b, steps[1], d, half, 127, 127);
   // 1 * d + 1 * c, rounded to nearest: in double.
   if (half) {
     double sum = valueOf(Format::F16, d) + valueOf(Format::F16, c);
@@ -186,6 +198,71 @@ uint32_t fusedReference(const Product &p, const std::vector<uint32_t> &a,
   uint32_t bits;
   std::memcpy(&bits, &sum, 4);
   return std::isnan(sum) ? 0x7fffffff : bits;
+}
+
+double scaleValue(bool ue4m3, uint32_t bits) {
+  if (ue4m3)
+    return valueOf(Format::E4M3, bits & 0x7f);
+  return bits == 255 ? NAN : std::ldexp(1.0, static_cast<int>(bits) - 127);
+}
+
+uint32_t groupReference(const Product &p, const std::vector<uint32_t> &a,
+                        const std::vector<uint32_t> &b, uint32_t c,
+                        uint32_t scaleOfRow, uint32_t scaleOfColumn) {
+  const Number start = decode(FormatInfo{8, 23, true}, c);
+  bool nan = start.nan;
+  // significand * 2^place; aligned by its exponent.
+  struct Term {
+    int exponent, place;
+    __int128 significand;
+  };
+  std::vector<Term> terms;
+  if (start.significand)
+    terms.push_back({start.exponent, start.exponent - 23,
+                     start.negative ? -start.significand : start.significand});
+  const unsigned length = p.depth / 4;
+  for (unsigned group = 0; group < 4; ++group) {
+    double sum = 0;
+    for (unsigned k = group * length; k < (group + 1) * length; ++k)
+      sum += valueOf(p.a, a[k]) * valueOf(p.b, b[k]);
+    int exponent = 0;
+    int64_t factor = 1;
+    for (uint32_t word : {scaleOfRow, scaleOfColumn}) {
+      const uint32_t bits = word >> 8 * (group * p.scales.chunks / 4) & 255;
+      if (std::isnan(scaleValue(p.scales.ue4m3, bits))) {
+        nan = true;
+      } else if (p.scales.ue4m3) {
+        const Number x = decode(Format::E4M3, bits & 0x7f);
+        exponent += x.exponent;
+        factor *= x.significand;
+      } else {
+        exponent += static_cast<int>(bits) - 127;
+        factor *= 8;
+      }
+    }
+    // Sums are quarters, scales eighths.
+    if (factor)
+      terms.push_back(
+          {exponent, exponent - 8, static_cast<__int128>(sum * 4) * factor});
+  }
+  if (nan)
+    return 0x7fffffff;
+  if (start.infinite)
+    return c;
+  int top = INT32_MIN;
+  for (const Term &t : terms)
+    top = std::max(top, t.exponent);
+  __int128 sum = 0;
+  for (const Term &t : terms) {
+    const int shift = t.place - (top - p.rule.fraction);
+    const __int128 magnitude =
+        t.significand < 0 ? -t.significand : t.significand;
+    const __int128 cut = shift >= 0    ? magnitude << shift
+                         : shift > -90 ? magnitude >> -shift
+                                       : 0;
+    sum += t.significand < 0 ? -cut : cut;
+  }
+  return finish(sum, top - p.rule.fraction, false, p.rule.keep);
 }
 
 uint32_t integerReference(const Product &p, const std::vector<uint32_t> &a,

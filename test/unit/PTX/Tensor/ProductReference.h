@@ -14,18 +14,32 @@
 
 namespace ptx::test {
 
-/// Exponent and fraction bits of a format, and its largest finite value.
+/// Exponent and fraction bits of a format, what its largest exponent means,
+/// and the position of its lowest bit in its container.
 struct FormatInfo {
   unsigned exponentBits, fractionBits;
   bool hasInfinity;
+  bool hasNaN = true;
+  unsigned low = 0;
 };
 FormatInfo infoOf(tensor::Format format);
 
 /// One row of A times one column of B plus c, as \p product's rule says.
-/// Elements are bit patterns (tf32: 32 bits).
+/// Elements are bit patterns of their containers. ue8m0 scales of the row and
+/// the column; 127 is one.
 uint32_t fusedReference(const tensor::Product &product,
                         const std::vector<uint32_t> &a,
-                        const std::vector<uint32_t> &b, uint32_t c);
+                        const std::vector<uint32_t> &b, uint32_t c,
+                        uint32_t scaleOfRow = 127,
+                        uint32_t scaleOfColumn = 127);
+/// The same for packed e2m1: each scale word has the scale of chunk i in byte
+/// i.
+uint32_t groupReference(const tensor::Product &product,
+                        const std::vector<uint32_t> &a,
+                        const std::vector<uint32_t> &b, uint32_t c,
+                        uint32_t scaleOfRow, uint32_t scaleOfColumn);
+/// A scale, exactly; ue4m3 ignores the sign bit.
+double scaleValue(bool ue4m3, uint32_t bits);
 /// The same for integers and single bits.
 uint32_t integerReference(const tensor::Product &product,
                           const std::vector<uint32_t> &a,

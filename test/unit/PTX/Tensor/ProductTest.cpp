@@ -97,8 +97,10 @@ void expectReference(const Product &p, const Level &level, unsigned rounds) {
     run(p, o.packedRows.data(), o.packedColumns.data(), o.packedC.data());
     for (unsigned m = 0; m < p.blocks * 16; ++m)
       for (unsigned n = 0; n < p.columns; ++n) {
-        uint32_t want = (isInteger(p.a) ? integerReference : fusedReference)(
-            p, o.rows[m], o.columns[n], o.c[m][n]);
+        uint32_t want =
+            isInteger(p.a)
+                ? integerReference(p, o.rows[m], o.columns[n], o.c[m][n])
+                : fusedReference(p, o.rows[m], o.columns[n], o.c[m][n]);
         ASSERT_EQ(o.result(p, m, n), want) << level.name << " round " << round
                                            << " row " << m << " column " << n;
       }
@@ -145,7 +147,7 @@ TEST_P(ProductTest, FusedSumOfEveryFormat) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Architectures, ProductTest,
-                         testing::Values(75, 80, 89, 90, 100));
+                         testing::Values(75, 80, 89, 90, 100, 120));
 
 /// 1 and four times 2^-25: Hopper keeps 25 bits below the largest term, what
 /// came before it 24, so that each of the four is cut to nothing.
