@@ -112,7 +112,9 @@ def test_assembler_refuses_rows_on_older_targets(
     assert not wrong, "\n".join(wrong[:50])
 
 
-@pytest.mark.parametrize("target", ["sm_100a", "sm_103a", "sm_120a", "sm_120f"])
+@pytest.mark.parametrize(
+    "target", ["sm_100a", "sm_103a", "sm_110a", "sm_120a", "sm_120f", "sm_121a"]
+)
 def test_assembler_agrees_about_families(
     target: str, build_root: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:

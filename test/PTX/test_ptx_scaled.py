@@ -213,3 +213,54 @@ def test_checks_see_the_selected_scales(
     module = ptx.Module(checked(TWO, tail, before))
     result = module.launch("k", 1, 32, [np.zeros(32, np.uint32)])
     assert {finding.kind for finding in result.findings} == kinds
+
+
+#: The product of lanes 4 to 7 and 20 to 23 has a row of A in each lane and a column of
+#: B; D's row r in f32 is in lanes with bit 0 of r, those above 16 for r > 3.
+QUADS = """.version 8.8
+.target sm_90
+.address_size 64
+.visible .entry k(.param .u64 out) {{
+  .reg .b32 u, r<4>, t; .reg .f32 f<8>; .reg .b64 y, o; .reg .pred p;
+  ld.param.u64 y, [out]; mov.u32 t, %tid.x; mul.wide.u32 o, t, 4; add.u64 y, y, o;
+  mov.b32 r0, 0; mov.b32 r1, 0; mov.b32 r2, 0; mov.b32 r3, 0;
+  mov.f32 f0, 0f00000000; mov.f32 f1, f0; mov.f32 f2, f0; mov.f32 f3, f0;
+  mov.f32 f4, f0; mov.f32 f5, f0; mov.f32 f6, f0; mov.f32 f7, f0;
+  setp.ne.u32 p, t, {lane}; @p mov.b32 u, 0; mov.b32 {register}, u;
+  mma.sync.aligned.m8n8k4.row.col.f32.f16.f16.f32 {{f0, f1, f2, f3, f4, f5, f6, f7}},
+    {{r0, r1}}, {{r2, r3}}, {{f0, f1, f2, f3, f4, f5, f6, f7}};
+  setp.eq.u32 p, t, {reader}; @p st.global.f32 [y], {result};
+  ret; }}"""
+
+
+@pytest.mark.parametrize(
+    ("register", "lane", "reader", "result", "finds"),
+    [
+        ("r0", 5, 5, "f0", True),
+        ("r1", 5, 7, "f5", True),
+        ("r0", 5, 7, "f2", False),  # row 3
+        ("r0", 5, 4, "f0", False),  # row 0
+        ("r0", 5, 9, "f0", False),  # another product
+        ("r0", 21, 21, "f0", True),  # row 5
+        ("r0", 21, 21, "f2", False),
+        ("r2", 6, 6, "f0", True),  # column 2
+        ("r2", 6, 22, "f2", True),
+        ("r2", 6, 6, "f1", False),
+        ("r3", 22, 6, "f4", True),  # column 6
+        ("f3", 30, 30, "f3", True),
+        ("f3", 30, 30, "f2", False),
+    ],
+)  # fmt: skip
+def test_four_products_keep_undefined_lines_apart(
+    register: str, lane: int, reader: int, result: str, finds: bool
+) -> None:
+    text = QUADS.format(register=register, lane=lane, reader=reader, result=result)
+    launched = ptx.Module(text).launch("k", 1, 32, [np.zeros(32, np.float32)])
+    assert [f.kind for f in launched.findings] == ["uninitialised"] * finds
+
+
+def test_four_products_are_counted() -> None:
+    text = QUADS.format(register="r0", lane=33, reader=0, result="f0")
+    launched = ptx.Module(text).launch("k", 1, 32, [np.zeros(32, np.float32)])
+    assert launched.counters["mma_issued"] == 1
+    assert launched.counters["mma_flop"] == 4 * 2 * 8 * 8 * 4
