@@ -74,6 +74,7 @@ def encode_tensor_map(
     element_strides: Sequence[int],
     interleave: int,
     swizzle: int,
+    atomicity: int,
     fill_nan: bool,
 ) -> bytes: ...
 def print_isa(markdown: bool = False) -> str: ...

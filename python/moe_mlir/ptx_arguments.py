@@ -37,6 +37,7 @@ class TensorMap:
         array: The tensor; its memory is a device buffer like any array argument.
         box: Elements of a copy along each axis.
         swizzle: Bytes, 0, 32, 64 or 128.
+        atomicity: Bytes a swizzle keeps together, 16; of 128 also 32 or 64.
         element_strides: Along each axis; None: all 1.
         interleave: Bytes, 0, 16 or 32.
         fill_nan: Elements outside the tensor are NaN instead of 0.
@@ -50,6 +51,7 @@ class TensorMap:
     interleave: int = 0
     fill_nan: bool = False
     type: str | None = None
+    atomicity: int = 16
 
     def encode(self, address: int) -> bytes:
         """The 128 bytes of the descriptor of a tensor at ``address``.
@@ -75,6 +77,7 @@ class TensorMap:
             element_strides=tuple(strides)[::-1],
             interleave=self.interleave,
             swizzle=self.swizzle,
+            atomicity=self.atomicity,
             fill_nan=self.fill_nan,
         )
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from moe_mlir import ptx
 
-HEAD = ".version 8.7\n.target sm_90a\n.address_size 64\n"
+HEAD = ".version 8.7\n.target sm_100a\n.address_size 64\n"
 #: Of the new map: rows by sizes from the contiguous dimension on.
 NEW = np.zeros((4, 6, 40), np.float32)
 BOX, STEPS = (2, 3, 8), (1, 2, 1)
@@ -20,7 +20,8 @@ FIELDS = {
     "element_stride": ["0, 1", "1, 2", "2, 1"],
     "elemtype": ["7"],
     "interleave_layout": ["0"],
-    "swizzle_mode": ["1"],
+    "swizzle_mode": ["3"],
+    "swizzle_atomicity": ["3"],
     "fill_mode": ["1"],
 }
 
@@ -81,7 +82,13 @@ def run(text: str) -> tuple[bytes, bytes]:
     """The edited map and the one the host encoded."""
     old = ptx.TensorMap(np.zeros((16, 32), np.uint8), box=(4, 16))
     new = ptx.TensorMap(
-        NEW, box=BOX, element_strides=STEPS, swizzle=32, fill_nan=True, type="f32"
+        NEW,
+        box=BOX,
+        element_strides=STEPS,
+        swizzle=128,
+        atomicity=64,
+        fill_nan=True,
+        type="f32",
     )
     out, scratch = np.zeros(256, np.uint8), np.zeros(256, np.uint8)
     result = ptx.Module(text).launch("k", 1, 32, [old, new, NEW, scratch, out])
@@ -121,11 +128,9 @@ def test_copies_to_global_memory(scope: str) -> None:
     assert got == want
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    ["rank.global.b1024.b32 [map], 5", "swizzle_mode.global.b1024.b32 [map], 9"],
-)
-def test_values_a_field_has_not(wrong: str) -> None:
-    text = kernel([f"tensormap.replace.tile.{wrong};"], "global", "")
+def test_values_a_field_has_not() -> None:
+    wrong = "tensormap.replace.tile.{}.global.b1024.b32 [map], {};"
     with pytest.raises(AssertionError, match="has no value"):
-        run(text)
+        run(kernel([wrong.format("rank", 5)], "global", ""))
+    with pytest.raises(ptx.PtxError, match="must be from 0 to 3"):
+        run(kernel([wrong.format("swizzle_mode", 4)], "global", ""))

@@ -298,6 +298,8 @@ std::vector<std::byte> Arguments::tensorMap(const std::string &text) {
       sizes(value, map.elementStride);
     else if (key == "swizzle")
       map.swizzle = static_cast<unsigned>(parseInteger(value, 4, false));
+    else if (key == "atomicity")
+      map.atomicity = static_cast<unsigned>(parseInteger(value, 4, false));
     else if (key == "interleave")
       map.interleave = static_cast<unsigned>(parseInteger(value, 4, false));
     else if (*word == "nan")
@@ -305,7 +307,7 @@ std::vector<std::byte> Arguments::tensorMap(const std::string &text) {
     else
       throw Error("'" + *word +
                   "' says nothing about a tensor map; expected "
-                  "box=, stride=, swizzle=, interleave= or nan");
+                  "box=, stride=, swizzle=, atomicity=, interleave= or nan");
   }
   map.validate();
   auto bytes = map.encode();

@@ -36,7 +36,8 @@ struct FloatModifiers {
 /// f32 to f16 or bf16. Every NaN becomes 7fff.
 template <class H, Round R, FloatModifiers M> PTX_INLINE H f32ToHalf(float x) {
   using Fmt = std::conditional_t<std::is_same_v<H, Half>, F16, BF16>;
-  float value = M.sat ? saturate(x) : M.relu ? relu(x) : x;
+  float given = operandOf<M.ftz>(x);
+  float value = M.sat ? saturate(given) : M.relu ? relu(given) : given;
   uint32_t bits = roundTo16<Fmt, R>(value);
   uint32_t sign = bitsOf(value) >> 16 & 0x8000u;
   bool infinite = (bitsOf(value) & 0x7fffffffu) == 0x7f800000u;
@@ -61,6 +62,10 @@ template <bool Ftz, bool Sat> PTX_INLINE float halfToF32(Half x) {
 }
 /// bf16 to f32: a shift, which even leaves a NaN signalling.
 PTX_INLINE float bhalfToF32(BHalf x) { return toFloat(x); }
+/// With `.ftz` it is a conversion like others.
+PTX_INLINE float bhalfToFlushedF32(BHalf x) {
+  return canonical(operandOf<true>(toFloat(x)));
+}
 
 template <bool Ftz, bool Sat> PTX_INLINE double f32ToF64(float x) {
   double value = static_cast<double>(operandOf<Ftz>(x));
@@ -113,6 +118,9 @@ template <class H, Round R> PTX_INLINE H f64ToHalf(double x) {
     bits = roundTo<Fmt>(numberOf(x), R);
   return {static_cast<uint16_t>(bits)};
 }
+template <Round R> PTX_INLINE Half f64ToSaturatedHalf(double x) {
+  return toHalf(saturate(toFloat(f64ToHalf<Half, R>(x))));
+}
 /// f16 to bf16 and back.
 template <class H, class D, Round R> PTX_INLINE D halfToHalf(H x) {
   return f32ToHalf<D, R, FloatModifiers{}>(toFloat(x));
@@ -139,6 +147,15 @@ template <class H, Round R, bool Sat> PTX_INLINE H integralHalf(H x) {
 template <bool Ftz, bool Sat> PTX_INLINE float sameF32(float x) {
   float value = operandOf<Ftz>(x);
   return Sat ? saturate(value) : canonical(value);
+}
+template <class H, bool Sat> PTX_INLINE H sameHalf(H x) {
+  float value = toFloat(x);
+  return fromFloat<H>(Sat ? saturate(value) : value);
+}
+template <bool Sat> PTX_INLINE double sameF64(double x) {
+  if constexpr (Sat)
+    return x > 0 ? (x < 1 ? x : 1.0) : 0.0;
+  return x;
 }
 
 //===----------------------------------------------------------------------===//

@@ -56,22 +56,24 @@ PTX_INLINE LaneMask combined(Warp &warp, const Instruction &in, LaneMask holds,
 }
 
 /// setp p|q, a, b, c: p is the comparison, q its complement, each combined
-/// with c. Operands: p, q (perhaps absent), a, b, perhaps c.
-template <auto F> struct SetPredicates {
+/// with c. Operands: p, q (perhaps absent), a, b, perhaps c. Without
+/// \p Complement there is no position for q.
+template <auto F, bool Complement> struct SetPredicates {
   template <class T>
   static PTX_INLINE void apply(Warp &warp, const Instruction &in,
                                bool (*)(T, T)) {
-    LaneMask holds =
-        mapMask<F, T, T>(Source<T>(warp, in, 2), Source<T>(warp, in, 3));
-    warp.writePredicate(in.operand[0], combined(warp, in, holds, 4));
-    if (in.operand[1] != kNoSlot)
-      warp.writePredicate(in.operand[1], combined(warp, in, ~holds, 4));
+    constexpr unsigned first = Complement ? 2 : 1;
+    LaneMask holds = mapMask<F, T, T>(Source<T>(warp, in, first),
+                                      Source<T>(warp, in, first + 1));
+    warp.writePredicate(in.operand[0], combined(warp, in, holds, first + 2));
+    if (Complement && in.operand[1] != kNoSlot)
+      warp.writePredicate(in.operand[1], combined(warp, in, ~holds, first + 2));
   }
   static PTX_INLINE void run(Warp &warp, const Instruction &in) {
     apply(warp, in, F);
   }
 };
-/// setp of packed halves: p of the low ones, q of the high ones.
+/// setp of packed halves: p of the low ones, q (perhaps absent) of the high.
 template <auto Low, auto High> struct SetPredicatesOfHalves {
   static PTX_INLINE void run(Warp &warp, const Instruction &in) {
     Source<uint32_t> a(warp, in, 2), b(warp, in, 3);
@@ -80,7 +82,8 @@ template <auto Low, auto High> struct SetPredicatesOfHalves {
     low = combined(warp, in, low, 4);
     high = combined(warp, in, high, 4);
     warp.writePredicate(in.operand[0], low);
-    warp.writePredicate(in.operand[1], high);
+    if (in.operand[1] != kNoSlot)
+      warp.writePredicate(in.operand[1], high);
   }
 };
 

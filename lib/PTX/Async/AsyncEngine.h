@@ -62,6 +62,7 @@ struct WarpState final : AsyncWarpState {
   std::array<uint64_t, kLanes> copyGroups{}; ///< committed, a lane
   bool sameGroups = true; ///< all lanes have committed as many
   std::array<uint64_t, kLanes> bulkGroups{};
+  LaneMask sawRefusal = 0; ///< a request of clusterlaunchcontrol that failed
 };
 
 struct GroupMmaState; // GroupMma.h

@@ -7,6 +7,7 @@
 #include "Decode/DecodeContext.h"
 #include "Machine/Memory.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace ptx::async {
@@ -208,12 +209,56 @@ void handleBulkWait(Warp &warp, const Instruction &in) {
 }
 
 //===----------------------------------------------------------------------===//
+// st.bulk
+//===----------------------------------------------------------------------===//
+
+namespace {
+struct BulkFill {
+  bool generic = false;
+};
+/// What observers are told of at once.
+constexpr uint64_t kFilledAtOnce = 128;
+} // namespace
+
+void decodeBulkFill(DecodeContext &context, Instruction &in) {
+  in.extra = context.keep(BulkFill{context.option("space").empty()});
+}
+
+void handleBulkFill(Warp &warp, const Instruction &in) {
+  uint64_t address[kLanes];
+  readSpaceAddresses(warp, in, 0, 0, Space::Shared,
+                     static_cast<const BulkFill *>(in.extra)->generic, address);
+  checkPoison(warp, in, 1, PoisonUse::Address);
+  const auto *size = warp.lanes<uint64_t>(in.operand[1]);
+  forEachLane(warp.active, [&](unsigned l) {
+    const Reach reach{warp, in, l};
+    reach.aligned(address[l], 8, "the address");
+    if (size[l] % 8 || size[l] > uint64_t{1} << 24)
+      reach.fail(K::IllegalInstruction,
+                 "the size of a bulk store is " + std::to_string(size[l]) +
+                     "; it must be a multiple of 8, up to 16 MiB");
+    if (sharedOwner(*warp.block, address[l]) != warp.block)
+      reach.fail(K::OutOfBounds, "the bytes of a bulk store must lie in shared "
+                                 "memory of the block");
+    Block *owner;
+    std::byte *to = reach.shared(address[l], size[l], owner);
+    for (uint64_t done = 0; done < size[l]; done += kFilledAtOnce) {
+      const uint64_t now = std::min(kFilledAtOnce, size[l] - done);
+      if (reach.tell(Space::Shared, AccessKind::Store, address[l] + done, now))
+        std::memset(to + done, 0, now);
+    }
+  });
+  warp.block->machine->changed();
+}
+
+//===----------------------------------------------------------------------===//
 // st.async, red.async
 //===----------------------------------------------------------------------===//
 
 namespace {
 struct RemoteStore {
   uint8_t bytes = 4, count = 1;
+  bool generic = false;
   Combine combine = Combine::Copy;
   Element element = Element::B8;
 };
@@ -221,6 +266,7 @@ struct RemoteStore {
 
 void decodeRemoteStore(DecodeContext &context, Instruction &in) {
   RemoteStore store;
+  store.generic = context.option("space").empty();
   Type type = Type::None;
   for (const std::string &modifier : in.row->written)
     if (Type found = typeNamed(modifier); found != Type::None)
@@ -239,8 +285,9 @@ void handleRemoteStore(Warp &warp, const Instruction &in) {
   const unsigned barrierAt = store.count + 1u;
   const uint32_t bytes = uint32_t{store.bytes} * store.count;
   uint64_t address[kLanes], barrier[kLanes];
-  readSpaceAddresses(warp, in, 0, 0, Space::Shared, false, address);
-  readSpaceAddresses(warp, in, barrierAt, 1, Space::Shared, false, barrier);
+  readSpaceAddresses(warp, in, 0, 0, Space::Shared, store.generic, address);
+  readSpaceAddresses(warp, in, barrierAt, 1, Space::Shared, store.generic,
+                     barrier);
   forEachLane(warp.active, [&](unsigned l) {
     const Reach reach{warp, in, l};
     reach.aligned(address[l], bytes, "the address");

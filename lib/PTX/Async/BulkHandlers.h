@@ -15,6 +15,10 @@ void handleBulkCommit(Warp &warp, const Instruction &in);
 void decodeBulkWait(DecodeContext &context, Instruction &in);
 void handleBulkWait(Warp &warp, const Instruction &in);
 
+/// st.bulk
+void decodeBulkFill(DecodeContext &context, Instruction &in);
+void handleBulkFill(Warp &warp, const Instruction &in);
+
 /// st.async and red.async
 void decodeRemoteStore(DecodeContext &context, Instruction &in);
 void handleRemoteStore(Warp &warp, const Instruction &in);

@@ -24,7 +24,8 @@ constexpr std::pair<const char *, MapField> kFields[] = {
     {".elemtype", MapField::ElemType},
     {".interleave_layout", MapField::InterleaveLayout},
     {".swizzle_mode", MapField::SwizzleMode},
-    {".fill_mode", MapField::FillMode}};
+    {".fill_mode", MapField::FillMode},
+    {".swizzle_atomicity", MapField::SwizzleAtomicity}};
 
 struct ReplaceInfo {
   MapField field = MapField::Rank;

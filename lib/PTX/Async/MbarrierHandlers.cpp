@@ -52,7 +52,19 @@ void writeToken(Warp &warp, const Instruction &in, unsigned lane,
 
 } // namespace
 
+/// An order and its scope come together.
+static void checkOrder(DecodeContext &context) {
+  const std::string order(context.option("order"));
+  if (order.empty() == !context.option("scope").empty())
+    context.fail(order.empty() ? "a scope needs a memory order before it"
+                               : "'" + order + "' needs .cta or .cluster");
+  if (context.has(".noComplete") &&
+      (order == ".relaxed" || context.option("scope") == ".cluster"))
+    context.fail("'.noComplete' goes with .release.cta only");
+}
+
 void decodeMbarrier(DecodeContext &context, Instruction &in) {
+  checkOrder(context);
   MbarrierInfo info;
   info.generic =
       context.option("space").empty() && !context.has(".shared::cluster");
@@ -66,6 +78,9 @@ void decodeMbarrier(DecodeContext &context, Instruction &in) {
     info.scope = Scope::Cluster;
   const auto results = static_cast<int8_t>(in.resultCount);
   info.result = results ? 0 : -1;
+  if (results && context.has(".shared::cluster") && in.operand[0] != kNoSlot)
+    context.fail("an arrival at another block's mbarrier has no result: "
+                 "write '_'");
   info.address = results;
   if (in.operandCount > results + 1 && in.operand[results + 1] != kNoSlot)
     info.value = static_cast<int8_t>(results + 1);

@@ -21,7 +21,9 @@ uint32_t countOf(const TensorMap &map, unsigned d) {
   return (map.box[d] + step - 1) / step;
 }
 
-uint32_t rowsOf(const TensorMap &map) {
+uint32_t rowsOf(const TensorMap &map, bool fourRows) {
+  if (fourRows)
+    return 4;
   uint32_t rows = 1;
   for (unsigned d = 1; d < map.rank; ++d)
     rows *= countOf(map, d);
@@ -42,12 +44,13 @@ public:
   void add(uint32_t offset, int64_t begin, int64_t end, uint64_t global,
            bool inside) {
     while (begin < end) {
-      // A swizzle keeps granules together, nothing longer.
+      // A swizzle keeps its atoms together, nothing longer.
+      const int64_t atom = map.atomicity;
       int64_t stop =
-          map.swizzle ? std::min(end, (begin / kGranule + 1) * kGranule) : end;
+          map.swizzle ? std::min(end, (begin / atom + 1) * atom) : end;
       uint32_t at = shared + offset + static_cast<uint32_t>(begin);
       if (map.swizzle)
-        at ^= (at >> 7 & (map.swizzle / 16 - 1)) << 4;
+        at ^= (at >> 7 & (map.swizzle / map.atomicity - 1)) * map.atomicity;
       out.push_back({at, global + static_cast<uint64_t>(begin),
                      static_cast<uint32_t>(stop - begin), inside});
       begin = stop;
@@ -62,14 +65,17 @@ private:
 
 } // namespace
 
-std::string refusal(const TensorMap &map, const int32_t *coordinate,
-                    bool store) {
+std::string refusal(const TensorMap &map, const BoxPlace &place, bool store) {
+  const int32_t *coordinate = place.coordinate;
+  if (place.fourRows && map.box[1] != 1)
+    return "the box has " + std::to_string(map.box[1]) +
+           " rows; gather4 and scatter4 need boxes of one";
   const int64_t bytes = int64_t{coordinate[0]} * byteSize(map.element);
   if (bytes % kGranule)
     return "coordinate 0 is " + std::to_string(coordinate[0]) + ", which is " +
            std::to_string(bytes) + " bytes into the row: no multiple of 16";
   if (store)
-    for (unsigned d = 0; d < map.rank; ++d)
+    for (unsigned d = 0; d < (place.fourRows ? 5 : map.rank); ++d)
       if (coordinate[d] < 0)
         return "coordinate " + std::to_string(d) + " is " +
                std::to_string(coordinate[d]) +
@@ -77,8 +83,9 @@ std::string refusal(const TensorMap &map, const int32_t *coordinate,
   return {};
 }
 
-std::vector<BoxRun> boxRuns(const TensorMap &map, const int32_t *coordinate,
+std::vector<BoxRun> boxRuns(const TensorMap &map, const BoxPlace &place,
                             uint32_t shared, bool store) {
+  const int32_t *coordinate = place.coordinate;
   const int64_t bytes = byteSize(map.element);
   const int64_t width = map.box[0] * bytes;
   int64_t length = static_cast<int64_t>(map.size[0]) * bytes;
@@ -90,7 +97,7 @@ std::vector<BoxRun> boxRuns(const TensorMap &map, const int32_t *coordinate,
   const int64_t end = std::clamp<int64_t>(length - start, begin, width);
   std::vector<BoxRun> runs;
   Splitter splitter(map, shared, runs);
-  const uint32_t rows = rowsOf(map), pitch = pitchOf(map);
+  const uint32_t rows = rowsOf(map, place.fourRows), pitch = pitchOf(map);
   for (uint32_t row = 0; row < rows; ++row) {
     uint64_t global = map.address + static_cast<uint64_t>(start);
     bool inside = true;
@@ -98,8 +105,10 @@ std::vector<BoxRun> boxRuns(const TensorMap &map, const int32_t *coordinate,
     for (unsigned d = 1; d < map.rank; ++d) {
       const uint32_t count = countOf(map, d);
       const int64_t at =
-          int64_t{coordinate[d]} +
-          int64_t{rest % count} * std::max(map.elementStride[d], 1u);
+          place.fourRows
+              ? coordinate[1 + row]
+              : int64_t{coordinate[d]} +
+                    int64_t{rest % count} * std::max(map.elementStride[d], 1u);
       rest /= count;
       inside = inside && at >= 0 && at < static_cast<int64_t>(map.size[d]);
       global += static_cast<uint64_t>(at) * map.stride[d - 1];
@@ -116,12 +125,12 @@ std::vector<BoxRun> boxRuns(const TensorMap &map, const int32_t *coordinate,
   return runs;
 }
 
-uint32_t transactionBytes(const TensorMap &map) {
-  return byteSize(map.element) * map.box[0] * rowsOf(map);
+uint32_t transactionBytes(const TensorMap &map, bool fourRows) {
+  return byteSize(map.element) * map.box[0] * rowsOf(map, fourRows);
 }
 
-uint32_t spannedBytes(const TensorMap &map) {
-  return rowsOf(map) * pitchOf(map);
+uint32_t spannedBytes(const TensorMap &map, bool fourRows) {
+  return rowsOf(map, fourRows) * pitchOf(map);
 }
 
 } // namespace ptx::async

@@ -19,19 +19,27 @@ struct BoxRun {
   bool inside; ///< in the tensor; else filled (loads), skipped (stores)
 };
 
-/// Why the hardware refuses the copy ("illegal instruction"), or empty.
-std::string refusal(const TensorMap &map, const int32_t *coordinate,
-                    bool store);
+/// Where a copy begins in the tensor.
+struct BoxPlace {
+  /// Of each dimension; with `fourRows` the column and four rows.
+  int32_t coordinate[5] = {};
+  /// `.tile::gather4` and `.tile::scatter4`: four boxes of one row each of a
+  /// tensor of two dimensions.
+  bool fourRows = false;
+};
 
-/// The runs of a box at \p coordinate [rank], ascending in the box. \p shared:
-/// address of the box in shared memory, whose bits also decide the swizzle.
-std::vector<BoxRun> boxRuns(const TensorMap &map, const int32_t *coordinate,
+/// Why the hardware refuses the copy ("illegal instruction"), or empty.
+std::string refusal(const TensorMap &map, const BoxPlace &place, bool store);
+
+/// The runs of a box at \p place, ascending in the box. \p shared: address of
+/// the box in shared memory, whose bits also decide the swizzle.
+std::vector<BoxRun> boxRuns(const TensorMap &map, const BoxPlace &place,
                             uint32_t shared, bool store);
 
 /// What a load counts as transferred: the whole box, clipped or not.
-uint32_t transactionBytes(const TensorMap &map);
+uint32_t transactionBytes(const TensorMap &map, bool fourRows);
 /// The bytes of shared memory a box spans, with the padding of a swizzle.
-uint32_t spannedBytes(const TensorMap &map);
+uint32_t spannedBytes(const TensorMap &map, bool fourRows);
 
 } // namespace ptx::async
 

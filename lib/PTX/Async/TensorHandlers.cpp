@@ -19,7 +19,8 @@ using K = FindingKind;
 
 struct TensorInfo {
   enum Kind : uint8_t { Load, Store, Prefetch } kind = Load;
-  uint8_t rank = 1;
+  uint8_t rank = 1, coordinates = 1;
+  bool fourRows = false;
   /// Operand indices: the map and its coordinates, the box in shared memory.
   uint8_t map = 0;
   int8_t shared = -1, barrier = -1, receivers = -1;
@@ -141,9 +142,10 @@ void tellRows(const Reach &reach, const TensorInfo &info,
 }
 
 void addLoad(const Reach &reach, Operation &operation, const TensorMap &map,
-             const std::vector<BoxRun> &runs, uint64_t box, uint64_t barrier) {
+             bool fourRows, const std::vector<BoxRun> &runs, uint64_t box,
+             uint64_t barrier) {
   Block *owner;
-  std::byte *base = reach.shared(box, spannedBytes(map), owner);
+  std::byte *base = reach.shared(box, spannedBytes(map, fourRows), owner);
   const uint64_t start = sharedOffset(box);
   for (const BoxRun &run : runs) {
     Piece piece;
@@ -155,13 +157,14 @@ void addLoad(const Reach &reach, Operation &operation, const TensorMap &map,
     piece.address = run.shared;
     operation.pieces.push_back(piece);
   }
-  operation.signals.push_back(reach.signalTo(barrier, transactionBytes(map)));
+  operation.signals.push_back(
+      reach.signalTo(barrier, transactionBytes(map, fourRows)));
 }
 
 void addStore(const Reach &reach, Operation &operation, const TensorMap &map,
-              const std::vector<BoxRun> &runs, uint64_t box) {
+              bool fourRows, const std::vector<BoxRun> &runs, uint64_t box) {
   Block *owner;
-  const std::byte *base = reach.shared(box, spannedBytes(map), owner);
+  const std::byte *base = reach.shared(box, spannedBytes(map, fourRows), owner);
   const uint64_t start = sharedOffset(box);
   for (const BoxRun &run : runs) {
     if (!run.inside)
@@ -191,17 +194,18 @@ void copyLane(const Reach &reach, const TensorInfo &info, uint64_t mapAddress,
     reach.fail(K::IllegalInstruction,
                "the tensor map has " + std::to_string(map.rank) +
                    " dimensions, the instruction " + std::to_string(info.rank));
-  int32_t coordinate[5] = {};
-  for (unsigned d = 0; d < info.rank; ++d)
-    coordinate[d] =
+  BoxPlace place;
+  place.fourRows = info.fourRows;
+  for (unsigned d = 0; d < info.coordinates; ++d)
+    place.coordinate[d] =
         warp.lanes<int32_t>(in.operand[info.map + 1 + d])[reach.lane];
   const bool store = info.kind == TensorInfo::Store;
-  if (std::string why = refusal(map, coordinate, store); !why.empty())
+  if (std::string why = refusal(map, place, store); !why.empty())
     reach.fail(K::IllegalInstruction, why);
   const auto start = static_cast<uint32_t>(sharedOffset(box));
   if (info.kind != TensorInfo::Prefetch)
     reach.aligned(start, 128, "the address of the box in shared memory");
-  const auto runs = boxRuns(map, coordinate, start, store);
+  const auto runs = boxRuns(map, place, start, store);
   tellRows(reach, info, runs);
   if (info.kind == TensorInfo::Prefetch)
     return;
@@ -211,18 +215,19 @@ void copyLane(const Reach &reach, const TensorInfo &info, uint64_t mapAddress,
     if (info.combine != Combine::Copy)
       operation->element = elementOf(reach, map, info.combine);
     operation->group = stateOf(warp).bulkGroups[reach.lane];
-    addStore(reach, *operation, map, runs, box);
+    addStore(reach, *operation, map, info.fourRows, runs, box);
   } else {
     operation->fill = map.nanFill ? 0x7ff7 : 0;
     operation->roundsTF32 = map.element == TensorElement::TF32 ||
                             map.element == TensorElement::TF32Ftz;
     if (info.receivers < 0) {
-      addLoad(reach, *operation, map, runs, box, barrier);
+      addLoad(reach, *operation, map, info.fourRows, runs, box, barrier);
     } else {
       auto mask = static_cast<uint16_t>(
           warp.lanes<uint32_t>(in.operand[info.receivers])[reach.lane]);
       for (Block *block : reach.receivers(mask))
-        addLoad(reach, *operation, map, runs, Reach::sameOffset(box, *block),
+        addLoad(reach, *operation, map, info.fourRows, runs,
+                Reach::sameOffset(box, *block),
                 Reach::sameOffset(barrier, *block));
     }
   }
@@ -236,18 +241,21 @@ void decodeTensorCopy(DecodeContext &context, Instruction &in) {
   for (unsigned rank = 1; rank <= 5; ++rank)
     if (context.has("." + std::to_string(rank) + "d"))
       info.rank = static_cast<uint8_t>(rank);
+  info.fourRows =
+      context.has(".tile::gather4") || context.has(".tile::scatter4");
+  info.coordinates = info.fourRows ? 5 : info.rank;
   int8_t next = 0;
   if (context.has(".prefetch")) {
     info.kind = TensorInfo::Prefetch;
   } else if (context.has(".bulk_group")) {
     info.kind = TensorInfo::Store;
-    info.shared = static_cast<int8_t>(1 + info.rank);
+    info.shared = static_cast<int8_t>(1 + info.coordinates);
     info.sharedOffset = 1;
   } else {
     info.map = 1;
     info.mapOffset = 1;
     info.shared = 0;
-    info.barrier = static_cast<int8_t>(2 + info.rank);
+    info.barrier = static_cast<int8_t>(2 + info.coordinates);
     info.barrierOffset = 2;
     next = static_cast<int8_t>(info.barrier + 1);
     if (context.has(".multicast::cluster"))
@@ -263,7 +271,7 @@ void handleTensorCopy(Warp &warp, const Instruction &in) {
   uint64_t map[kLanes], shared[kLanes] = {}, barrier[kLanes] = {};
   readSpaceAddresses(warp, in, info.map, info.mapOffset, Space::Generic, false,
                      map);
-  for (unsigned d = 0; d < info.rank; ++d)
+  for (unsigned d = 0; d < info.coordinates; ++d)
     checkPoison(warp, in, info.map + 1u + d, PoisonUse::Address);
   if (info.shared >= 0)
     readSpaceAddresses(warp, in, static_cast<unsigned>(info.shared),

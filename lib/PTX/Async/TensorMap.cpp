@@ -26,6 +26,7 @@ struct Encoded {
   uint8_t swizzle;    ///< 0: none, 1: 32, 2: 64, 3: 128 bytes
   uint8_t interleave; ///< 0: none, 1: 16, 2: 32 bytes
   uint8_t fill;
+  uint8_t atomicity; ///< 0: 16, 1: 32, 2: 32 flipped, 3: 64 bytes
 };
 static_assert(sizeof(Encoded) <= TensorMap::kBytes);
 
@@ -46,6 +47,10 @@ constexpr TensorElement kReplaced[] = {
     TensorElement::F16,    TensorElement::F32,  TensorElement::F32Ftz,
     TensorElement::F64,    TensorElement::BF16, TensorElement::TF32,
     TensorElement::TF32Ftz};
+
+/// The atomicities in their order; not modelled: 32 bytes with 8 flipped.
+constexpr unsigned kFlipped = ~0u;
+constexpr unsigned kAtomicities[] = {16, 32, kFlipped, 64};
 
 void require(bool holds, const std::string &why) {
   if (!holds)
@@ -80,6 +85,12 @@ void TensorMap::validate() const {
           "the swizzle is " + number(swizzle) +
               " bytes; it can be 0, 32, 64 "
               "or 128");
+  require(atomicity != kFlipped,
+          "swizzles that flip 8 bytes of every other line are not modelled");
+  require(atomicity == 16 ||
+              (swizzle == 128 && (atomicity == 32 || atomicity == 64)),
+          "the swizzle's atomicity is " + number(atomicity) +
+              " bytes; it can be 16, and 32 or 64 of a swizzle of 128");
   for (unsigned d = 0; d < rank; ++d) {
     const std::string where = " of dimension " + number(d) + " is ";
     require(size[d] >= 1 && size[d] <= uint64_t{1} << 32,
@@ -122,6 +133,7 @@ std::array<std::byte, TensorMap::kBytes> TensorMap::encode() const {
   e.element = static_cast<uint8_t>(element);
   e.swizzle = swizzle == 128 ? 3 : static_cast<uint8_t>(swizzle / 32);
   e.fill = nanFill;
+  e.atomicity = static_cast<uint8_t>(atomicity / 32 + (atomicity == 64));
   std::array<std::byte, kBytes> bytes{};
   std::memcpy(bytes.data(), &e, sizeof e);
   return bytes;
@@ -145,6 +157,7 @@ TensorMap TensorMap::decode(const std::byte *bytes) {
   map.swizzle = swizzles[e.swizzle & 3];
   map.interleave = e.interleave * 16u;
   map.nanFill = e.fill;
+  map.atomicity = kAtomicities[e.atomicity & 3];
   return map;
 }
 
@@ -199,6 +212,11 @@ bool async::replaceField(std::byte *bytes, MapField field, unsigned ordinal,
     if (value > 1)
       return false;
     e.fill = static_cast<uint8_t>(value);
+    break;
+  case MapField::SwizzleAtomicity:
+    if (value > 3)
+      return false;
+    e.atomicity = static_cast<uint8_t>(value);
     break;
   }
   std::memcpy(bytes, &e, sizeof e);

@@ -21,6 +21,7 @@ enum class MapField : uint8_t {
   InterleaveLayout,
   SwizzleMode,
   FillMode,
+  SwizzleAtomicity,
 };
 
 /// Sets one field to what the instruction names it: ranks count from zero,

@@ -34,6 +34,14 @@ bool FunctionDecoder::matchAddress(const OperandSpec &spec,
   bool isName = operand.kind == Kind::Name && operand.indexed;
   if (operand.kind != Kind::Address && !isName)
     return reject(mismatch, operand, "an address '[...]' is needed");
+  const auto &spaces = currentForm->spaces;
+  bool mayBeUnified =
+      currentForm->opcode == "ld" && module.ast.version >= 80 &&
+      (spaces.empty() || spaces[0] == Space::Global);
+  if (operand.unified && !mayBeUnified)
+    return reject(mismatch, operand,
+                  "'.unified' can follow the address of a load from global "
+                  "memory, since PTX ISA 8.0");
   unsigned coordinates =
       spec.kind == OperandKind::TensorAddress ? spec.count : 0;
   if (operand.childCount != coordinates)
@@ -58,6 +66,21 @@ bool FunctionDecoder::matchAddress(const OperandSpec &spec,
   return true;
 }
 
+/// Accesses of one thread by an address that is no offset in a small space.
+/// (Copies and tensor maps take any register.)
+static bool needsWideAddress(const Form &form) {
+  constexpr std::string_view opcodes[] = {
+      "ld",        "st",      "ldu",           "atom",    "red", "prefetch",
+      "prefetchu", "discard", "applypriority", "mbarrier"};
+  bool has = false;
+  for (std::string_view opcode : opcodes)
+    has |= form.opcode == opcode;
+  for (std::string_view modifier : form.modifiers)
+    has &= modifier != ".async" && modifier != ".bulk" &&
+           modifier != ".tensormap";
+  return has && (form.spaces.empty() || form.spaces[0] == Space::Global);
+}
+
 /// The register or variable in front of an address.
 bool FunctionDecoder::matchAddressName(const OperandSpec &spec,
                                        const syntax::Operand &operand,
@@ -75,6 +98,10 @@ bool FunctionDecoder::matchAddressName(const OperandSpec &spec,
                     "bits");
     if (operand.indexed)
       return reject(mismatch, operand, "a register is no array");
+    if (bits == 32 && needsWideAddress(*currentForm))
+      return reject(mismatch, operand,
+                    "global and generic addresses have 64 bits, and the "
+                    "register has 32");
     matched.add(found.id, registers[found.id].width);
     matched.offset[which] = added;
     return true;

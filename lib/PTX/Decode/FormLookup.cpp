@@ -32,14 +32,13 @@ struct Unmodelled {
 };
 constexpr std::string_view kTextures = "textures and surfaces are not modelled";
 constexpr std::string_view kIm2col =
-    "tensor maps are modelled in tile mode only";
+    "tensor maps of im2col mode are not modelled";
 constexpr std::string_view kRandomBits =
     "the bits that stochastic rounding takes are not known";
 constexpr Unmodelled kUnmodelled[] = {
     {"tcgen05", "tensor memory and its instructions are not modelled"},
     {"multimem", "its addresses name the memory of several devices at once, "
                  "and one device is modelled"},
-    {"clusterlaunchcontrol", "clusters cannot take over each other's work"},
     {"tex", kTextures},
     {"tld4", kTextures},
     {"txq", kTextures},
@@ -52,15 +51,25 @@ constexpr Unmodelled kUnmodelled[] = {
     {".im2col::w", kIm2col},
     {".im2col::w::128", kIm2col},
     {".im2col_no_offs", kIm2col},
-    {".tile::gather4", kIm2col},
-    {".tile::scatter4", kIm2col},
     {".cta_group::1", "pairs of blocks are not modelled"},
     {".cta_group::2", "pairs of blocks are not modelled"},
     {".rs", kRandomBits},
 };
 
+/// St.async and red.async that no mbarrier hears of.
+bool isDetached(const Form &form) {
+  bool async = false, signals = false;
+  for (std::string_view modifier : form.modifiers) {
+    async |= modifier == ".async";
+    signals |= modifier == ".mbarrier::complete_tx::bytes";
+  }
+  return (form.opcode == "st" || form.opcode == "red") && async && !signals;
+}
+
 /// Why a form is not there though PTX has it; empty if nothing is known of it.
 std::string_view whyUnmodelled(const Form &form) {
+  if (isDetached(form))
+    return "no mbarrier hears of it, and nothing waits for its completion";
   for (const Unmodelled &one : kUnmodelled) {
     if (one.name == form.opcode)
       return one.why;

@@ -294,7 +294,9 @@ uint32_t FunctionDecoder::frameValue(FrameValueKind kind, Width width,
                                      uint64_t value) {
   auto [position, added] = frameIds.try_emplace({kind, width, value}, 0);
   if (added) {
-    uint32_t id = newRegister(width == Width::Double ? Type::B64 : Type::B32);
+    uint32_t id = newRegister(width == Width::Double      ? Type::B64
+                              : width == Width::Predicate ? Type::Pred
+                                                          : Type::B32);
     registers[id].pinned = true;
     position->second = id;
     frameValues.push_back({kind, width, id, value});

@@ -204,6 +204,14 @@ void ModuleDecoder::describeKernels() {
     info.minBlocksPerSm = ast.minnctapersm;
     info.maxRegisters = ast.maxnreg;
     info.explicitCluster = ast.explicitCluster;
+    info.blocksAreClusters = ast.blocksAreClusters;
+    if (ast.blocksAreClusters && !(ast.hasReqntid && ast.hasReqCluster))
+      context.fail(ast.position, "'.blocksareclusters' needs '.reqntid' and "
+                                 "'.reqnctapercluster'");
+    if (ast.blocksAreClusters &&
+        (context.ast.sm < 90 || context.ast.version < 90))
+      context.fail(ast.position,
+                   "'.blocksareclusters' needs sm_90 and PTX ISA 9.0");
     info.sm = context.ast.sm;
     info.smSuffix = context.ast.smSuffix;
     info.line = ast.position.line;

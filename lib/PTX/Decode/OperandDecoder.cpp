@@ -363,6 +363,10 @@ bool FunctionDecoder::matchPredicate(const OperandSpec &spec,
     return true;
   }
   size_t position = matched.slots.size();
+  if (!isResult && operand.kind == syntax::Operand::Kind::Name &&
+      operand.name[0] == '%' && !findRegister(operand.name).exists())
+    if (std::optional<SpecialRegister> special = specialRegister(operand.name))
+      return matchSpecial(predicate, operand, *special, mismatch);
   if (!matchRegister(predicate, operand, isResult, mismatch))
     return false;
   if (operand.negated && position < 32)
@@ -386,6 +390,17 @@ bool FunctionDecoder::matchVector(const OperandSpec &spec,
                       "the vector register has another type of element");
       for (unsigned k = 0; k < found.vector; ++k)
         matched.add(found.id + k, registers[found.id + k].width);
+      return true;
+    }
+    if (!found.exists() && !isResult && spec.count == 4 &&
+        currentForm->modifiers.front() == ".v4" &&
+        specialRegister(std::string(operand.name) + ".x")) {
+      for (const char *component : {".x", ".y", ".z", ".w"})
+        if (!matchSpecial(element, operand,
+                          *specialRegister(std::string(operand.name) +
+                                           component),
+                          mismatch))
+          return false;
       return true;
     }
   }
@@ -421,23 +436,32 @@ bool FunctionDecoder::matchSpecial(const OperandSpec &spec,
                   "a special register can only be read by 'mov' or 'cvt'");
   if (special.isClock && currentForm->opcode != "mov")
     return reject(mismatch, operand, "a clock can only be read by 'mov'");
-  unsigned wanted = bitWidth(spec.type);
-  bool narrow = wanted == 16 && special.fits16Bits;
-  if (isFloat(spec.type) || spec.type == Type::Pred ||
-      (wanted != 8 * bytesOf(special.width) && !narrow))
+  bool isPredicate = special.width == Width::Predicate;
+  if (isPredicate != (spec.type == Type::Pred))
+    return reject(mismatch, operand,
+                  isPredicate ? "this special register is a predicate"
+                              : "a predicate is needed");
+  unsigned wanted = bitWidth(spec.type), has = 8 * bytesOf(special.width);
+  // A conversion reads what its type holds.
+  bool cut = (special.mayBeCut || currentForm->opcode == "cvt") &&
+             wanted >= 16 && wanted < has;
+  if (isFloat(spec.type) || (!isPredicate && wanted != has && !cut))
     return reject(mismatch, operand,
                   mismatch.wanted
-                      ? quoted(special.name) + " has " +
-                            std::to_string(8 * bytesOf(special.width)) +
+                      ? quoted(special.name) + " has " + std::to_string(has) +
                             " bits and is no '" +
                             std::string(typeName(spec.type)) + "'"
                       : std::string());
   checkSpecial(special, operand);
+  Width width = !cut           ? special.width
+                : wanted == 16 ? Width::Half
+                               : Width::Word;
   if (special.isClock)
     matched.clock = special.clock;
+  else if (special.isZero)
+    matched.add(module.constants.get(0, width), width);
   else
-    matched.add(frameValue(special.kind, special.width, special.value),
-                special.width);
+    matched.add(frameValue(special.kind, width, special.value), width);
   return true;
 }
 

@@ -10,13 +10,13 @@ namespace {
 using K = FrameValueKind;
 
 SpecialRegister value(std::string_view name, K kind, unsigned minSm = 0,
-                      unsigned minPtx = 0, bool fits16Bits = false) {
+                      unsigned minPtx = 0, bool mayBeCut = false) {
   SpecialRegister special;
   special.name = name;
   special.kind = kind;
   special.minSm = minSm;
   special.minPtx = minPtx;
-  special.fits16Bits = fits16Bits;
+  special.mayBeCut = mayBeCut;
   return special;
 }
 
@@ -37,6 +37,12 @@ SpecialRegister wide(std::string_view name, K kind, unsigned minPtx) {
   return special;
 }
 
+SpecialRegister fourth(std::string_view name, unsigned minSm, unsigned minPtx) {
+  SpecialRegister special = value(name, K::TidX, minSm, minPtx, !minSm);
+  special.isZero = true;
+  return special;
+}
+
 using Map = std::unordered_map<std::string_view, SpecialRegister>;
 
 void addThreadAndGrid(Map &map) {
@@ -47,24 +53,28 @@ void addThreadAndGrid(Map &map) {
         value("%ntid.x", K::NTidX, 0, 0, true),
         value("%ntid.y", K::NTidY, 0, 0, true),
         value("%ntid.z", K::NTidZ, 0, 0, true),
-        value("%ctaid.x", K::CtaidX),
-        value("%ctaid.y", K::CtaidY),
-        value("%ctaid.z", K::CtaidZ),
-        value("%nctaid.x", K::NCtaidX),
-        value("%nctaid.y", K::NCtaidY),
-        value("%nctaid.z", K::NCtaidZ),
-        value("%laneid", K::LaneId, 0, 0, true),
+        value("%ctaid.x", K::CtaidX, 0, 0, true),
+        value("%ctaid.y", K::CtaidY, 0, 0, true),
+        value("%ctaid.z", K::CtaidZ, 0, 0, true),
+        value("%nctaid.x", K::NCtaidX, 0, 0, true),
+        value("%nctaid.y", K::NCtaidY, 0, 0, true),
+        value("%nctaid.z", K::NCtaidZ, 0, 0, true),
+        value("%laneid", K::LaneId),
         value("%warpid", K::WarpId),
         value("%nwarpid", K::NWarpId),
         value("%smid", K::SmId),
         value("%nsmid", K::NSmId),
-        wide("%gridid", K::GridId, 30),
         value("%lanemask_eq", K::LaneMaskEq),
         value("%lanemask_le", K::LaneMaskLe),
         value("%lanemask_lt", K::LaneMaskLt),
         value("%lanemask_ge", K::LaneMaskGe),
         value("%lanemask_gt", K::LaneMaskGt)})
     map.emplace(special.name, special);
+  SpecialRegister grid = wide("%gridid", K::GridId, 30);
+  grid.mayBeCut = true;
+  map.emplace(grid.name, grid);
+  for (std::string_view name : {"%tid.w", "%ntid.w", "%ctaid.w", "%nctaid.w"})
+    map.emplace(name, fourth(name, 0, 0));
 }
 
 void addClusterAndMemory(Map &map) {
@@ -83,7 +93,6 @@ void addClusterAndMemory(Map &map) {
         value("%cluster_nctaid.z", K::ClusterNCtaidZ, 90, 78),
         value("%cluster_ctarank", K::ClusterCtaRank, 90, 78),
         value("%cluster_nctarank", K::ClusterNCtaRank, 90, 78),
-        value("%is_explicit_cluster", K::IsExplicitCluster, 90, 78),
         value("%dynamic_smem_size", K::DynamicSharedSize, 20, 41),
         value("%total_smem_size", K::TotalSharedSize, 20, 41),
         value("%aggr_smem_size", K::AggregateSharedSize, 90, 81),
@@ -94,6 +103,13 @@ void addClusterAndMemory(Map &map) {
         value("%reserved_smem_offset_1", K::ReservedSharedOffset, 80, 76),
         wide("%current_graph_exec", K::CurrentGraphExec, 80)})
     map.emplace(special.name, special);
+  SpecialRegister isExplicit =
+      value("%is_explicit_cluster", K::IsExplicitCluster, 90, 78);
+  isExplicit.width = Width::Predicate;
+  map.emplace(isExplicit.name, isExplicit);
+  for (std::string_view name : {"%clusterid.w", "%nclusterid.w",
+                                "%cluster_ctaid.w", "%cluster_nctaid.w"})
+    map.emplace(name, fourth(name, 90, 78));
 }
 
 Map build() {

@@ -18,7 +18,9 @@ struct SpecialRegister {
   Width width = Width::Word;
   unsigned minSm = 0, minPtx = 0;
   uint64_t value = 0;      ///< number of an %envreg or %pm
-  bool fits16Bits = false; ///< may be moved by `mov.u16`
+  /// May be moved into narrower registers, as when it was narrower itself.
+  bool mayBeCut = false;
+  bool isZero = false; ///< the unused fourth component of a vector
 };
 
 /// The special register called \p name (with `%`), if there is one.

@@ -3,13 +3,15 @@
 #include "Driver/DriverState.h"
 #include "ptx/TensorMap.h"
 
+#include <algorithm>
 #include <cstring>
 
 using namespace ptx;
 using namespace ptx::driver;
 
 /// \p interleave: 0 none, 1 16 bytes, 2 32 bytes; \p swizzle: 0 none, 1 32, 2
-/// 64, 3 128 bytes; \p promotion into the L2 changes no result.
+/// 64, 3 128 bytes, 4 and 6 those with 32 and 64 bytes kept together;
+/// \p promotion into the L2 changes no result.
 PTX_API cuTensorMapEncodeTiled(void *result, int type, uint32_t rank,
                                void *address, const uint64_t *size,
                                const uint64_t *strides, const uint32_t *box,
@@ -22,7 +24,8 @@ PTX_API cuTensorMapEncodeTiled(void *result, int type, uint32_t rank,
         interleave < 0 || interleave > 2 || promotion < 0 || promotion > 3 ||
         fill < 0 || fill > 1)
       return CUDA_ERROR_INVALID_VALUE;
-    if (swizzle < 0 || swizzle > 3)
+    // 5 flips 8 bytes of every other line.
+    if (swizzle < 0 || swizzle > 6 || swizzle == 5)
       return CUDA_ERROR_NOT_SUPPORTED;
     TensorMap map;
     map.element = static_cast<TensorElement>(type);
@@ -33,7 +36,8 @@ PTX_API cuTensorMapEncodeTiled(void *result, int type, uint32_t rank,
       std::copy(strides, strides + rank - 1, map.stride.begin());
     std::copy(box, box + rank, map.box.begin());
     std::copy(elementStrides, elementStrides + rank, map.elementStride.begin());
-    map.swizzle = swizzle ? 16u << swizzle : 0;
+    map.swizzle = swizzle ? 16u << std::min(swizzle, 3) : 0;
+    map.atomicity = swizzle == 4 ? 32 : swizzle == 6 ? 64 : 16;
     map.interleave = interleave ? 8u << interleave : 0;
     map.nanFill = fill == 1;
     map.validate();

@@ -229,14 +229,58 @@ void addTensorForms(IsaTable &table, unsigned rank, bool tile) {
   addHinted(table, std::move(prefetch));
 }
 
+/// Four rows of a tensor of two dimensions, by their numbers.
+void addRowForms(IsaTable &table) {
+  const OperandSpec address = operand::address();
+  const OperandSpec map = operand::tensorAddress(5);
+  auto form = [&](Modifiers modifiers, bool family) {
+    Row row = base(std::move(modifiers), 100, 86, handleTensorCopy,
+                   decodeTensorCopy);
+    row.needsA = family;
+    return row;
+  };
+  const Modifiers front = {".async", ".bulk", ".tensor", ".2d"};
+  Row own = form(front + Modifiers{".shared::cta", ".global", ".tile::gather4",
+                                   kSignal},
+                 false);
+  own.operands = {address, map, address};
+  addHinted(table, std::move(own));
+  Row load = form(front + Modifiers{".shared::cluster", ".global",
+                                    ".tile::gather4", kSignal},
+                  true);
+  load.operands = {address, map, address};
+  addHinted(table, load);
+  load.modifiers.push_back(".multicast::cluster");
+  load.operands.push_back(operand::source(Type::B16));
+  addHinted(table, std::move(load));
+  const Modifiers back = {".global", ".shared::cta", ".tile::scatter4",
+                          ".bulk_group"};
+  Row store = form(front + back, true);
+  store.operands = {map, address};
+  addHinted(table, std::move(store));
+  for (const char *op :
+       {".add", ".min", ".max", ".inc", ".dec", ".and", ".or", ".xor"}) {
+    Row reduce = form(Modifiers{".reduce"} + front + back, true);
+    reduce.modifiers.push_back(op);
+    reduce.operands = {map, address};
+    addHinted(table, std::move(reduce));
+  }
+  Row prefetch = form({".async", ".bulk", ".prefetch", ".tensor", ".2d", ".L2",
+                       ".global", ".tile::gather4"},
+                      true);
+  prefetch.operands = {map};
+  addHinted(table, std::move(prefetch));
+}
+
 //===----------------------------------------------------------------------===//
 // tensormap
 //===----------------------------------------------------------------------===//
 
+/// \p largest: of the constant that the field is set to; -1: any operand.
 void addMapField(IsaTable &table, const char *field, bool ordinal, Type type,
-                 bool immediate) {
+                 int largest, unsigned sm = 90, unsigned ptx = 83) {
   for (const char *space : {"", ".global", ".shared::cta"}) {
-    Row row = base({".replace", ".tile", field}, 90, 83, handleMapReplace,
+    Row row = base({".replace", ".tile", field}, sm, ptx, handleMapReplace,
                    decodeMapReplace);
     row.opcode = "tensormap";
     row.needsA = row.laterFamilies = true;
@@ -247,21 +291,25 @@ void addMapField(IsaTable &table, const char *field, bool ordinal, Type type,
     row.operands = {operand::address()};
     if (ordinal)
       row.operands.push_back(operand::immediate(0, 4, Type::B32));
-    row.operands.push_back(immediate ? operand::immediate(0, 255, Type::B32)
-                                     : operand::source(type));
+    row.operands.push_back(largest >= 0
+                               ? operand::immediate(0, largest, Type::B32)
+                               : operand::source(type));
     table.add(std::move(row));
   }
 }
 
 void addMaps(IsaTable &table) {
-  addMapField(table, ".global_address", false, Type::B64, false);
-  addMapField(table, ".rank", false, Type::B32, false);
+  addMapField(table, ".global_address", false, Type::B64, -1);
+  addMapField(table, ".rank", false, Type::B32, -1);
   for (const char *field : {".box_dim", ".global_dim", ".element_stride"})
-    addMapField(table, field, true, Type::B32, false);
-  addMapField(table, ".global_stride", true, Type::B64, false);
-  for (const char *field :
-       {".elemtype", ".interleave_layout", ".swizzle_mode", ".fill_mode"})
-    addMapField(table, field, false, Type::B32, true);
+    addMapField(table, field, true, Type::B32, -1);
+  addMapField(table, ".global_stride", true, Type::B64, -1);
+  // Not elements of 4 and 6 bits (13 to 15), nor swizzles of 96 bytes (4).
+  addMapField(table, ".elemtype", false, Type::B32, 12);
+  addMapField(table, ".interleave_layout", false, Type::B32, 2);
+  addMapField(table, ".swizzle_mode", false, Type::B32, 3);
+  addMapField(table, ".fill_mode", false, Type::B32, 1);
+  addMapField(table, ".swizzle_atomicity", false, Type::B32, 3, 100, 86);
   for (const char *scope : {".cta", ".cluster", ".gpu", ".sys"}) {
     Row row =
         base({".cp_fenceproxy", ".global", ".shared::cta",
@@ -294,27 +342,39 @@ void addRemoteStores(IsaTable &table) {
   for (Type type : {Type::B32, Type::U32, Type::S32, Type::F32, Type::B64,
                     Type::U64, Type::S64, Type::F64})
     for (unsigned count : {1, 2, 4}) {
-      Modifiers modifiers = {".async", ".shared::cluster", kSignal};
+      Modifiers modifiers = {".async", kSignal};
       if (count * bitWidth(type) > 128)
         continue;
       if (count > 1)
         modifiers.push_back(".v" + std::to_string(count));
       Row row = form("st", modifiers, type, count);
-      row.options = {{"order", {".weak"}}};
+      row.options = {{"order", {".weak"}}, {"space", {".shared::cluster"}}};
       table.add(std::move(row));
     }
   auto reduce = [&](const char *op, Type type) {
-    table.add(form(
-        "red",
-        {".async", ".relaxed", ".cluster", ".shared::cluster", kSignal, op},
-        type, 1));
+    Row row = form("red", {".async", ".relaxed", ".cluster", kSignal, op}, type,
+                   1);
+    row.options = {{"space", {".shared::cluster"}}};
+    table.add(std::move(row));
   };
+  Row fill = form("st", {".async"}, Type::B64, 1); // for its opcode and target
+  fill.modifiers = {".bulk"};
+  fill.minSm = 100;
+  fill.minPtx = 86;
+  fill.cost = Cost::Shared;
+  fill.operands = {operand::address(), operand::source(Type::U64),
+                   operand::immediate(0, 0)};
+  fill.options = {{"order", {".weak"}}, {"space", {".shared::cta"}}};
+  fill.handlers = handleBulkFill;
+  fill.decode = decodeBulkFill;
+  table.add(std::move(fill));
   for (const char *op : {".inc", ".dec"})
     reduce(op, Type::U32);
   for (const char *op : {".min", ".max", ".add"})
     for (Type type : {Type::U32, Type::S32})
       reduce(op, type);
-  reduce(".add", Type::U64);
+  for (Type type : {Type::U64, Type::S64})
+    reduce(".add", type);
   for (const char *op : {".and", ".or", ".xor"})
     reduce(op, Type::B32);
 }
@@ -328,6 +388,7 @@ void registerAsyncRows(IsaTable &table) {
   for (unsigned rank = 1; rank <= 5; ++rank)
     for (bool tile : {false, true})
       addTensorForms(table, rank, tile);
+  addRowForms(table);
   addMaps(table);
   addRemoteStores(table);
 }

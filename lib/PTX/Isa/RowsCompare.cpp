@@ -34,7 +34,8 @@ template <auto F> HandlerSet setOnce() {
   return {Levels<SetValues<F>>::baseline};
 }
 template <class T, bool Ftz, Comparison... C> Comparisons comparisonsOf() {
-  return {{handlersOf<SetPredicates<compare<C, Ftz, T>>>()...},
+  constexpr bool isHalf = std::is_same_v<T, Half> || std::is_same_v<T, BHalf>;
+  return {{handlersOf<SetPredicates<compare<C, Ftz, T>, !isHalf>>()...},
           {setOnce<compare<C, Ftz, T>>()...}};
 }
 template <class H, bool Ftz, Comparison... C> Comparisons pairsOf() {
@@ -85,15 +86,17 @@ void addWithBools(IsaTable &table, const std::string &front,
 
 void addSetp(IsaTable &table, const std::string &comparison, bool ftz,
              Type type, const HandlerSet &handlers, Since since) {
-  OperandSpec second = predicate(Sink).pair();
-  if (type != Type::F16x2 && type != Type::BF16x2)
-    second = second.optional();
+  std::vector<OperandSpec> operands = {predicate(Sink)};
+  // A comparison of one half has no complement.
+  if (type != Type::F16 && type != Type::BF16)
+    operands.push_back(predicate(Sink).pair().optional());
+  unsigned results = static_cast<unsigned>(operands.size());
+  operands.insert(operands.end(), 2, source(type));
   Weight weight = {type == Type::F64 ? Cost::Double : Cost::Alu,
                    bitWidth(type) == 64 && !isFloat(type) ? 2.0f : 1.0f};
   addWithBools(table, "setp" + comparison,
-               when(ftz, ".ftz") + std::string(typeName(type)),
-               {predicate(Sink), second, source(type), source(type)}, handlers,
-               decodesOf<0>(), weight, since, 2);
+               when(ftz, ".ftz") + std::string(typeName(type)), operands,
+               handlers, decodesOf<0>(), weight, since, results);
 }
 void addSet(IsaTable &table, const std::string &comparison, bool ftz,
             Type result, Type type, const HandlerSet &handlers,
@@ -161,9 +164,15 @@ template <class H, bool Ftz> void addHalves(IsaTable &table, Since since) {
     for (Type result : {Type::U16, Type::S16})
       addSet(table, kNames[c], Ftz, result, one, handlers.set[c],
              decodesOf<0xffffu>(), integers);
-    for (Type result : {Type::U32, Type::S32})
+    for (Type result : {Type::U32, Type::S32}) {
       addSet(table, kNames[c], Ftz, result, one, handlers.set[c],
              decodesOf<0xffffffffu>(), integers);
+      addSet(table, kNames[c], Ftz, result, two, pairs.set[c],
+             decodesOf<0xffffu>(), integers);
+    }
+    if (isHalf && !Ftz)
+      addSet(table, kNames[c], Ftz, Type::BF16, one, handlers.set[c],
+             decodesOf<kBHalfOne>(), kBF16);
   }
 }
 

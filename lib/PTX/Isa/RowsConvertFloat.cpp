@@ -45,6 +45,35 @@ template <Round R> void addIntegral(IsaTable &table) {
   });
 }
 
+/// To the same type: what is left are `.ftz`, `.sat` and the NaN.
+template <bool Sat> void addSame(IsaTable &table) {
+  std::string sat = when(Sat, ".sat");
+  addCvt(table, sat + ".f16.f16", Type::F16, {Type::F16},
+         convertHandlers<sameHalf<Half, Sat>>());
+  if (!Sat) // bf16 has no .sat
+    addCvt(table, ".bf16.bf16", Type::BF16, {Type::BF16},
+           convertHandlers<sameHalf<BHalf, false>>(), {90, 78});
+  forBoth([&]<bool Ftz>() {
+    addCvt(table, when(Ftz, ".ftz") + sat + ".f32.f32", Type::F32, {Type::F32},
+           convertHandlers<sameF32<Ftz, Sat>>());
+  });
+  addCvt(table, sat + ".f64.f64", Type::F64, {Type::F64},
+         convertHandlers<sameF64<Sat>>(), {}, Sat ? 12 : 1);
+}
+
+/// Bf16 to wider types: exact, and a rounding may be written all the same.
+void addWideningOfBHalves(IsaTable &table) {
+  for (const char *round : {"", ".rn", ".rz", ".rm", ".rp"}) {
+    std::string name = round;
+    addCvt(table, name + ".f32.bf16", Type::F32, {Type::BF16},
+           convertHandlers<bhalfToF32>(), {80, 71});
+    addCvt(table, name + ".ftz.f32.bf16", Type::F32, {Type::BF16},
+           convertHandlers<bhalfToFlushedF32>(), {90, 78});
+    addCvt(table, name + ".f64.bf16", Type::F64, {Type::BF16},
+           convertHandlers<halfToF64<BHalf, false>>(), {90, 78}, 2);
+  }
+}
+
 /// Conversions that are exact.
 template <bool Sat> void addWidening(IsaTable &table) {
   std::string sat = when(Sat, ".sat");
@@ -52,16 +81,11 @@ template <bool Sat> void addWidening(IsaTable &table) {
     std::string name = when(Ftz, ".ftz") + sat;
     addCvt(table, name + ".f32.f16", Type::F32, {Type::F16},
            convertHandlers<halfToF32<Ftz, Sat>>());
-    addCvt(table, name + ".f32.f32", Type::F32, {Type::F32},
-           convertHandlers<sameF32<Ftz, Sat>>());
     addCvt(table, name + ".f64.f32", Type::F64, {Type::F32},
            convertHandlers<f32ToF64<Ftz, Sat>>(), {}, 2);
   });
   addCvt(table, sat + ".f64.f16", Type::F64, {Type::F16},
          convertHandlers<halfToF64<Half, Sat>>(), {}, 2);
-  if (!Sat)
-    addCvt(table, ".f64.bf16", Type::F64, {Type::BF16},
-           convertHandlers<halfToF64<BHalf, Sat>>(), {90, 78}, 2);
 }
 
 /// `.rn` and the like, of one number.
@@ -80,6 +104,8 @@ template <Round R> void addNarrowing(IsaTable &table) {
   Since bf16 = {90, 78};
   addCvt(table, name + ".f16.f64", Type::F16, {Type::F64},
          eachConvertHandlers<f64ToHalf<Half, R>>(), {}, 3);
+  addCvt(table, name + ".sat.f16.f64", Type::F16, {Type::F64},
+         eachConvertHandlers<f64ToSaturatedHalf<R>>(), {}, 4);
   addCvt(table, name + ".bf16.f64", Type::BF16, {Type::F64},
          eachConvertHandlers<f64ToHalf<BHalf, R>>(), bf16, 3);
   addCvt(table, name + ".bf16.f16", Type::BF16, {Type::F16},
@@ -88,6 +114,9 @@ template <Round R> void addNarrowing(IsaTable &table) {
          convertHandlers<halfToHalf<BHalf, Half, R>>(), bf16);
   addCvt(table, name + ".bf16.f32", Type::BF16, {Type::F32},
          convertHandlers<f32ToHalf<BHalf, R, FloatModifiers{}>>(), {80, 70});
+  addCvt(table, name + ".ftz.bf16.f32", Type::BF16, {Type::F32},
+         convertHandlers<f32ToHalf<BHalf, R, FloatModifiers{.ftz = true}>>(),
+         {80, 70});
 }
 
 /// `.relu` and `.satfinite`, and two numbers packed.
@@ -168,9 +197,11 @@ void registerConvertFloatRows(IsaTable &table) {
     addIntegral<R>(table);
     addNarrowing<R>(table);
   });
-  forBoth([&]<bool Sat>() { addWidening<Sat>(table); });
-  addCvt(table, ".f32.bf16", Type::F32, {Type::BF16},
-         convertHandlers<bhalfToF32>(), {80, 71});
+  forBoth([&]<bool Sat>() {
+    addSame<Sat>(table);
+    addWidening<Sat>(table);
+  });
+  addWideningOfBHalves(table);
   addAllModified<Round::Nearest>(table);
   addAllModified<Round::Zero>(table);
   addCvt(table, ".rna.tf32.f32", Type::B32, {Type::F32},

@@ -84,6 +84,9 @@ template <class H> void addFmaOob(IsaTable &table) {
   forms.template add<fmaHalfOob<H, HalfModifiers{}>>("fma.rn.oob", {90, 81});
   forms.template add<fmaHalfOob<H, HalfModifiers{.relu = true}>>(
       "fma.rn.oob.relu", {90, 81});
+  if constexpr (std::is_same_v<H, Half>)
+    forms.template add<fmaHalfOob<H, HalfModifiers{.sat = true}>>(
+        "fma.rn.sat.oob", {90, 81});
 }
 
 template <class H, bool Ftz> void addSigns(IsaTable &table, Since since) {

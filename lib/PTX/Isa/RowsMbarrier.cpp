@@ -133,9 +133,10 @@ void decodeProxyFence(DecodeContext &context, Instruction &in) {
 }
 
 void addFence(IsaTable &table, Modifiers modifiers, unsigned sm, unsigned ptx,
-              std::vector<OperandSpec> operands = {}) {
+              std::vector<OperandSpec> operands = {},
+              const char *opcode = "fence") {
   Row row = base(std::move(modifiers), sm, ptx, handleFence);
-  row.opcode = "fence";
+  row.opcode = opcode;
   row.operands = std::move(operands);
   row.cost = Cost::Barrier;
   row.decode = decodeProxyFence;
@@ -144,6 +145,7 @@ void addFence(IsaTable &table, Modifiers modifiers, unsigned sm, unsigned ptx,
 
 void addProxyFences(IsaTable &table) {
   addFence(table, {".proxy", ".alias"}, 75, 75);
+  addFence(table, {".proxy", ".alias"}, 75, 75, {}, "membar");
   for (const char *space :
        {"", ".global", ".shared::cta", ".shared::cluster"}) {
     Modifiers modifiers = {".proxy", ".async"};

@@ -1,9 +1,7 @@
-// Loads, stores, addresses, prefetches.
+// Loads and stores.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Decode/DecodeContext.h"
 #include "Isa/IsaTable.h"
-#include "Machine/AddressOps.h"
-#include "Machine/Handlers.h"
 #include "Machine/Memory.h"
 
 #include <string>
@@ -100,9 +98,15 @@ void checkOrder(DecodeContext &context, const MemoryInfo &info) {
     context.fail("'.mmio' needs .relaxed.sys, global memory and no vector");
   if (info.scope == Scope::Cluster && context.sm() < 90)
     context.fail("the scope .cluster needs sm_90");
-  if (needs && (info.space == Space::Local || info.space == Space::Param ||
-                info.space == Space::Constant))
+  if (info.order != Order::Weak &&
+      (info.space == Space::Local || info.space == Space::Param ||
+       info.space == Space::Constant))
     context.fail("accesses of this state space have no memory order");
+  if (info.order != Order::Weak && !context.option("cache").empty())
+    context.fail("'" + std::string(context.option("cache")) +
+                 "' is for accesses without a memory order");
+  if (context.has(".L2::256B") && context.sm() < 80)
+    context.fail("'.L2::256B' needs sm_80");
 }
 
 /// `.L2::cache_hint` and the operand with the policy come together.
@@ -182,8 +186,6 @@ void decodeStore(DecodeContext &context, Instruction &in) {
   MemoryInfo info = describe(context, *in.row, data.type, data.count);
   info.address = 0;
   info.data = 1;
-  if (info.space == Space::Param && !(in.operand[0] & kConstant))
-    context.fail("st.param writes the '.param' variables of calls, by name");
   checkPolicy(context, in, info.data + info.count);
   info.form = formOf(in, info);
   in.extra = context.keep(info);
@@ -199,10 +201,11 @@ OperandSpec dataOperand(Type type, unsigned count, bool load) {
 bool vectorVersion(const SpaceForm &space, Type type, unsigned count,
                    Row &row) {
   unsigned bytes = byteSize(type) * count;
-  if (bytes <= 16 && count <= 4)
+  if (bytes <= 16)
     return true;
   // 256 bits: global memory of sm_100.
-  if (bytes != 32 || space.space != Space::Global ||
+  if (bytes != 32 ||
+      (space.space != Space::Global && space.space != Space::Generic) ||
       !((count == 8 && byteSize(type) == 4) ||
         (count == 4 && byteSize(type) == 8)))
     return false;
@@ -239,11 +242,11 @@ void addAccess(IsaTable &table, const SpaceForm &space, Type type,
     row.options.push_back({"cache", {".wb", ".cg", ".cs", ".wt"}});
   if (cached) {
     row.options.push_back(eviction());
-    row.options.push_back(secondEviction());
+    if (byteSize(type) * count == 32)
+      row.options.push_back(secondEviction());
     row.options.push_back(hint());
     if (load) {
       row.options.push_back(prefetchSize());
-      row.options.push_back({"unified", {".unified"}, 70, 80});
     }
     row.operands.push_back(operand::source(Type::B64).optional());
   }
@@ -268,8 +271,6 @@ void addLoadsAndStores(IsaTable &table) {
       for (Type type : kMemoryTypes)
         for (unsigned count : {1u, 2u, 4u, 8u})
           addAccess(table, space, type, count, load);
-      if (space.space == Space::Param)
-        continue;
       // 128 bits in one register.
       SpaceForm wide = space;
       wide.sm = std::max(70u, space.sm);
@@ -279,211 +280,44 @@ void addLoadsAndStores(IsaTable &table) {
 }
 
 /// Loads through the read-only path, from before `.nc`.
+void addUniformLoad(IsaTable &table, const SpaceForm &space, Type type,
+                    unsigned count) {
+  if (byteSize(type) * count > 16)
+    return;
+  Row row;
+  row.opcode = "ldu";
+  if (*space.modifier)
+    row.modifiers.push_back(space.modifier);
+  if (count > 1)
+    row.modifiers.push_back(".v" + std::to_string(count));
+  row.modifiers.push_back(std::string(typeName(type)));
+  row.operands = {dataOperand(type, count, true), operand::address()};
+  row.cost = Cost::Global;
+  if (type == Type::B128) {
+    row.minSm = 70;
+    row.minPtx = 83;
+  }
+  row.handlers = {baseline::handleLoad, avx2::handleLoad, avx512::handleLoad};
+  row.decode = [](DecodeContext &context, Instruction &in) {
+    const OperandSpec &data = in.row->operands[0];
+    MemoryInfo info = describe(context, *in.row, data.type, data.count);
+    info.address = static_cast<uint8_t>(in.resultCount);
+    info.nonCoherent = true;
+    info.form = formOf(in, info);
+    in.extra = context.keep(info);
+  };
+  table.add(std::move(row));
+}
+
 void addUniformLoads(IsaTable &table) {
   for (const SpaceForm &space : kSpaces) {
     if (space.space != Space::Generic && space.space != Space::Global)
       continue;
     for (Type type : kMemoryTypes)
-      for (unsigned count : {1u, 2u, 4u}) {
-        if (byteSize(type) * count > 16)
-          continue;
-        Row row;
-        row.opcode = "ldu";
-        if (*space.modifier)
-          row.modifiers.push_back(space.modifier);
-        if (count > 1)
-          row.modifiers.push_back(".v" + std::to_string(count));
-        row.modifiers.push_back(std::string(typeName(type)));
-        row.operands = {dataOperand(type, count, true), operand::address()};
-        row.cost = Cost::Global;
-        row.handlers = {baseline::handleLoad, avx2::handleLoad,
-                        avx512::handleLoad};
-        row.decode = [](DecodeContext &context, Instruction &in) {
-          const OperandSpec &data = in.row->operands[0];
-          MemoryInfo info = describe(context, *in.row, data.type, data.count);
-          info.address = static_cast<uint8_t>(in.resultCount);
-          info.nonCoherent = true;
-          info.form = formOf(in, info);
-          in.extra = context.keep(info);
-        };
-        table.add(std::move(row));
-      }
+      for (unsigned count : {1u, 2u, 4u})
+        addUniformLoad(table, space, type, count);
+    addUniformLoad(table, space, Type::B128, 1);
   }
-}
-
-//===----------------------------------------------------------------------===//
-// Prefetches and cache control
-//===----------------------------------------------------------------------===//
-
-Row hintRow(const char *opcode, std::vector<std::string> modifiers, unsigned sm,
-            unsigned ptx) {
-  Row row;
-  row.opcode = opcode;
-  row.modifiers = std::move(modifiers);
-  row.operands = {operand::address()};
-  row.resultCount = 0;
-  row.minSm = sm;
-  row.minPtx = ptx;
-  row.cost = Cost::Other;
-  row.handlers = handlePrefetch;
-  row.decode = decodePrefetch;
-  return row;
-}
-
-void addPrefetches(IsaTable &table) {
-  for (const char *space : {"", ".global", ".local"})
-    for (const char *level : {".L1", ".L2"}) {
-      std::vector<std::string> modifiers;
-      if (*space)
-        modifiers.push_back(space);
-      modifiers.push_back(level);
-      table.add(hintRow("prefetch", modifiers, 0, 20));
-    }
-  for (const char *level : {".L2::evict_last", ".L2::evict_normal"})
-    table.add(hintRow("prefetch", {".global", level}, 80, 74));
-  table.add(hintRow("prefetchu", {".L1"}, 0, 20));
-  for (const char *space : {"", ".const", ".param"}) {
-    std::vector<std::string> modifiers;
-    if (*space)
-      modifiers.push_back(space);
-    modifiers.push_back(".tensormap");
-    table.add(hintRow("prefetch", modifiers, 90, 80));
-  }
-  for (const char *space : {"", ".global"}) {
-    for (const char *opcode : {"discard", "applypriority"}) {
-      std::vector<std::string> modifiers;
-      if (*space)
-        modifiers.push_back(space);
-      bool discard = opcode[0] == 'd';
-      modifiers.push_back(discard ? ".L2" : ".L2::evict_normal");
-      Row row = hintRow(opcode, modifiers, 80, 74);
-      row.operands.push_back(operand::immediate(128, 128));
-      if (discard)
-        row.handlers = handleDiscard;
-      table.add(std::move(row));
-    }
-  }
-}
-
-//===----------------------------------------------------------------------===//
-// Addresses
-//===----------------------------------------------------------------------===//
-
-void addAddressOps(IsaTable &table) {
-  struct Window {
-    const char *modifier;
-    AddressWindow window;
-    unsigned sm, ptx;
-  };
-  const Window windows[] = {
-      {".const", AddressWindow::Constant, 20, 31},
-      {".global", AddressWindow::Global, 20, 20},
-      {".local", AddressWindow::Local, 20, 20},
-      {".shared", AddressWindow::Shared, 20, 20},
-      {".shared::cta", AddressWindow::Shared, 30, 78},
-      {".shared::cluster", AddressWindow::SharedCluster, 90, 78},
-      {".param", AddressWindow::Param, 20, 77},
-      {".param::entry", AddressWindow::Param, 70, 83}};
-  for (const Window &window : windows) {
-    auto set = [&](Row &row) {
-      row.minSm = window.sm;
-      row.minPtx = window.ptx;
-      row.decode = decodeAddressOp;
-    };
-    for (bool to : {false, true}) {
-      Row row;
-      row.opcode = "cvta";
-      if (to)
-        row.modifiers.push_back(".to");
-      row.modifiers.push_back(window.modifier);
-      row.modifiers.push_back(".u64");
-      OperandSpec source{OperandKind::SourceOrAddressOf, Type::U64};
-      row.operands = {operand::reg(Type::U64),
-                      to ? operand::source(Type::U64) : source};
-      row.handlers = to ? handleToSpace : handleToGeneric;
-      set(row);
-      table.add(std::move(row));
-    }
-    Row row;
-    row.opcode = "isspacep";
-    row.modifiers = {window.modifier};
-    row.operands = {operand::predicate(), operand::source(Type::U64)};
-    row.handlers = handleIsSpace;
-    set(row);
-    table.add(std::move(row));
-  }
-}
-
-void addClusterAddresses(IsaTable &table) {
-  for (const char *space : {"", ".shared::cluster"})
-    for (Type type : {Type::U32, Type::U64}) {
-      std::vector<std::string> modifiers;
-      if (*space)
-        modifiers.push_back(space);
-      modifiers.push_back(std::string(typeName(type)));
-      OperandSpec source{OperandKind::SourceOrAddressOf, type};
-      Row row;
-      row.opcode = "mapa";
-      row.modifiers = modifiers;
-      row.operands = {operand::reg(type), source, operand::source(Type::U32)};
-      row.minSm = 90;
-      row.minPtx = 78;
-      row.handlers = handleMapAddress;
-      row.decode = decodeAddressOp;
-      table.add(row);
-      row.opcode = "getctarank";
-      row.operands = {operand::reg(Type::U32), source};
-      row.handlers = handleGetRank;
-      table.add(row);
-    }
-}
-
-void addPolicies(IsaTable &table) {
-  const char *primaries[] = {".L2::evict_last", ".L2::evict_normal",
-                             ".L2::evict_first", ".L2::evict_unchanged"};
-  for (const char *primary : primaries)
-    for (const char *secondary :
-         {"", ".L2::evict_first", ".L2::evict_unchanged"}) {
-      Row row;
-      row.opcode = "createpolicy";
-      row.cost = Cost::Other;
-      row.minSm = 80;
-      row.minPtx = 74;
-      row.handlers = handleCreatePolicy;
-      auto modifiers = [&](std::vector<std::string> all) {
-        if (*secondary)
-          all.push_back(secondary);
-        all.push_back(".b64");
-        return all;
-      };
-      // Modifiers are looked up in any order: a pair is there once.
-      if (std::string(primary) == secondary ||
-          (*secondary && std::string(primary) == ".L2::evict_unchanged"))
-        continue;
-      row.modifiers = modifiers({".fractional", primary});
-      row.operands = {operand::reg(Type::B64),
-                      operand::source(Type::F32).optional()};
-      table.add(row);
-      for (const char *space : {"", ".global"}) {
-        std::vector<std::string> all{".range"};
-        if (*space)
-          all.push_back(space);
-        all.push_back(primary);
-        row.modifiers = modifiers(all);
-        row.operands = {operand::reg(Type::B64), operand::address(),
-                        operand::source(Type::U32), operand::source(Type::U32)};
-        table.add(row);
-      }
-    }
-  Row row;
-  row.opcode = "createpolicy";
-  row.modifiers = {".cvt", ".L2", ".b64"};
-  row.operands = {operand::reg(Type::B64), operand::source(Type::B64)};
-  row.cost = Cost::Other;
-  row.minSm = 80;
-  row.minPtx = 74;
-  row.handlers = handleCreatePolicy;
-  table.add(row);
 }
 
 } // namespace
@@ -491,10 +325,6 @@ void addPolicies(IsaTable &table) {
 void registerMemoryRows(IsaTable &table) {
   addLoadsAndStores(table);
   addUniformLoads(table);
-  addPrefetches(table);
-  addAddressOps(table);
-  addClusterAddresses(table);
-  addPolicies(table);
 }
 
 } // namespace ptx

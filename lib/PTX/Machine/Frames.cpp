@@ -160,13 +160,18 @@ static void fillFrameValues(Frame &frame, const Warp &warp) {
   for (const FrameValue &value : frame.function->frameValues) {
     bool byLane = differsByLane(value.kind);
     uint64_t uniform = byLane ? 0 : laneValue(frame, warp, value, 0);
+    if (value.width == Width::Predicate) { // a mask of lanes and its poison
+      const LaneMask mask[2] = {uniform ? kAllLanes : 0, 0};
+      std::memcpy(registers + value.slot, mask, sizeof mask);
+      continue;
+    }
     for (unsigned lane = 0; lane < kLanes; ++lane) {
       uint64_t v = byLane ? laneValue(frame, warp, value, lane) : uniform;
       if (value.width == Width::Double)
         reinterpret_cast<uint64_t *>(registers + value.slot)[lane] = v;
       else
         reinterpret_cast<uint32_t *>(registers + value.slot)[lane] =
-            static_cast<uint32_t>(v);
+            static_cast<uint32_t>(value.width == Width::Half ? v & 0xffff : v);
     }
     if (frame.poison.empty())
       continue;

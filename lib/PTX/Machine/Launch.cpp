@@ -304,10 +304,28 @@ static Forks makeMachines(Run &run, Grid &grid, const LaunchOptions &options,
   return forks;
 }
 
+/// The options with a grid of blocks, also where clusters are counted.
+static LaunchOptions inBlocks(const KernelInfo &kernel,
+                              const LaunchOptions &given) {
+  LaunchOptions options = given;
+  if (!kernel.blocksAreClusters)
+    return options;
+  auto scale = [&](uint32_t &extent, uint32_t by) {
+    if (uint64_t{extent} * by > UINT32_MAX)
+      refuse(kernel.name, "the grid has more blocks than can be counted");
+    extent *= by;
+  };
+  scale(options.grid.x, kernel.reqCluster.x);
+  scale(options.grid.y, kernel.reqCluster.y);
+  scale(options.grid.z, kernel.reqCluster.z);
+  return options;
+}
+
 LaunchResult launch(Device &device, const Module &module,
-                    const std::string &kernelName, const LaunchOptions &options,
+                    const std::string &kernelName, const LaunchOptions &given,
                     std::span<const std::byte> params) {
   const KernelInfo &kernel = module.kernel(kernelName);
+  const LaunchOptions options = inBlocks(kernel, given);
   Grid grid;
   grid.device = &device;
   prepareGrid(grid, module, kernel, options, params);

@@ -51,6 +51,7 @@ struct Operand {
   bool minus = false;   ///< `-r`
   bool paired = false;  ///< follows `|`
   bool indexed = false; ///< `name[constant]`: counts elements, not bytes
+  bool unified = false; ///< `[address].unified`
   Position position;
   std::string_view name; ///< Name, Address (empty: absolute)
   Constant constant;     ///< value, or what is added to the name
@@ -153,6 +154,7 @@ struct Function {
   Dim3 maxntid, reqntid, reqCluster;
   uint32_t minnctapersm = 0, maxnreg = 0, maxClusterRank = 0;
   bool explicitCluster = false;
+  bool blocksAreClusters = false;
 
   std::vector<Item> items;
   std::vector<Instruction> instructions;

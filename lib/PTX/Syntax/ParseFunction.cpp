@@ -89,11 +89,9 @@ bool Parser::parsePerformanceDirective(Function &function,
   } else if (name == ".attribute") {
     Variable ignored;
     parseAttribute(ignored);
-  } else if (name == ".blocksareclusters" || name == ".unified" ||
-             name == ".unique") {
-    if (name == ".blocksareclusters")
-      fail("'.blocksareclusters' is not supported");
-  } else {
+  } else if (name == ".blocksareclusters") {
+    function.blocksAreClusters = true;
+  } else if (name != ".unified" && name != ".unique") {
     return false;
   }
   return true;

@@ -159,6 +159,15 @@ void Parser::parseAddress(Function &function, Operand &operand) {
     parseChildren(function, operand, '}');
   }
   expect(']', "behind an address");
+  if (cursor.peek() != '.')
+    return;
+  Cursor start = cursor;
+  cursor.step();
+  cursor.identifier();
+  if (cursor.since(start) != ".unified")
+    failAt(operand.position, "only '.unified' can follow an address, not '" +
+                                 std::string(cursor.since(start)) + "'");
+  operand.unified = true;
 }
 
 /// The elements of `{...}` or `(...)`, none of which has children.

@@ -69,7 +69,7 @@ def set_value(row: Row, args: list[int]) -> int:
     other = bool(rest[0]) if rest else False
     result, kind = row.types
     if kind.endswith("x2"):
-        one = TRUTH[result.removesuffix("x2")]
+        one = TRUTH.get(result.removesuffix("x2"), 0xFFFF)
         pairs = zip(halves(a), halves(b), strict=True)
         bits = [
             one * combined(row, holds(row, kind.removesuffix("x2"), x, y), other)

@@ -64,10 +64,10 @@ def nan_of(row: Row, value: Float, to: str, kind: str) -> int:
     form, source = FORMATS[to], FORMATS[kind]
     if row.has("sat"):
         return 0
-    if to == "f32" and kind == "bf16":
+    if to == "f32" and kind == "bf16" and not row.has("ftz"):
         return value.bits << 16
     if to == kind == "f64":
-        return value.bits | form.quiet_bit
+        return value.bits | (form.quiet_bit if integral_mode(row) else 0)
     fraction = value.bits & ((1 << source.fraction) - 1)
     sign = form.sign_bit if value.negative else 0
     quiet = sign | form.infinity | form.quiet_bit
