@@ -39,7 +39,7 @@ struct KernelInfo {
   uint32_t maxClusterRank = 0; ///< 0: not given
   uint32_t minBlocksPerSm = 0, maxRegisters = 0;
   bool explicitCluster = false;
-  bool blocksAreClusters = false; ///< grids are given in clusters
+  bool blocksAreClusters = false;      ///< grids are given in clusters
   uint32_t staticShared = 0;           ///< bytes
   bool usesDynamicShared = false;      ///< names an `.extern .shared` array
   uint32_t dynamicSharedAlignment = 1; ///< of that array

@@ -47,8 +47,9 @@ struct TensorMap {
   std::array<uint64_t, 4> stride{};
   std::array<uint32_t, 5> box{1, 1, 1, 1, 1};           ///< elements, 1 to 256
   std::array<uint32_t, 5> elementStride{1, 1, 1, 1, 1}; ///< 1 to 8
-  unsigned swizzle = 0;    ///< bytes: 0, 32, 64 or 128
-  unsigned atomicity = 16; ///< bytes a swizzle keeps together: 16; 32, 64 of 128
+  unsigned swizzle = 0; ///< bytes: 0, 32, 64 or 128
+  unsigned atomicity =
+      16; ///< bytes a swizzle keeps together: 16; 32, 64 of 128
   unsigned interleave = 0; ///< bytes: only 0 is modelled
   bool nanFill = false;    ///< outside the tensor: NaN instead of zero
 

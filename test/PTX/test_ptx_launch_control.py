@@ -37,10 +37,11 @@ end:
   ret;
 }
 """
-REQUEST = """clusterlaunchcontrol.try_cancel.async.shared::cta.mbarrier::complete_tx::bytes\
-.b128 [response], [bar];"""
-GENERIC = """cvta.shared.u64 a, response; cvta.shared.u64 b, bar;
-  clusterlaunchcontrol.try_cancel.async.mbarrier::complete_tx::bytes.b128 [a], [b];"""
+NAME = "clusterlaunchcontrol.try_cancel.async"
+SIGNAL = "mbarrier::complete_tx::bytes"
+REQUEST = f"{NAME}.shared::cta.{SIGNAL}.b128 [response], [bar];"
+GENERIC = f"""cvta.shared.u64 a, response; cvta.shared.u64 b, bar;
+  {NAME}.{SIGNAL}.b128 [a], [b];"""
 QUERY = "clusterlaunchcontrol.query_cancel.get_first_ctaid"
 FIRST = f"{QUERY}.v4.b32.b128 {{x, y, z, _}}, q;"
 SINGLY = "".join(f"{QUERY}::{c}.b32.b128 {c}, q; " for c in "xyz")

@@ -34,6 +34,7 @@ TESTED_IN = {
     "PTX/test_ptx_barrier_log.py": "mbarrier",
     "PTX/test_ptx_transfers.py": "cp",
     "PTX/test_ptx_tensormap.py": "tensormap",
+    "PTX/test_ptx_launch_control.py": "clusterlaunchcontrol",
     "PTX/test_ptx_stack.py": "alloca stacksave stackrestore",
     "PTX/test_ptx_rows.py": "brkpt discard movmatrix",
 }

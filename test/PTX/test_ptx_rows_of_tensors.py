@@ -105,7 +105,12 @@ def test_gathers_four_rows(
 ) -> None:
     map = ptx.TensorMap(TENSOR, (1, 32), swizzle=swizzle, atomicity=atomicity)
     body = LOAD.format(bytes=512, copy=GATHERS[form], lines=4)
-    for at in ([0, 3, 1, 4, 1], [64, 23, 24, -1, 0], [80, 5, 9, 2, 6], [-16, 7, 0, 7, 8]):
+    for at in (
+        [0, 3, 1, 4, 1],
+        [64, 23, 24, -1, 0],
+        [80, 5, 9, 2, 6],
+        [-16, 7, 0, 7, 8],
+    ):
         out = np.full((4, 32), -1, np.float32)
         result = launch(body, map, at, out, completion=completion)
         assert not result.findings
@@ -165,7 +170,8 @@ def test_a_scatter_takes_no_negative_rows() -> None:
 def test_a_prefetch_of_four_rows_changes_nothing() -> None:
     tensor, out = TENSOR.copy(), np.zeros(1, np.float32)
     copy = f"cp.async.bulk.prefetch.tensor.2d.L2.global.tile::gather4 {FIVE};"
-    assert not launch(copy, ptx.TensorMap(tensor, (1, 32)), [0, 1, 2, 3, 4], out).findings
+    map = ptx.TensorMap(tensor, (1, 32))
+    assert not launch(copy, map, [0, 1, 2, 3, 4], out).findings
     np.testing.assert_array_equal(tensor, TENSOR)
 
 

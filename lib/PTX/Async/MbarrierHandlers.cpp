@@ -58,6 +58,9 @@ static void checkOrder(DecodeContext &context) {
   if (order.empty() == !context.option("scope").empty())
     context.fail(order.empty() ? "a scope needs a memory order before it"
                                : "'" + order + "' needs .cta or .cluster");
+  if (context.sm() < 90 &&
+      (order == ".relaxed" || context.option("scope") == ".cluster"))
+    context.fail("'.relaxed' and '.cluster' need sm_90");
   if (context.has(".noComplete") &&
       (order == ".relaxed" || context.option("scope") == ".cluster"))
     context.fail("'.noComplete' goes with .release.cta only");
@@ -84,6 +87,9 @@ void decodeMbarrier(DecodeContext &context, Instruction &in) {
   info.address = results;
   if (in.operandCount > results + 1 && in.operand[results + 1] != kNoSlot)
     info.value = static_cast<int8_t>(results + 1);
+  if (context.sm() < 90 && results && info.value >= 0 && !info.noComplete &&
+      (context.has(".arrive") || info.drop))
+    context.fail("an arrival with a count needs sm_90 or '.noComplete'");
   in.extra = context.keep(info);
 }
 

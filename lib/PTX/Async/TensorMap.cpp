@@ -10,6 +10,7 @@
 
 #include <cstring>
 #include <string>
+#include <type_traits>
 
 namespace ptx {
 namespace {
@@ -164,34 +165,32 @@ TensorMap TensorMap::decode(const std::byte *bytes) {
 bool async::replaceField(std::byte *bytes, MapField field, unsigned ordinal,
                          uint64_t value) {
   Encoded e = load(bytes);
+  bool exists = true;
+  auto set = [&](auto &to, uint64_t most) {
+    exists = value <= most;
+    to = static_cast<std::remove_reference_t<decltype(to)>>(value);
+  };
+  // Strides are one fewer.
+  if (ordinal > (field == MapField::GlobalStride ? 3 : 4))
+    return false;
   switch (field) {
   case MapField::GlobalAddress:
     e.address = value;
     break;
   case MapField::Rank:
-    if (value > 4)
-      return false;
-    e.rank = static_cast<uint8_t>(value);
+    set(e.rank, 4);
     break;
   case MapField::BoxDim:
-    if (ordinal > 4 || value > 256)
-      return false;
-    e.box[ordinal] = static_cast<uint16_t>(value);
+    set(e.box[ordinal], 256);
     break;
   case MapField::GlobalDim:
-    if (ordinal > 4)
-      return false;
     e.size[ordinal] = value;
     break;
   case MapField::GlobalStride:
-    if (ordinal > 3)
-      return false;
     e.stride[ordinal] = value;
     break;
   case MapField::ElementStride:
-    if (ordinal > 4 || value > 8)
-      return false;
-    e.elementStride[ordinal] = static_cast<uint8_t>(value);
+    set(e.elementStride[ordinal], 8);
     break;
   case MapField::ElemType:
     if (value >= std::size(kReplaced))
@@ -199,28 +198,21 @@ bool async::replaceField(std::byte *bytes, MapField field, unsigned ordinal,
     e.element = static_cast<uint8_t>(kReplaced[value]);
     break;
   case MapField::InterleaveLayout:
-    if (value > 2)
-      return false;
-    e.interleave = static_cast<uint8_t>(value);
+    set(e.interleave, 2);
     break;
   case MapField::SwizzleMode:
-    if (value > 3)
-      return false;
-    e.swizzle = static_cast<uint8_t>(value);
+    set(e.swizzle, 3);
     break;
   case MapField::FillMode:
-    if (value > 1)
-      return false;
-    e.fill = static_cast<uint8_t>(value);
+    set(e.fill, 1);
     break;
   case MapField::SwizzleAtomicity:
-    if (value > 3)
-      return false;
-    e.atomicity = static_cast<uint8_t>(value);
+    set(e.atomicity, 3);
     break;
   }
-  std::memcpy(bytes, &e, sizeof e);
-  return true;
+  if (exists)
+    std::memcpy(bytes, &e, sizeof e);
+  return exists;
 }
 
 } // namespace ptx

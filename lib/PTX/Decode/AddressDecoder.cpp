@@ -35,9 +35,8 @@ bool FunctionDecoder::matchAddress(const OperandSpec &spec,
   if (operand.kind != Kind::Address && !isName)
     return reject(mismatch, operand, "an address '[...]' is needed");
   const auto &spaces = currentForm->spaces;
-  bool mayBeUnified =
-      currentForm->opcode == "ld" && module.ast.version >= 80 &&
-      (spaces.empty() || spaces[0] == Space::Global);
+  bool mayBeUnified = currentForm->opcode == "ld" && module.ast.version >= 80 &&
+                      (spaces.empty() || spaces[0] == Space::Global);
   if (operand.unified && !mayBeUnified)
     return reject(mismatch, operand,
                   "'.unified' can follow the address of a load from global "
@@ -70,14 +69,14 @@ bool FunctionDecoder::matchAddress(const OperandSpec &spec,
 /// (Copies and tensor maps take any register.)
 static bool needsWideAddress(const Form &form) {
   constexpr std::string_view opcodes[] = {
-      "ld",        "st",      "ldu",           "atom",    "red", "prefetch",
-      "prefetchu", "discard", "applypriority", "mbarrier"};
+      "ld",       "st",        "ldu",     "atom",          "red",
+      "prefetch", "prefetchu", "discard", "applypriority", "mbarrier"};
   bool has = false;
   for (std::string_view opcode : opcodes)
     has |= form.opcode == opcode;
   for (std::string_view modifier : form.modifiers)
-    has &= modifier != ".async" && modifier != ".bulk" &&
-           modifier != ".tensormap";
+    has &=
+        modifier != ".async" && modifier != ".bulk" && modifier != ".tensormap";
   return has && (form.spaces.empty() || form.spaces[0] == Space::Global);
 }
 

@@ -396,10 +396,10 @@ bool FunctionDecoder::matchVector(const OperandSpec &spec,
         currentForm->modifiers.front() == ".v4" &&
         specialRegister(std::string(operand.name) + ".x")) {
       for (const char *component : {".x", ".y", ".z", ".w"})
-        if (!matchSpecial(element, operand,
-                          *specialRegister(std::string(operand.name) +
-                                           component),
-                          mismatch))
+        if (!matchSpecial(
+                element, operand,
+                *specialRegister(std::string(operand.name) + component),
+                mismatch))
           return false;
       return true;
     }
@@ -453,9 +453,7 @@ bool FunctionDecoder::matchSpecial(const OperandSpec &spec,
                             std::string(typeName(spec.type)) + "'"
                       : std::string());
   checkSpecial(special, operand);
-  Width width = !cut           ? special.width
-                : wanted == 16 ? Width::Half
-                               : Width::Word;
+  Width width = !cut ? special.width : wanted == 16 ? Width::Half : Width::Word;
   if (special.isClock)
     matched.clock = special.clock;
   else if (special.isZero)

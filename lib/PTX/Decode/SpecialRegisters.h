@@ -17,7 +17,7 @@ struct SpecialRegister {
   ClockKind clock = ClockKind::Clock;
   Width width = Width::Word;
   unsigned minSm = 0, minPtx = 0;
-  uint64_t value = 0;      ///< number of an %envreg or %pm
+  uint64_t value = 0; ///< number of an %envreg or %pm
   /// May be moved into narrower registers, as when it was narrower itself.
   bool mayBeCut = false;
   bool isZero = false; ///< the unused fourth component of a vector

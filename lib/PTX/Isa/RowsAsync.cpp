@@ -234,15 +234,15 @@ void addRowForms(IsaTable &table) {
   const OperandSpec address = operand::address();
   const OperandSpec map = operand::tensorAddress(5);
   auto form = [&](Modifiers modifiers, bool family) {
-    Row row = base(std::move(modifiers), 100, 86, handleTensorCopy,
-                   decodeTensorCopy);
+    Row row =
+        base(std::move(modifiers), 100, 86, handleTensorCopy, decodeTensorCopy);
     row.needsA = family;
     return row;
   };
   const Modifiers front = {".async", ".bulk", ".tensor", ".2d"};
-  Row own = form(front + Modifiers{".shared::cta", ".global", ".tile::gather4",
-                                   kSignal},
-                 false);
+  Row own = form(
+      front + Modifiers{".shared::cta", ".global", ".tile::gather4", kSignal},
+      false);
   own.operands = {address, map, address};
   addHinted(table, std::move(own));
   Row load = form(front + Modifiers{".shared::cluster", ".global",
@@ -352,8 +352,8 @@ void addRemoteStores(IsaTable &table) {
       table.add(std::move(row));
     }
   auto reduce = [&](const char *op, Type type) {
-    Row row = form("red", {".async", ".relaxed", ".cluster", kSignal, op}, type,
-                   1);
+    Row row =
+        form("red", {".async", ".relaxed", ".cluster", kSignal, op}, type, 1);
     row.options = {{"space", {".shared::cluster"}}};
     table.add(std::move(row));
   };

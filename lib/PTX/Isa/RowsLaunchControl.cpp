@@ -26,10 +26,9 @@ Row base(std::vector<std::string> modifiers, Handler handler,
 
 void addRequests(IsaTable &table) {
   for (bool toAll : {false, true}) {
-    Row row = base({".try_cancel", ".async", ".mbarrier::complete_tx::bytes",
-                    ".b128"},
-                   handleTryCancel, {operand::address(), operand::address()},
-                   0);
+    Row row = base(
+        {".try_cancel", ".async", ".mbarrier::complete_tx::bytes", ".b128"},
+        handleTryCancel, {operand::address(), operand::address()}, 0);
     row.options = {{"space", {".shared::cta"}}};
     if (toAll) {
       row.modifiers.push_back(".multicast::cluster::all");
@@ -45,16 +44,16 @@ void addQueries(IsaTable &table) {
   Row asks = base({".query_cancel", ".is_canceled", ".pred", ".b128"},
                   handleIsCanceled, {operand::predicate(), response}, 1);
   table.add(std::move(asks));
-  Row all = base({".query_cancel", ".get_first_ctaid", ".v4", ".b32", ".b128"},
-                 handleFirstBlock, {operand::vector(4, Type::B32), response},
-                 1);
+  Row all =
+      base({".query_cancel", ".get_first_ctaid", ".v4", ".b32", ".b128"},
+           handleFirstBlock, {operand::vector(4, Type::B32), response}, 1);
   all.decode = decodeFirstBlock;
   table.add(std::move(all));
   for (const char *component : {"::x", "::y", "::z"}) {
-    Row one = base({".query_cancel",
-                    std::string(".get_first_ctaid") + component, ".b32",
-                    ".b128"},
-                   handleFirstBlock, {operand::reg(Type::B32), response}, 1);
+    Row one =
+        base({".query_cancel", std::string(".get_first_ctaid") + component,
+              ".b32", ".b128"},
+             handleFirstBlock, {operand::reg(Type::B32), response}, 1);
     one.decode = decodeFirstBlock;
     table.add(std::move(one));
   }

@@ -52,7 +52,7 @@ def halves(bits: int) -> tuple[int, int]:
     return bits & 0xFFFF, bits >> 16
 
 
-def set_predicates(row: Row, args: list[int]) -> tuple[bool, bool]:
+def set_predicates(row: Row, args: list[int]) -> tuple[bool, ...]:
     a, b, *rest = args
     other = bool(rest[0]) if rest else False
     kind = row.types[-1]
@@ -61,6 +61,8 @@ def set_predicates(row: Row, args: list[int]) -> tuple[bool, bool]:
         low, high = (holds(row, kind.removesuffix("x2"), x, y) for x, y in pairs)
         return combined(row, low, other), combined(row, high, other)
     value = holds(row, kind, a, b)
+    if len(row.results) == 1:
+        return (combined(row, value, other),)
     return combined(row, value, other), combined(row, not value, other)
 
 

@@ -79,7 +79,8 @@ TEST(TensorBox, RunsAreTheElementsOneByOne) {
   for (unsigned round = 0; round < 3000; ++round) {
     const TensorMap map = TensorMap::decode(randomMap(random).encode().data());
     const bool store = round % 2;
-    int32_t coordinate[5];
+    BoxPlace place;
+    auto &coordinate = place.coordinate;
     for (unsigned d = 0; d < 5; ++d)
       coordinate[d] = static_cast<int32_t>(random() % 12) - (store ? 0 : 4);
     coordinate[0] =
@@ -87,14 +88,14 @@ TEST(TensorBox, RunsAreTheElementsOneByOne) {
     const auto want = byDefinition(map, coordinate, store);
     std::map<uint32_t, int64_t> got;
     const unsigned bytes = byteSize(map.element);
-    for (const BoxRun &run : boxRuns(map, coordinate, 0, store))
+    for (const BoxRun &run : boxRuns(map, place, 0, store))
       for (uint32_t i = 0; i < run.bytes; i += bytes)
         got[run.shared + i] =
             run.inside ? static_cast<int64_t>(run.global + i - map.address)
                        : -1;
     ASSERT_EQ(got, want) << "round " << round;
-    ASSERT_EQ(transactionBytes(map), want.size() * bytes);
-    ASSERT_LT(want.rbegin()->first, spannedBytes(map));
+    ASSERT_EQ(transactionBytes(map, false), want.size() * bytes);
+    ASSERT_LT(want.rbegin()->first, spannedBytes(map, false));
   }
 }
 
@@ -102,7 +103,7 @@ TEST(TensorBox, RefusesWhatTheHardwareRefuses) {
   TensorMap map;
   map.element = TensorElement::U16;
   map.rank = 2;
-  const int32_t good[] = {8, -1}, odd[] = {4, 0}, left[] = {-8, 0};
+  const BoxPlace good{{8, -1}}, odd{{4, 0}}, left{{-8, 0}};
   EXPECT_EQ(refusal(map, good, false), "");
   EXPECT_NE(refusal(map, good, true), "");
   EXPECT_NE(refusal(map, odd, false), "");
