@@ -124,14 +124,18 @@ TEST(Operands, SpecialRegisters) {
   EXPECT_EQ(decoded.function().frameValues[0].slot, decoded.in(0).operand[1]);
   refuses("add.u32 t0, %tid.x, 1;", "'mov' or 'cvt'");
   refuses("mov.u64 l0, %tid.x;", "32 bits");
-  refuses("mov.u16 h0, %ctaid.x;", "32 bits");
+  fits("mov.u16 h0, %ctaid.x; mov.u32 t0, %gridid; mov.u32 t0, %tid.w;");
+  fits("mov.v4.u32 {t0, t1, t2, t3}, %ntid; mov.pred p, %is_explicit_cluster;");
+  refuses("mov.u16 h0, %laneid;", "32 bits");
+  refuses("mov.u32 t0, %is_explicit_cluster;", "a predicate");
   refuses("mov.f32 f0, %tid.x;", "'%tid.x'");
   refuses("mov.u32 t0, %nosuch;", "unknown register '%nosuch'");
 }
 
 TEST(Operands, Addresses) {
   fits("ld.shared.u32 t0, [sm+4]; ld.shared.u32 t0, [sm-4]; ld.shared.u32 t0, "
-       "[4]; ld.shared.u32 t0, sm[4]; ld.global.b32 t0, [t1 - 4];");
+       "[4]; ld.shared.u32 t0, sm[4]; ld.global.b32 t0, [l1+-4];");
+  refuses("ld.global.b32 t0, [t1];", "the register has 32");
   refuses("ld.global.u32 t0, [f1];", "integer register");
   refuses("ld.global.u32 t0, [sm];", "in .shared space, not in .global");
   refuses("ld.global.u32 t0, l0;", "an address '[...]' is needed");
