@@ -237,6 +237,8 @@ void copyLane(const Reach &reach, const TensorInfo &info, uint64_t mapAddress,
 } // namespace
 
 void decodeTensorCopy(DecodeContext &context, Instruction &in) {
+  if (in.row->needsA && context.sm() >= 120)
+    context.fail("'" + in.row->name() + "' ended with the targets of sm_110a");
   TensorInfo info;
   for (unsigned rank = 1; rank <= 5; ++rank)
     if (context.has("." + std::to_string(rank) + "d"))

@@ -236,7 +236,7 @@ void addRowForms(IsaTable &table) {
   auto form = [&](Modifiers modifiers, bool family) {
     Row row =
         base(std::move(modifiers), 100, 86, handleTensorCopy, decodeTensorCopy);
-    row.needsA = family;
+    row.needsA = row.laterFamilies = family;
     return row;
   };
   const Modifiers front = {".async", ".bulk", ".tensor", ".2d"};
