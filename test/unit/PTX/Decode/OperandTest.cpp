@@ -125,7 +125,6 @@ TEST(Operands, SpecialRegisters) {
   refuses("add.u32 t0, %tid.x, 1;", "'mov' or 'cvt'");
   refuses("mov.u64 l0, %tid.x;", "32 bits");
   fits("mov.u16 h0, %ctaid.x; mov.u32 t0, %gridid; mov.u32 t0, %tid.w;");
-  fits("mov.v4.u32 {t0, t1, t2, t3}, %ntid; mov.pred p, %is_explicit_cluster;");
   refuses("mov.u16 h0, %laneid;", "32 bits");
   refuses("mov.u32 t0, %is_explicit_cluster;", "a predicate");
   refuses("mov.f32 f0, %tid.x;", "'%tid.x'");
