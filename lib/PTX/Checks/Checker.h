@@ -82,7 +82,7 @@ private:
   };
 
   uint8_t traitsOf(const Instruction &in) const {
-    return traits[&in - grid.program->instructions.data()];
+    return traits.traits[&in - grid.program->instructions.data()];
   }
   void checkDivision(Warp &warp, const Instruction &in);
 
@@ -120,8 +120,7 @@ private:
   Journal &journal;
   const CheckSet set;
   WarpNumbering numbering;
-  std::vector<uint8_t> traits; ///< by instruction: InstructionTrait
-  std::vector<uint8_t> wanted; ///< by instruction: onInstruction is of use
+  const ProgramTraits &traits;
   const CellKernels &kernels = cellKernels();
   RaceDetector races;
   ReleaseSites sites;

@@ -110,25 +110,8 @@ bool updatesBitField(const Program &program, const Function &function,
   }
   return false;
 }
-} // namespace
 
-std::vector<uint8_t> checks::findTraits(const Program &program) {
-  std::vector<uint8_t> traits;
-  for (const Instruction &in : program.instructions)
-    traits.push_back(ownTraits(in));
-  for (const Function &function : program.functions) {
-    findOptimistic(program, function, traits);
-    for (uint32_t i = function.begin; i < function.end; ++i) {
-      const Instruction &in = program.instructions[i];
-      if (isOpcode(in, "ld") && in.resultCount == 1 && in.operandCount >= 2 &&
-          updatesBitField(program, function, i))
-        traits[i] |= kBitField;
-    }
-  }
-  return traits;
-}
-
-static bool isWanted(const Instruction &in) {
+bool isWanted(const Instruction &in) {
   if (!in.row)
     return false;
   switch (in.row->cost) {
@@ -141,9 +124,20 @@ static bool isWanted(const Instruction &in) {
   }
 }
 
-std::vector<uint8_t> checks::findWanted(const Program &program) {
-  std::vector<uint8_t> wanted;
-  for (const Instruction &in : program.instructions)
+} // namespace
+
+ProgramTraits::ProgramTraits(const Program &program) {
+  for (const Instruction &in : program.instructions) {
+    traits.push_back(ownTraits(in));
     wanted.push_back(isWanted(in));
-  return wanted;
+  }
+  for (const Function &function : program.functions) {
+    findOptimistic(program, function, traits);
+    for (uint32_t i = function.begin; i < function.end; ++i) {
+      const Instruction &in = program.instructions[i];
+      if (isOpcode(in, "ld") && in.resultCount == 1 && in.operandCount >= 2 &&
+          updatesBitField(program, function, i))
+        traits[i] |= kBitField;
+    }
+  }
 }

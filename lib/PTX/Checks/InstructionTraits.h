@@ -27,11 +27,15 @@ enum InstructionTrait : uint8_t {
   kBitField = 64,
 };
 
-/// The traits of each instruction of \p program.
-std::vector<uint8_t> findTraits(const Program &program);
-/// 1 for the instructions that the checker must be told of before they are
-/// executed: divisions, and all that may begin a copy or set up an mbarrier.
-std::vector<uint8_t> findWanted(const Program &program);
+/// By instruction of a program.
+struct ProgramTraits {
+  explicit ProgramTraits(const Program &program);
+
+  std::vector<uint8_t> traits; ///< InstructionTrait
+  /// 1 for those that the checker must be told of before they are executed:
+  /// divisions, and all that may begin a copy or set up an mbarrier.
+  std::vector<uint8_t> wanted;
+};
 
 } // namespace ptx::checks
 

@@ -11,6 +11,10 @@
 
 namespace ptx {
 
+static const MachineCode &codeOf(const Grid &grid) {
+  return grid.program->facts.of<MachineCode>(*grid.program);
+}
+
 static LaunchShape shapeOf(const Grid &grid) {
   LaunchShape shape;
   shape.kernel = grid.kernel->name;
@@ -20,7 +24,7 @@ static LaunchShape shapeOf(const Grid &grid) {
   shape.staticShared = grid.staticShared;
   shape.dynamicShared = grid.dynamicShared;
   unsigned asked = grid.module->kernel(grid.kernel->name).maxRegisters;
-  shape.registers = MachineCode::registersOf(*grid.program, *grid.kernel);
+  shape.registers = codeOf(grid).registersOf(*grid.kernel);
   if (asked)
     shape.registers = std::min(shape.registers, asked);
   shape.blocksPerSm =
@@ -36,12 +40,9 @@ static const Chip &chipOf(const Grid &grid) {
 }
 
 CountingShared::CountingShared(const Grid &grid)
-    : program(*grid.program), code(program), shape(shapeOf(grid)),
-      chip(chipOf(grid)), matrices(program.instructions.size()),
-      blockWork(grid.size.count()) {
-  for (size_t pc = 0; pc < matrices.size(); ++pc)
-    if (program.instructions[pc].row->cost == Cost::Tensor)
-      matrices[pc] = matrixShapeOf(program.instructions[pc]);
+    : program(*grid.program), code(codeOf(grid)),
+      matrices(program.facts.of<MatrixShapes>(program)), shape(shapeOf(grid)),
+      chip(chipOf(grid)), blockWork(grid.size.count()) {
   if (grid.options->cacheModel)
     replay =
         std::make_unique<ChipReplay>(chip, shape, program.instructions.size());

@@ -34,10 +34,10 @@ struct CountingShared {
   CountingShared(const Grid &grid);
 
   const Program &program;
-  MachineCode code;
+  const MachineCode &code;
+  const MatrixShapes &matrices;
   LaunchShape shape;
   const Chip &chip;
-  std::vector<MatrixShape> matrices;  ///< by instruction
   std::vector<float> blockWork;       ///< executed PTX instructions of a CTA
   std::unique_ptr<ChipReplay> replay; ///< null without the cache model
   std::mutex lock;                    ///< of replay

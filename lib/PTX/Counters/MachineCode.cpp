@@ -16,22 +16,6 @@ static std::string_view opcode(const Instruction &in) {
   return in.row ? std::string_view(in.row->opcode) : std::string_view();
 }
 
-MachineCode::MachineCode(const Program &program)
-    : program(program), facts(program.instructions.size()) {
-  for (size_t pc = 0; pc < facts.size(); ++pc)
-    if (const Row *row = program.instructions[pc].row)
-      facts[pc].cost = machineCost(*row);
-  for (const Function &function : program.functions) {
-    ControlFlow flow(program, function);
-    findUses(flow);
-    for (size_t b = 0; b < flow.blocks().size(); ++b)
-      FoldBlock(program, function, flow, b, facts).run();
-    findLoops(flow);
-    MergedLoads(program, flow, KnownZeros(program, function, flow), facts)
-        .run();
-  }
-}
-
 /// Words of 32 bits in each place; what the machine fills in is no register of
 /// the hardware's.
 static std::vector<uint8_t> wordsOfPlaces(const Program &program,
@@ -52,10 +36,9 @@ static std::vector<uint8_t> wordsOfPlaces(const Program &program,
   return words;
 }
 
-unsigned MachineCode::registersOf(const Program &program,
-                                  const Function &kernel) {
+static unsigned registersOf(const Program &program, const Function &kernel,
+                            const ControlFlow &flow) {
   constexpr unsigned kFew = 4; // the stack, addresses on their way
-  ControlFlow flow(program, kernel);
   std::vector<uint8_t> words = wordsOfPlaces(program, kernel, flow);
   unsigned most = 0;
   for (const ControlFlow::Range &range : flow.blocks()) {
@@ -79,6 +62,23 @@ unsigned MachineCode::registersOf(const Program &program,
     }
   }
   return std::clamp((most + kFew + 7) / 8 * 8, 16u, 255u);
+}
+
+MachineCode::MachineCode(const Program &program)
+    : program(program), facts(program.instructions.size()) {
+  for (size_t pc = 0; pc < facts.size(); ++pc)
+    if (const Row *row = program.instructions[pc].row)
+      facts[pc].cost = machineCost(*row);
+  for (const Function &function : program.functions) {
+    ControlFlow flow(program, function);
+    findUses(flow);
+    for (size_t b = 0; b < flow.blocks().size(); ++b)
+      FoldBlock(program, function, flow, b, facts).run();
+    findLoops(flow);
+    MergedLoads(program, flow, KnownZeros(program, function, flow), facts)
+        .run();
+    registers.push_back(ptx::registersOf(program, function, flow));
+  }
 }
 
 void MachineCode::findUses(const ControlFlow &flow) {

@@ -6,6 +6,7 @@
 #include "Counters/ControlFlow.h"
 #include "Counters/MachineCost.h"
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -40,7 +41,9 @@ public:
   const CodeFacts &at(uint32_t pc) const { return facts[pc]; }
   /// 32-bit registers a thread of \p kernel needs: the most that are alive
   /// at once, and a few.
-  static unsigned registersOf(const Program &program, const Function &kernel);
+  unsigned registersOf(const Function &kernel) const {
+    return registers[size_t(&kernel - program.functions.data())];
+  }
 
 private:
   class Folder;
@@ -52,7 +55,8 @@ private:
   void findLifted(const ControlFlow &flow, uint32_t begin, uint32_t last);
 
   const Program &program;
-  std::vector<CodeFacts> facts;
+  std::vector<CodeFacts> facts;     ///< by instruction
+  std::vector<unsigned> registers; ///< by function
 };
 
 } // namespace ptx

@@ -9,7 +9,7 @@
 
 namespace ptx {
 
-MatrixShape matrixShapeOf(const Instruction &in) {
+static MatrixShape matrixShapeOf(const Instruction &in) {
   const Row &row = *in.row;
   MatrixShape shape;
   unsigned types = 0;
@@ -41,6 +41,13 @@ MatrixShape matrixShapeOf(const Instruction &in) {
     shape.end = shape.b + row.operands[2].count;
   }
   return shape;
+}
+
+MatrixShapes::MatrixShapes(const Program &program)
+    : shapes(program.instructions.size()) {
+  for (size_t pc = 0; pc < shapes.size(); ++pc)
+    if (program.instructions[pc].row->cost == Cost::Tensor)
+      shapes[pc] = matrixShapeOf(program.instructions[pc]);
 }
 
 /// Lanes in which any of the registers [first, end), every \p step -th, is not

@@ -5,7 +5,9 @@
 
 #include "Machine/Warp.h"
 
+#include <cstddef>
 #include <cstdint>
+#include <vector>
 
 namespace ptx {
 
@@ -22,8 +24,16 @@ struct MatrixShape {
   double flop() const { return 2.0 * m * n * k; }
 };
 
-/// The shape a tensor instruction names; m is 0 if it multiplies nothing.
-MatrixShape matrixShapeOf(const Instruction &in);
+/// The shape that each tensor instruction of a program names; m is 0 if it
+/// multiplies nothing.
+class MatrixShapes {
+public:
+  explicit MatrixShapes(const Program &program);
+  const MatrixShape &operator[](size_t pc) const { return shapes[pc]; }
+
+private:
+  std::vector<MatrixShape> shapes; ///< by instruction
+};
 
 /// FLOP of mma.sync. A product whose row of A or column of B is all zero was
 /// issued for nothing: padding of a ragged tile.

@@ -172,7 +172,7 @@ struct Run {
   WorkList work;
   std::vector<std::unique_ptr<Machine>> machines;
   std::vector<std::unique_ptr<Observer>> owned;
-  std::unique_ptr<PoisonPlan> poison;
+  const PoisonPlan *poison = nullptr; ///< null: not tracked
   std::exception_ptr error;
   std::atomic<bool> failed{false};
 
@@ -228,7 +228,7 @@ static void setUpMachine(Run &run, Machine &machine, unsigned threads) {
   machine.quantum = options.quantum.value_or(256);
   machine.quantum = std::max(1u, machine.quantum);
   machine.shuffled = options.order == ScheduleOrder::Random;
-  machine.poison = run.poison.get();
+  machine.poison = run.poison;
 }
 
 /// The observers of one host thread: the first has the originals, the others
@@ -348,8 +348,8 @@ LaunchResult launch(Device &device, const Module &module,
   for (auto &part : parts.observers)
     originals.push_back(part.get());
   for (Observer *observer : originals)
-    if (observer->tracksPoison && !run.poison)
-      run.poison = std::make_unique<PoisonPlan>(*grid.program);
+    if (observer->tracksPoison)
+      run.poison = &grid.program->facts.of<PoisonPlan>(*grid.program);
   Forks forks = makeMachines(run, grid, options, originals, threads);
   for (Observer *observer : originals)
     observer->onGridStart(grid);
