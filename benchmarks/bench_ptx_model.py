@@ -1,7 +1,7 @@
 """The PTX emulator's counters and modelled times beside those of an H100.
 
 usage: python benchmarks/bench_ptx_model.py [--build DIR] [--case TEXT]... [--raw]
-                                            [--cost]
+                                            [--cost] [--validate]
 
 Compiles the kernels of test/PTX/counters with nvcc, runs every recorded case on the
 emulator with its cache model, and prints a table (model / hardware), then the bars.
@@ -34,6 +34,11 @@ def main() -> int:
     )
     parser.add_argument("--raw", action="store_true", help="print every counter")
     parser.add_argument("--cost", action="store_true", help="host time of counting")
+    parser.add_argument(
+        "--validate",
+        action="store_true",
+        help="choose the time model's constants on half of the cases, test the rest",
+    )
     arguments = parser.parse_args()
     nvcc = shutil.which("nvcc")
     if not nvcc:
@@ -51,6 +56,7 @@ def main() -> int:
             command += ["--case", case]
         command += ["--raw"] if arguments.raw else []
         command += ["--cost"] if arguments.cost else []
+        command += ["--validate"] if arguments.validate else []
         return subprocess.run(command).returncode
 
 

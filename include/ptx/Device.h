@@ -39,6 +39,9 @@ public:
   /// Device memory, its content undefined (filled with 0xCD). Throws Error
   /// when the device or the host has not that much.
   uint64_t allocate(uint64_t bytes, std::string name = {});
+  /// The same, its content a copy of \p bytes of the host at \p from.
+  uint64_t allocateCopy(const void *from, uint64_t bytes,
+                        std::string name = {});
   /// Makes host memory visible as it is: [data, data + bytes).
   uint64_t adopt(void *data, uint64_t bytes, std::string name = {},
                  bool writable = true);
@@ -86,6 +89,7 @@ public:
 
 private:
   struct State;
+  uint64_t take(uint64_t bytes, std::string name); ///< `lock` is held
   mutable std::mutex lock;
   State *state;
 };

@@ -56,6 +56,8 @@ enum class ChipConstant : uint8_t {
   LaunchUpper,
   LaunchLower,
   LaunchPoint,
+  LatencyWeight,
+  PointExponent,
   L1Capacity,
   L2Capacity,
   L2Partitions,

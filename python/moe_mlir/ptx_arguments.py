@@ -180,8 +180,7 @@ class _Range:
         if not self.copied:
             self.device_address = device.adopt(self.low, size, self.name, self.writable)
             return
-        self.device_address = device.allocate(size, self.name)
-        device.copy_in(self.device_address, self.low, size)
+        self.device_address = device.allocate_copy(self.low, size, self.name)
         if not self.writable:
             device.set_writable(self.device_address, False)
 

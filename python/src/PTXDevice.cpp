@@ -50,8 +50,6 @@ void ptx::python::bindDevice(py::module_ &m) {
         py::arg("atomicity"), py::arg("fill_nan"));
   py::class_<Device, std::shared_ptr<Device>>(m, "Device")
       .def(py::init<>())
-      .def("allocate", &Device::allocate, py::arg("bytes"),
-           py::arg("name") = "")
       // Addresses, not buffers: the caller keeps the arrays alive and has
       // checked them; see moe_mlir/ptx.py.
       .def(
@@ -63,16 +61,18 @@ void ptx::python::bindDevice(py::module_ &m) {
           },
           py::arg("address"), py::arg("bytes"), py::arg("name") = "",
           py::arg("writable") = true)
+      .def(
+          "allocate_copy",
+          [](Device &device, uint64_t from, uint64_t bytes,
+             const std::string &name) {
+            py::gil_scoped_release release;
+            return device.allocateCopy(reinterpret_cast<const void *>(from),
+                                       bytes, name);
+          },
+          py::arg("host_address"), py::arg("bytes"), py::arg("name") = "")
       .def("free", &Device::free, py::arg("address"))
       .def("set_writable", &Device::setWritable, py::arg("address"),
            py::arg("writable"))
-      .def(
-          "copy_in",
-          [](Device &device, uint64_t to, uint64_t from, uint64_t bytes) {
-            py::gil_scoped_release release;
-            device.copyIn(to, reinterpret_cast<const void *>(from), bytes);
-          },
-          py::arg("to"), py::arg("host_address"), py::arg("bytes"))
       .def(
           "copy_out",
           [](Device &device, uint64_t to, uint64_t from, uint64_t bytes) {

@@ -281,6 +281,10 @@ bool prepareQuickly(Warp &warp, const Instruction &in, const CopyInfo &info,
 
 /// Tells the observers of both sides of a whole copy; the lanes they leave.
 LaneMask observeWhole(Warp &warp, const Instruction &in, const LaneCopy &copy) {
+  if (!warp.checked && warp.block->machine->observer->onWholeCopy(
+                           {&in, &warp, copy.bytes, copy.places.shared.data(),
+                            copy.places.from.data()}))
+    return copy.lanes;
   checkPoison(warp, in, 0, PoisonUse::Address);
   checkPoison(warp, in, 1, PoisonUse::Address);
   const Addresses shared = destinations(copy);

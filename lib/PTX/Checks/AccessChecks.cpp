@@ -134,6 +134,31 @@ bool Checker::passes(Warp &warp, Space space, const uint64_t *address,
                                   nullptr)) == 0;
 }
 
+bool Checker::passesWhole(const WholeAccess &access) {
+  MemoryShadow *shadow = nullptr;
+  uint64_t base = 0;
+  if (access.space == Space::Shared)
+    shadow = &stateOf(*access.warp->block).shared;
+  else if (access.space == Space::Global)
+    shadow = globalShadow(access.first[0], access.bytes, base);
+  else
+    return true; // nobody watches parameters and constants
+  if (!shadow)
+    return false;
+  if (!shadow->undefined.any())
+    return true;
+  for (unsigned half = 0; half < 2; ++half) {
+    const uint64_t offset = access.first[half] - base;
+    const uint64_t bytes =
+        access.one[half] ? access.bytes : uint64_t{kLanes / 2} * access.bytes;
+    if (access.kind == AccessKind::Store)
+      shadow->undefined.set(offset, bytes, false);
+    else if (shadow->undefined.anyIn(offset, bytes))
+      return false;
+  }
+  return true;
+}
+
 LaneMask Checker::onAccess(const Access &access) {
   if (access.kind == AccessKind::Prefetch || access.bytes == 0)
     return access.lanes;

@@ -36,11 +36,13 @@ Checker::BlockState::BlockState(Block &block, const CheckSet &set)
 
 Checker::Checker(Grid &grid, Journal &journal)
     : grid(grid), journal(journal), set(grid.options->checks),
-      numbering(numberingOf(grid)), traits(grid.program->facts.of<ProgramTraits>(*grid.program)),
+      numbering(numberingOf(grid)),
+      traits(grid.program->facts.of<ProgramTraits>(*grid.program)),
       races(numbering, [this](const Race &race) { reportRace(race); }),
       sites(numbering) {
   tracksPoison = set.poison;
   wantsValues = set.race;
+  passesWholes = !set.race && !set.async;
   wantedInstructions = traits.wanted.data();
 }
 

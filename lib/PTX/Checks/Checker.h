@@ -30,6 +30,7 @@ public:
   void onInstruction(Warp &warp, const Instruction &in) override;
   bool passes(Warp &warp, Space space, const uint64_t *address, LaneMask lanes,
               uint32_t bytes) override;
+  bool passesWhole(const WholeAccess &access) override;
   LaneMask onAccess(const Access &access) override;
   void onSync(const SyncEvent &event) override;
   void onPoisonUse(Warp &warp, const Instruction &in, LaneMask lanes,

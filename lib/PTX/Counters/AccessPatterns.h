@@ -46,9 +46,8 @@ struct AccessSums {
   void add(const AccessSums &other, uint64_t times = 1);
 };
 
-struct AccessPattern {
-  alignas(64) std::array<uint64_t, kLanes> distance{}; ///< from the first lane
-  LaneMask lanes = 0;                                  ///< 0: not in use
+struct alignas(64) AccessPattern {
+  LaneMask lanes = 0; ///< 0: not in use
   uint32_t bytes = 0;
   /// Where the first address lies, as far as the cost depends on it.
   uint32_t phase = 0, phaseMask = 0;
@@ -59,18 +58,30 @@ struct AccessPattern {
   Request request = Request::Load; ///< to the caches
   /// All lanes, in each half side by side or at one place; see WholeAccess.
   bool whole = false, one[2] = {};
-  uint64_t gap = 0;    ///< with `whole`: between the halves
+  uint64_t gap = 0; ///< with `whole`: between the halves
+  /// `lines` as bits, four a line, if these sixteen lines hold all; else 0.
+  uint64_t sectors = 0;
   uint32_t number = 0; ///< no other pattern of the launch ever has it
   uint64_t uses = 0;   ///< that are in no sum yet
-  AccessSums cost;     ///< of one use
+  alignas(64) std::array<uint64_t, kLanes> distance{}; ///< from the first lane
+  std::array<uint32_t, kLanes> shortDistance{};        ///< its lower halves
+  AccessSums cost;                                     ///< of one use
   /// Lines that are touched, counted from that of the first address.
   std::vector<LineAccess> lines;
+
+  bool isPhase(uint64_t first) const { return !((first ^ phase) & phaseMask); }
+  bool isOf(const RowsAccess &rows, const AccessRules &rules) const {
+    return lanes == rows.lanes && kind == AccessClass::LoadMatrix &&
+           isPhase(rows.address[0] + rows.offset) &&
+           rows.address[1] - rows.address[0] == shortDistance[1] &&
+           rules.sameRows(rows.address, shortDistance.data(), lanes);
+  }
 };
 
 /// The shapes one instruction remembers.
 class PatternSet {
 public:
-  static constexpr unsigned kMost = 4;
+  static constexpr unsigned kMost = 8;
   /// `partner` of the destination of a copy.
   static constexpr uint32_t kDestination = ~uint32_t{0};
 
@@ -83,37 +94,49 @@ public:
         pattern.partner)
       return nullptr;
     uint64_t first = access.address[__builtin_ctz(access.lanes)];
-    if (((first ^ pattern.phase) & pattern.phaseMask) ||
+    if (!pattern.isPhase(first) ||
         !rules.sameShape(access.address, pattern.distance.data(), access.lanes))
       return nullptr;
     return &pattern;
   }
   AccessPattern *find(const WholeAccess &access) {
     const uint64_t gap = access.first[1] - access.first[0];
-    for (AccessPattern &pattern : entries)
-      if (pattern.whole && pattern.gap == gap &&
-          pattern.one[0] == access.one[0] && pattern.one[1] == access.one[1] &&
-          pattern.access == access.kind && pattern.space == access.space &&
-          pattern.bytes == access.bytes &&
-          !((access.first[0] ^ pattern.phase) & pattern.phaseMask))
-        return &pattern;
+    for (unsigned i = 0; i < kMost; ++i) {
+      const unsigned at = (last + i) % kMost;
+      AccessPattern &pattern = entries[at];
+      if (!pattern.whole || pattern.gap != gap ||
+          pattern.one[0] != access.one[0] || pattern.one[1] != access.one[1] ||
+          pattern.access != access.kind || pattern.space != access.space ||
+          pattern.bytes != access.bytes || !pattern.isPhase(access.first[0]))
+        continue;
+      last = at;
+      return &pattern;
+    }
     return nullptr;
   }
   /// The pattern of \p access, or null.
   AccessPattern *find(const Access &access, AccessClass kind, uint32_t partner,
                       const AccessRules &rules);
-  /// The one to forget for a new pattern.
-  AccessPattern &oldest() {
-    last = (last + 1) % kMost;
+  AccessPattern *find(const RowsAccess &access, const AccessRules &rules);
+  /// Those of the destination and the source of a copy; null without both.
+  struct CopyPatterns {
+    AccessPattern *destination = nullptr, *source = nullptr;
+  };
+  CopyPatterns find(const WholeCopy &copy, const AccessRules &rules);
+  /// The one to forget for a new pattern: the oldest.
+  AccessPattern &toForget() {
+    last = next++ % kMost;
     return entries[last];
   }
   std::array<AccessPattern, kMost> &all() { return entries; }
 
-  static uint32_t phaseMaskOf(AccessClass kind);
+  /// \p bytes: of a lane.
+  static uint32_t phaseMaskOf(AccessClass kind, uint32_t bytes);
 
 private:
   std::array<AccessPattern, kMost> entries;
-  unsigned last = 0;
+  unsigned last = 0; ///< used last
+  unsigned next = 0; ///< number of patterns there were
 };
 
 } // namespace ptx

@@ -61,8 +61,15 @@ struct AccessRules {
   /// Do the lanes lie as far from the first of them as \p distance says?
   bool (*sameShape)(const uint64_t *address, const uint64_t *distance,
                     uint32_t lanes);
-  /// The lanes in which any of \p count registers is not zero.
-  uint32_t (*anyBits)(const uint32_t *const *values, unsigned count);
+  /// The same of 32-bit addresses.
+  bool (*sameRows)(const uint32_t *address, const uint32_t *distance,
+                   uint32_t lanes);
+  /// Of the eight groups of four lanes, those in which any of \p count
+  /// registers is not zero.
+  unsigned (*groupsUsed)(const uint32_t *const *values, unsigned count);
+  /// Whether each of three registers alone has all of them.
+  bool (*allGroupsUsed)(const uint32_t *a, const uint32_t *b,
+                        const uint32_t *c);
   /// Requests of the constant cache.
   uint32_t (*constant)(const uint64_t *address, uint32_t lanes);
 };

@@ -319,12 +319,69 @@ bool sameShape(const uint64_t *address, const uint64_t *distance,
 #endif
 }
 
-uint32_t anyBits(const uint32_t *const *values, unsigned count) {
-  Keys bits = {};
+bool sameRows(const uint32_t *address, const uint32_t *distance,
+              uint32_t lanes) {
+  const uint32_t first = address[lowestLane(lanes)];
+#if defined(__AVX512F__)
+  const __m512i base = _mm512_set1_epi32(int(first));
+  uint32_t different = 0;
+  for (unsigned l = 0; l < kLaneCount; l += 16) {
+    const __m512i far = _mm512_sub_epi32(_mm512_loadu_si512(address + l), base);
+    different |= _mm512_mask_cmpneq_epi32_mask(
+        __mmask16(lanes >> l), far, _mm512_loadu_si512(distance + l));
+  }
+  return !different;
+#else
+  uint32_t different = 0;
+  for (unsigned l = 0; l < kLaneCount; ++l)
+    different |=
+        ((address[l] - first) ^ distance[l]) & -uint32_t(lanes >> l & 1);
+  return !different;
+#endif
+}
+
+/// Lanes whose value is not zero.
+uint32_t nonZero(const uint32_t *value) {
+#if defined(__AVX512F__)
+  const __m512i low = _mm512_loadu_si512(value);
+  const __m512i high = _mm512_loadu_si512(value + 16);
+  return _mm512_test_epi32_mask(low, low) |
+         uint32_t(_mm512_test_epi32_mask(high, high)) << 16;
+#else
+  uint32_t lanes = 0;
+  for (unsigned l = 0; l < kLaneCount; ++l)
+    lanes |= uint32_t(value[l] != 0) << l;
+  return lanes;
+#endif
+}
+
+/// The first lane of each group of four.
+constexpr uint32_t kFirstOfGroups = 0x11111111u;
+
+uint32_t groupsOf(const uint32_t *value) {
+  uint32_t lanes = nonZero(value);
+  lanes |= lanes >> 1;
+  return (lanes | lanes >> 2) & kFirstOfGroups;
+}
+
+unsigned groupsUsed(const uint32_t *const *values, unsigned count) {
+  uint32_t groups = 0;
   for (unsigned v = 0; v < count; ++v)
-    for (unsigned l = 0; l < kLaneCount; ++l)
-      bits.key[l] |= values[v][l];
-  return ~equalTo(bits, 0);
+    groups |= groupsOf(values[v]);
+  return countLanes(groups);
+}
+
+bool allGroupsUsed(const uint32_t *a, const uint32_t *b, const uint32_t *c) {
+#if defined(__AVX512F__)
+  // Mostly not one lane is zero.
+  __m512i least = _mm512_loadu_si512(a);
+  const uint32_t *const others[] = {a + 16, b, b + 16, c, c + 16};
+  for (const uint32_t *half : others)
+    least = _mm512_min_epu32(least, _mm512_loadu_si512(half));
+  if (_mm512_test_epi32_mask(least, least) == 0xffff)
+    return true;
+#endif
+  return (groupsOf(a) & groupsOf(b) & groupsOf(c)) == kFirstOfGroups;
 }
 
 } // namespace
@@ -332,7 +389,8 @@ uint32_t anyBits(const uint32_t *const *values, unsigned count) {
 const AccessRules kAccessRules = {
     countGlobal,      countLocal,        countShared<true>, countShared<false>,
     countMatrix,      countSharedAtomic, countGlobalAtomic, countAsyncBypass,
-    countAsyncCached, sameShape,         anyBits,           countConstant,
+    countAsyncCached, sameShape,         sameRows,          groupsUsed,
+    allGroupsUsed,    countConstant,
 };
 
 } // namespace PTX_CPU_LEVEL

@@ -25,7 +25,7 @@ ControlFlow::ControlFlow(const Program &program, const Function &function)
   findBlocks();
   findLiveness();
   findVarying();
-  findProducts();
+  spread(&Range::productsIn, &ControlFlow::stepProducts);
 }
 
 uint32_t ControlFlow::placeOf(Slot slot) const {
@@ -174,15 +174,17 @@ void ControlFlow::stepProducts(const Instruction &in,
   });
 }
 
-void ControlFlow::findProducts() {
+void ControlFlow::spread(PlaceSet Range::*in,
+                         void (ControlFlow::*step)(const Instruction &,
+                                                   PlaceSet &) const) {
   for (bool changed = true; changed;) {
     changed = false;
     for (Range &range : ranges) {
-      PlaceSet products = range.productsIn;
+      PlaceSet places = range.*in;
       for (uint32_t pc = range.begin; pc < range.end; ++pc)
-        stepProducts(program.instructions[pc], products);
+        (this->*step)(program.instructions[pc], places);
       for (uint32_t next : range.successors)
-        changed |= ranges[next].productsIn.unite(products);
+        changed |= (ranges[next].*in).unite(places);
     }
   }
 }
@@ -200,16 +202,7 @@ void ControlFlow::findVarying() {
         (value.kind >= K::LaneMaskEq && value.kind <= K::LaneMaskGt))
       ranges[0].varyingIn.add(place);
   }
-  for (bool changed = true; changed;) {
-    changed = false;
-    for (Range &range : ranges) {
-      PlaceSet varying = range.varyingIn;
-      for (uint32_t pc = range.begin; pc < range.end; ++pc)
-        stepVarying(program.instructions[pc], varying);
-      for (uint32_t next : range.successors)
-        changed |= ranges[next].varyingIn.unite(varying);
-    }
-  }
+  spread(&Range::varyingIn, &ControlFlow::stepVarying);
 }
 
 } // namespace ptx

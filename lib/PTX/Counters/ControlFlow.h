@@ -77,7 +77,10 @@ private:
   void findBlocks();
   void findLiveness();
   void findVarying();
-  void findProducts();
+  /// Completes what holds where a block begins, from what holds there already:
+  /// \p step says what an instruction makes of it.
+  void spread(PlaceSet Range::*in,
+              void (ControlFlow::*step)(const Instruction &, PlaceSet &) const);
 
   const Program &program;
   const Function &function;

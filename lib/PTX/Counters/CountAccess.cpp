@@ -59,13 +59,12 @@ void CounterObserver::reach(const Warp &warp, Space space, uint32_t site,
   bool local = space == Space::Local;
   if (!local) {
     bool loads = kind == Request::Load || kind == Request::Bypass;
-    Footprint &footprint = loads ? loaded : stored;
-    for (const LineAccess &line : lines)
-      footprint.touchLine(base + line.line, line.sectors);
+    (loads ? loaded : stored).touchLines(lines, base);
   }
-  if (BlockTrace *trace = running(*warp.block).trace.get())
-    trace->add(uint32_t(warp.executed), warp.index, kind, local, site, lines,
-               base);
+  if (shared->replay)
+    running(*warp.block)
+        .trace->add(uint32_t(warp.executed), warp.index, kind, local, site,
+                    lines, base);
 }
 
 void CounterObserver::reach(const Access &access, uint32_t site, Request kind) {
@@ -191,11 +190,16 @@ static void findHalves(AccessPattern &pattern) {
 void CounterObserver::learn(AccessPattern &pattern, const Access &access,
                             uint32_t site, AccessClass kind, uint32_t partner) {
   uint64_t first = access.address[__builtin_ctz(access.lanes)];
-  for (unsigned l = 0; l < kLanes; ++l)
+  for (unsigned l = 0; l < kLanes; ++l) {
     pattern.distance[l] = access.address[l] - first;
+    pattern.shortDistance[l] = uint32_t(pattern.distance[l]);
+  }
   pattern.lanes = access.lanes;
   pattern.bytes = access.bytes;
-  pattern.phaseMask = PatternSet::phaseMaskOf(kind);
+  const uint32_t bytes = kind == AccessClass::SharedLoad
+                             ? loadedBytes(access, site)
+                             : access.bytes;
+  pattern.phaseMask = PatternSet::phaseMaskOf(kind, bytes);
   pattern.phase = uint32_t(first) & pattern.phaseMask;
   pattern.partner = partner;
   pattern.kind = kind;
@@ -206,6 +210,7 @@ void CounterObserver::learn(AccessPattern &pattern, const Access &access,
   findHalves(pattern);
   pattern.cost = costOf(access, site, kind);
   pattern.lines.clear();
+  pattern.sectors = 0;
   bool local = access.space == Space::Local;
   if (local ? !shared->replay : access.space != Space::Global)
     return;
@@ -214,6 +219,11 @@ void CounterObserver::learn(AccessPattern &pattern, const Access &access,
     line.line -= lineOf(access.space, first);
     pattern.lines.push_back(line);
   }
+  bool few = !local;
+  for (const LineAccess &line : pattern.lines)
+    few &= line.line < 16;
+  for (const LineAccess &line : pattern.lines)
+    pattern.sectors |= few ? uint64_t(line.sectors) << 4 * line.line : 0;
 }
 
 void CounterObserver::fold(AccessPattern &pattern, uint32_t site) {
@@ -238,7 +248,11 @@ AccessPattern &CounterObserver::patternOf(const Access &access, uint32_t site,
     set = std::make_unique<PatternSet>();
   AccessPattern *pattern = set->find(access, kind, partner, rules);
   if (!pattern) {
-    pattern = &set->oldest();
+    pattern = &set->toForget();
+    if (memos[site].pattern == pattern) {
+      settle(memos[site]);
+      memos[site].pattern = nullptr;
+    }
     fold(*pattern, site);
     learn(*pattern, access, site, kind, partner);
   }
@@ -260,21 +274,87 @@ void CounterObserver::reach(const Access &access, uint32_t site,
         lineOf(access.space, first));
 }
 
+/// The uses that a memo counted are those of its pattern.
+void CounterObserver::settle(WholeMemo &memo) {
+  if (memo.pattern)
+    memo.pattern->uses += memo.uses;
+  memo.uses = 0;
+}
+
+static bool isRepeated(const WholeMemo &memo, const WholeAccess &access) {
+  return memo.pattern && access.first[1] - access.first[0] == memo.gap &&
+         !((access.first[0] ^ memo.phase) & memo.phaseMask) &&
+         access.space == memo.space && access.one[0] == memo.one[0] &&
+         access.one[1] == memo.one[1];
+}
+
 bool CounterObserver::onWholeAccess(const WholeAccess &access) {
   if (access.space == Space::Param)
     return true; // in the constant bank, and no counter's
-  size_t site =
-      size_t(access.instruction - shared->program.instructions.data());
-  if (shared->code.at(uint32_t(site)).merged)
+  const auto site =
+      uint32_t(access.instruction - shared->program.instructions.data());
+  WholeMemo &memo = memos[site];
+  if (memo.ignored)
     return true;
+  if (!isRepeated(memo, access)) {
+    PatternSet *set = patterns[site].get();
+    AccessPattern *pattern = set ? set->find(access) : nullptr;
+    if (!pattern)
+      return false;
+    settle(memo);
+    memo = {pattern,
+            0,
+            pattern->gap,
+            pattern->phase,
+            pattern->phaseMask,
+            access.space,
+            {access.one[0], access.one[1]},
+            !pattern->lines.empty()};
+  }
+  ++memo.uses;
+  if (!memo.told)
+    return true;
+  const uint64_t line = lineOf(access.space, access.first[0]);
+  const AccessPattern &pattern = *memo.pattern;
+  if (pattern.sectors && !shared->replay)
+    (access.kind == AccessKind::Load ? loaded : stored)
+        .touchSectors(line, pattern.sectors);
+  else
+    reach(*access.warp, access.space, site, pattern.request, pattern.lines,
+          line);
+  return true;
+}
+
+bool CounterObserver::onRows(const RowsAccess &access) {
+  const size_t site =
+      size_t(access.instruction - shared->program.instructions.data());
+  WholeMemo &memo = memos[site];
+  if (memo.ignored)
+    return true;
+  if (!memo.pattern || !memo.pattern->isOf(access, rules)) {
+    PatternSet *set = patterns[site].get();
+    AccessPattern *pattern = set ? set->find(access, rules) : nullptr;
+    if (!pattern)
+      return false;
+    settle(memo);
+    memo.pattern = pattern;
+  }
+  ++memo.uses;
+  return true;
+}
+
+bool CounterObserver::onWholeCopy(const WholeCopy &copy) {
+  const size_t site =
+      size_t(copy.instruction - shared->program.instructions.data());
   PatternSet *set = patterns[site].get();
-  AccessPattern *pattern = set ? set->find(access) : nullptr;
-  if (!pattern)
+  const PatternSet::CopyPatterns found =
+      set ? set->find(copy, rules) : PatternSet::CopyPatterns();
+  if (!found.source)
     return false;
-  ++pattern->uses;
-  if (!pattern->lines.empty())
-    reach(*access.warp, access.space, uint32_t(site), pattern->request,
-          pattern->lines, lineOf(access.space, access.first[0]));
+  ++found.destination->uses;
+  ++found.source->uses;
+  reach(*copy.warp, Space::Global, uint32_t(site), found.source->request,
+        found.source->lines, lineOf(Space::Global, copy.from[0]));
   return true;
 }
 

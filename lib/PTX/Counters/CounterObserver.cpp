@@ -52,9 +52,12 @@ CounterObserver::CounterObserver(std::shared_ptr<CountingShared> shared)
     : shared(std::move(shared)), rules(accessRules()),
       runs(this->shared->program.instructions.size() + 1),
       instructions(runs.size() - 1), patterns(instructions.size()),
-      sites(instructions.size()),
+      memos(instructions.size()), sites(instructions.size()),
       sliceClocks(size_t(this->shared->chip.best(ChipConstant::Slices))) {
   countsSuffice = true;
+  wantedInstructions = this->shared->matrices.counted();
+  for (size_t pc = 0; pc < memos.size(); ++pc)
+    memos[pc].ignored = this->shared->code.at(uint32_t(pc)).merged;
 }
 
 std::unique_ptr<Observer> CounterObserver::fork() {
@@ -91,6 +94,8 @@ void CounterObserver::join(Observer &worker) {
 }
 
 void CounterObserver::foldPatterns() {
+  for (WholeMemo &memo : memos)
+    settle(memo);
   for (uint32_t site = 0; site < patterns.size(); ++site)
     if (patterns[site])
       for (AccessPattern &pattern : patterns[site]->all())
@@ -154,9 +159,7 @@ void CounterObserver::onBlockEnd(Block &block) {
 
 void CounterObserver::onInstruction(Warp &warp, const Instruction &in) {
   size_t pc = size_t(&in - shared->program.instructions.data());
-  runs[pc].add(runs[pc + 1], warp.running);
-  runs[pc].off += __builtin_popcount(warp.running & ~warp.active);
-  if (in.row->cost == Cost::Tensor)
+  if (shared->matrices.counted()[pc])
     matrix.count(warp, in, shared->matrices[pc], rules);
 }
 
@@ -173,7 +176,7 @@ LaneMask CounterObserver::onAccess(const Access &access) {
   if (!access.lanes)
     return access.lanes;
   uint32_t site = siteOf(access);
-  if (shared->code.at(site).merged)
+  if (memos[site].ignored)
     return access.lanes; // counted with another one
   PatternSet *set = patterns[site].get();
   AccessPattern *pattern = set ? set->recent(access, rules) : nullptr;

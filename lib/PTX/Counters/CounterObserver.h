@@ -54,11 +54,14 @@ public:
   void onBlockEnd(Block &block) override;
   void onInstruction(Warp &warp, const Instruction &in) override;
   RunCount *runCounts() override { return runs.data(); }
+  WholeMemo *wholeMemos() override { return memos.data(); }
   void onBranch(Warp &, const Instruction &, LaneMask, LaneMask) override {
     ++divergent;
   }
   LaneMask onAccess(const Access &access) override;
   bool onWholeAccess(const WholeAccess &access) override;
+  bool onRows(const RowsAccess &access) override;
+  bool onWholeCopy(const WholeCopy &copy) override;
   void onPoll(Warp &, const Instruction &) override { ++polls; }
 
   /// After the launch.
@@ -81,6 +84,7 @@ private:
                     AccessClass kind) const;
   uint32_t loadedBytes(const Access &access, uint32_t site) const;
   void fold(AccessPattern &pattern, uint32_t site);
+  void settle(WholeMemo &memo);
   void foldPatterns();
   void foldRuns();
 
@@ -109,6 +113,7 @@ private:
   std::vector<RunCount> runs; ///< an entry more than there are instructions
   std::vector<InstructionCount> instructions; ///< made of `runs` at the end
   std::vector<std::unique_ptr<PatternSet>> patterns; ///< by instruction
+  std::vector<WholeMemo> memos;                      ///< by instruction
   uint32_t patternsMade = 0;
   LineList lineList;
   std::vector<SiteSums> sites;

@@ -275,10 +275,10 @@ void CounterSummary::addMatrix() {
       continue;
     double times = double(count.warps) / (shape.group ? 4 : 1);
     issued += times;
-    flop += times * shape.flop();
-    group += shape.group ? times * shape.flop() : 0;
-    work += times * shape.flop() * shape.aBits / 16 /
-            (shape.group ? kGroupRate : 1);
+    flop += times * shape.flop;
+    group += shape.group ? times * shape.flop : 0;
+    work +=
+        times * shape.flop * shape.aBits / 16 / (shape.group ? kGroupRate : 1);
   }
   set("mma_issued") = issued;
   set("mma_flop") = flop;

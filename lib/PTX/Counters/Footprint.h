@@ -13,23 +13,28 @@ namespace ptx {
 /// A set of 32-byte sectors: a bit each, in pages of a megabyte.
 class Footprint {
 public:
-  void touch(uint64_t sector) {
-    Page &page = pageOf(sector);
-    page[sector / 64 % kWords] |= uint64_t(1) << sector % 64;
-  }
-  /// Bit s of \p sectors is the s-th sector of a 128-byte line.
-  void touchLine(uint64_t line, unsigned sectors) {
-    pageOf(line * 4)[line / 16 % kWords] |= uint64_t(sectors) << line % 16 * 4;
-  }
-  /// [first, last]
-  void touchRun(uint64_t first, uint64_t last) {
-    if (first / 64 == last / 64) {
-      uint64_t bits = ~uint64_t(0) >> (63 - (last - first));
-      pageOf(first)[first / 64 % kWords] |= bits << first % 64;
-      return;
+  /// Bit s of line.sectors is the s-th sector of the 128-byte line number
+  /// \p base + line.line.
+  template <class Lines> void touchLines(const Lines &lines, uint64_t base) {
+    Page *page = nullptr;
+    uint64_t number = 0; // of the page
+    for (const auto &line : lines) {
+      const uint64_t at = base + line.line;
+      if (!page || at * 4 / kPageSectors != number) {
+        number = at * 4 / kPageSectors;
+        page = &pageOf(at * 4);
+      }
+      (*page)[at / 16 % kWords] |= uint64_t(line.sectors) << at % 16 * 4;
     }
-    for (uint64_t sector = first; sector <= last; ++sector)
-      touch(sector);
+  }
+  /// Bit s of \p sectors is the s-th sector from the begin of a line on.
+  void touchSectors(uint64_t line, uint64_t sectors) {
+    const unsigned shift = line % 16 * 4;
+    pageOf(line * 4)[line / 16 % kWords] |= sectors << shift;
+    if (!shift || !(sectors >> (64 - shift)))
+      return;
+    line += 16;
+    pageOf(line * 4)[line / 16 % kWords] |= sectors >> (64 - shift);
   }
   void unite(const Footprint &other) {
     for (const auto &[number, from] : other.pages) {
@@ -53,13 +58,15 @@ private:
   Page &pageOf(uint64_t sector) {
     uint64_t number = sector / kPageSectors;
     unsigned slot = number % recent.size();
-    if (recent[slot].first != number + 1) {
-      std::unique_ptr<Page> &page = pages[number];
-      if (!page)
-        page = std::make_unique<Page>();
-      recent[slot] = {number + 1, page.get()};
-    }
+    if (recent[slot].first != number + 1) [[unlikely]]
+      recent[slot] = {number + 1, makePage(number)};
     return *recent[slot].second;
+  }
+  [[gnu::noinline]] Page *makePage(uint64_t number) {
+    std::unique_ptr<Page> &page = pages[number];
+    if (!page)
+      page = std::make_unique<Page>();
+    return page.get();
   }
 
   std::unordered_map<uint64_t, std::unique_ptr<Page>> pages;

@@ -55,7 +55,7 @@ private:
   void findLifted(const ControlFlow &flow, uint32_t begin, uint32_t last);
 
   const Program &program;
-  std::vector<CodeFacts> facts;     ///< by instruction
+  std::vector<CodeFacts> facts;    ///< by instruction
   std::vector<unsigned> registers; ///< by function
 };
 

@@ -39,41 +39,40 @@ static MatrixShape matrixShapeOf(const Instruction &in) {
     shape.a = in.resultCount;
     shape.b = shape.a + row.operands[1].count;
     shape.end = shape.b + row.operands[2].count;
+    shape.wide = in.width[shape.a] == Width::Double;
   }
   return shape;
 }
 
 MatrixShapes::MatrixShapes(const Program &program)
-    : shapes(program.instructions.size()) {
+    : shapes(program.instructions.size()), ofOneWarp(shapes.size()) {
   for (size_t pc = 0; pc < shapes.size(); ++pc)
-    if (program.instructions[pc].row->cost == Cost::Tensor)
-      shapes[pc] = matrixShapeOf(program.instructions[pc]);
+    if (program.instructions[pc].row->cost == Cost::Tensor) {
+      MatrixShape &shape = shapes[pc];
+      shape = matrixShapeOf(program.instructions[pc]);
+      shape.flop = 2.0 * shape.m * shape.n * shape.k;
+      ofOneWarp[pc] = shape.m && !shape.group;
+    }
 }
 
-/// Lanes in which any of the registers [first, end), every \p step -th, is not
-/// zero.
-static uint32_t nonZero(const Warp &warp, const Instruction &in, unsigned first,
-                        unsigned end, unsigned step, const AccessRules &rules) {
-  uint32_t lanes = 0;
+/// Groups of lanes in which any of the registers [first, end), every \p step
+/// -th, is not zero.
+static unsigned groupsUsed(const Warp &warp, const Instruction &in,
+                           unsigned first, unsigned end, unsigned step,
+                           bool wide, const AccessRules &rules) {
   const uint32_t *registers[16];
   unsigned count = 0;
-  for (unsigned i = first; i < end; i += step) {
-    if (in.width[i] != Width::Double) {
-      registers[count++] = warp.lanes<uint32_t>(in.operand[i]);
+  uint32_t either[16][kLanes]; // halves of wide ones
+  for (unsigned i = first; i < end; i += step, ++count) {
+    registers[count] = warp.lanes<uint32_t>(in.operand[i]);
+    if (!wide)
       continue;
-    }
-    const uint64_t *value = warp.lanes<uint64_t>(in.operand[i]);
+    const auto *value = warp.lanes<uint64_t>(in.operand[i]);
     for (unsigned l = 0; l < kLanes; ++l)
-      lanes |= uint32_t(value[l] != 0) << l;
+      either[count][l] = uint32_t(value[l] | value[l] >> 32);
+    registers[count] = either[count];
   }
-  return count ? lanes | rules.anyBits(registers, count) : lanes;
-}
-
-/// Rows (or columns) g of eight whose four lanes 4g..4g+3 hold anything.
-static unsigned groupsUsed(uint32_t lanes) {
-  lanes |= lanes >> 1;
-  lanes |= lanes >> 2;
-  return unsigned(__builtin_popcount(lanes & 0x11111111u));
+  return rules.groupsUsed(registers, count);
 }
 
 // A fragment: register i of A holds rows g (i even) or g + 8 (i odd) of lanes
@@ -81,19 +80,27 @@ static unsigned groupsUsed(uint32_t lanes) {
 // first kind. Others (wmma) are taken as useful.
 void MatrixWork::count(const Warp &warp, const Instruction &in,
                        const MatrixShape &shape, const AccessRules &rules) {
-  if (!shape.m || shape.group)
-    return;
-  issued += shape.flop();
+  issued += shape.flop;
   if (shape.a == shape.end) {
-    useful += shape.flop();
+    useful += shape.flop;
     return;
   }
-  unsigned kinds = shape.m > 8 ? 2 : 1, rows = 0;
+  const unsigned kinds = shape.m > 8 ? 2 : 1;
+  // Where nothing is padding, the first register of each kind tells.
+  auto lanes = [&](unsigned i) { return warp.lanes<uint32_t>(in.operand[i]); };
+  if (!shape.wide &&
+      rules.allGroupsUsed(lanes(shape.a), lanes(shape.a + kinds - 1),
+                          lanes(shape.b))) {
+    useful += shape.flop;
+    return;
+  }
+  unsigned rows = 0;
   for (unsigned kind = 0; kind < kinds; ++kind)
     rows +=
-        groupsUsed(nonZero(warp, in, shape.a + kind, shape.b, kinds, rules));
-  uint32_t columns = nonZero(warp, in, shape.b, shape.end, 1, rules);
-  useful += 2.0 * rows * groupsUsed(columns) * shape.k;
+        groupsUsed(warp, in, shape.a + kind, shape.b, kinds, shape.wide, rules);
+  const unsigned columns =
+      groupsUsed(warp, in, shape.b, shape.end, 1, shape.wide, rules);
+  useful += 2.0 * rows * columns * shape.k;
 }
 
 } // namespace ptx

@@ -21,7 +21,8 @@ struct MatrixShape {
   /// Registers of A and B are operands [a, b) and [b, end); a is `end` where
   /// their layout is not known (wmma).
   unsigned a = 0, b = 0, end = 0;
-  double flop() const { return 2.0 * m * n * k; }
+  bool wide = false; ///< those registers have 64 bits
+  double flop = 0;
 };
 
 /// The shape that each tensor instruction of a program names; m is 0 if it
@@ -30,9 +31,12 @@ class MatrixShapes {
 public:
   explicit MatrixShapes(const Program &program);
   const MatrixShape &operator[](size_t pc) const { return shapes[pc]; }
+  /// By instruction: 1 for those that MatrixWork counts.
+  const uint8_t *counted() const { return ofOneWarp.data(); }
 
 private:
   std::vector<MatrixShape> shapes; ///< by instruction
+  std::vector<uint8_t> ofOneWarp;
 };
 
 /// FLOP of mma.sync. A product whose row of A or column of B is all zero was

@@ -140,23 +140,26 @@ TimeEstimate estimateTime(const CounterValues &counters, const Chip &chip) {
   Terms terms(counters, chip);
   estimate.latency = terms.latency();
   estimate.limit = "launch";
-  double most = 0, sum = 0, cubes = 0;
+  const double exponent = chip.best(C::PointExponent);
+  const double latency = chip.best(C::LatencyWeight) * estimate.latency;
+  double most = 0, sum = 0, powers = 0;
   for (const TimeTerm &term : terms.list) {
     if (term.best > most) {
       most = term.best;
       estimate.limit = term.name;
     }
     sum += term.usual;
-    cubes += std::pow(term.best, 3);
+    powers += std::pow(term.best, exponent);
   }
-  cubes += std::pow(0.7 * estimate.latency, 3);
-  if (0.7 * estimate.latency > most)
+  powers += std::pow(latency, exponent);
+  if (latency > most)
     estimate.limit = "latency";
   estimate.lower = std::max(most, chip.best(C::LaunchLower));
   estimate.upper = sum + estimate.latency + chip.best(C::LaunchUpper);
   estimate.upper = std::max(estimate.upper, estimate.lower);
-  estimate.point = std::clamp(chip.best(C::LaunchPoint) + std::cbrt(cubes),
-                              estimate.lower, estimate.upper);
+  estimate.point =
+      std::clamp(chip.best(C::LaunchPoint) + std::pow(powers, 1 / exponent),
+                 estimate.lower, estimate.upper);
   estimate.terms = std::move(terms.list);
   return estimate;
 }

@@ -58,14 +58,14 @@ public:
 
 private:
   void put(uint64_t word, uint64_t mask, bool value) {
-    uint64_t changed = (value ? ~words[word] : words[word]) & mask;
-    words[word] ^= changed;
-    uint64_t count = static_cast<uint64_t>(__builtin_popcountll(changed));
-    held = value ? held + count : held - count;
+    const uint64_t before = words[word];
+    const uint64_t after = value ? before | mask : before & ~mask;
+    words[word] = after;
+    held += static_cast<uint64_t>(after != 0) - (before != 0);
   }
   std::vector<uint64_t> words;
   uint64_t size;
-  uint64_t held = 0; ///< bytes in the set
+  uint64_t held = 0; ///< words that are not zero
 };
 
 } // namespace ptx

@@ -129,7 +129,7 @@ static void executeJoint(Machine &machine, Warp &warp,
     if (machine.observer) {
       warp.active = party.lanes;
       enterFrame(warp, party.frame);
-      machine.observer->onInstruction(warp, *party.instruction);
+      tellInstruction(machine, warp, *party.instruction);
       if (machine.poison)
         for (unsigned i = 0; i < party.instruction->resultCount; ++i)
           writePoison(warp, *party.instruction, i, party.lanes, 0);

@@ -65,16 +65,13 @@ void Device::requireRoom(uint64_t bytes) const {
     throw Error(text + "the host has " + std::to_string(left) + " bytes left");
 }
 
-uint64_t Device::allocate(uint64_t bytes, std::string name) {
-  requireRoom(bytes);
-  std::lock_guard<std::mutex> guard(lock);
+uint64_t Device::take(uint64_t bytes, std::string name) {
   // Room behind the end, so that ranges of two allocations never touch.
   void *data =
       ::operator new((bytes + 511) / 256 * 256, kAlignment, std::nothrow);
   if (!data)
     throw Error("cannot allocate " + std::to_string(bytes) +
                 " bytes of device memory: the host has not that much");
-  std::memset(data, 0xCD, bytes);
   auto address = reinterpret_cast<uint64_t>(data);
   forget(state->freed, address, address + bytes);
   Allocation allocation;
@@ -83,7 +80,25 @@ uint64_t Device::allocate(uint64_t bytes, std::string name) {
   allocation.name = std::move(name);
   state->live[address] = std::move(allocation);
   state->bytes += bytes;
+  return address;
+}
+
+uint64_t Device::allocate(uint64_t bytes, std::string name) {
+  requireRoom(bytes);
+  std::lock_guard<std::mutex> guard(lock);
+  uint64_t address = take(bytes, std::move(name));
+  std::memset(reinterpret_cast<void *>(address), 0xCD, bytes);
   UndefinedBytes::get().allocate(address, bytes);
+  return address;
+}
+
+uint64_t Device::allocateCopy(const void *from, uint64_t bytes,
+                              std::string name) {
+  requireRoom(bytes);
+  std::lock_guard<std::mutex> guard(lock);
+  uint64_t address = take(bytes, std::move(name));
+  std::memcpy(reinterpret_cast<void *>(address), from, bytes);
+  state->live[address].defined = true;
   return address;
 }
 

@@ -294,8 +294,12 @@ static Forks makeMachines(Run &run, Grid &grid, const LaunchOptions &options,
     auto machine = std::make_unique<Machine>(grid, run.journal, run.work,
                                              options.seed * 1000003 + i);
     machine->observer = observersOf(run, originals, i == 0, forks);
-    if (machine->observer && machine->observer->countsSuffice)
-      machine->counts = machine->observer->runCounts();
+    if (Observer *observer = machine->observer) {
+      machine->counts = observer->runCounts();
+      machine->countsOnly = observer->countsSuffice;
+      if (machine->countsOnly)
+        machine->wholeMemos = observer->wholeMemos();
+    }
     machine->engine = makeEngine(grid);
     setUpMachine(run, *machine, threads);
     grid.machines.push_back(machine.get());

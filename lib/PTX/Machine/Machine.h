@@ -97,8 +97,11 @@ struct Machine {
   Journal &journal;
   WorkList &work;
   Observer *observer = nullptr; ///< null: the plain loop runs
-  /// Not null: the loop that only counts runs (Observer::runCounts).
+  /// Where executions are counted (Observer::runCounts), or null.
   RunCount *counts = nullptr;
+  /// With `countsOnly`: the last accesses (Observer::wholeMemos).
+  WholeMemo *wholeMemos = nullptr;
+  bool countsOnly = false; ///< the observer needs no more than counts
   std::unique_ptr<AsyncEngine> engine;
   const PoisonPlan *poison = nullptr; ///< null unless poison is tracked
   std::vector<std::unique_ptr<Cluster>> clusters; ///< resident, oldest first
@@ -170,6 +173,9 @@ void wakeMembers(Warp &warp);
 /// until the missing ones come.
 void executeTogether(Machine &machine, Warp &warp, const Instruction &in);
 
+/// Counts an execution of \p in by `warp.active` and tells the observers of it,
+/// of which there is one.
+void tellInstruction(Machine &machine, Warp &warp, const Instruction &in);
 /// Executes \p in for `warp.active`, observers called where \p observed.
 void executeOne(Machine &machine, Warp &warp, const Instruction &in);
 

@@ -273,6 +273,22 @@ static unsigned wordsOf(const MemoryInfo &info) {
   return info.bytes > 4 ? info.bytes / 4 : 1;
 }
 
+bool passesChecks(Warp &warp, const Instruction &in, const MemoryInfo &info,
+                  const WholeAccess &access) {
+  const bool stores = access.kind == AccessKind::Store;
+  LaneMask undefined = 0;
+  if (warp.poison) {
+    undefined = anyPoison(warp, in, info.address);
+    for (unsigned e = 0; stores && e < info.count; ++e)
+      undefined |= anyPoison(warp, in, info.data + e);
+  }
+  if (undefined || !warp.block->machine->observer->passesWhole(access))
+    return false;
+  for (unsigned e = 0; warp.poison && !stores && e < info.count; ++e)
+    writePoison(warp, in, info.data + e, kAllLanes, 0);
+  return true;
+}
+
 LaneMask observeLoad(Warp &warp, const Instruction &in, const MemoryInfo &info,
                      Space space, const uint64_t *address, LaneMask lanes) {
   checkAddressPoison(warp, in, info.address);

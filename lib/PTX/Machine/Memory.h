@@ -82,6 +82,11 @@ LaneMask observeLoad(Warp &warp, const Instruction &in, const MemoryInfo &info,
 LaneMask observeStore(Warp &warp, const Instruction &in, const MemoryInfo &info,
                       Space space, const uint64_t *address, LaneMask lanes);
 
+/// Asks observers that check: true if all is defined, and need not be looked at
+/// lane by lane. Loaded registers are defined then.
+bool passesChecks(Warp &warp, const Instruction &in, const MemoryInfo &info,
+                  const WholeAccess &access);
+
 /// Calls \p body(space, lanes, address) for each space that generic addresses
 /// of `warp.active` reach, addresses without their window. Others: once.
 template <class Body>

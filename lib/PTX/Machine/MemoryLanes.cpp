@@ -208,8 +208,7 @@ static bool quickLoad(Warp &warp, const Instruction &in, const MemoryInfo &info,
   HalfPlaces places;
   return info.form != ElementForm::Other &&
          findPlaces(warp, info, space, base, offset, false, places) &&
-         (!tell || !warp.observed ||
-          tellWhole(warp, in, AccessKind::Load, info.total(), places)) &&
+         (!tell || mayGo(warp, in, info, AccessKind::Load, places)) &&
          loadWhole(warp, in, info, places);
 }
 
@@ -221,8 +220,7 @@ static bool quickStore(Warp &warp, const Instruction &in,
   if (info.form == ElementForm::Other ||
       !findPlaces(warp, info, space, base, offset, true, places) ||
       places.one[0] || places.one[1] ||
-      (tell && warp.observed &&
-       !tellWhole(warp, in, AccessKind::Store, info.total(), places)) ||
+      (tell && !mayGo(warp, in, info, AccessKind::Store, places)) ||
       !storeWhole(warp, in, info, places))
     return false;
   warp.block->machine->changed();
@@ -271,7 +269,7 @@ void handleLoad(Warp &warp, const Instruction &in) {
   // Who looks again and again had better let others run.
   if (info.order != Order::Weak && (++warp.block->machine->polls & 3) == 0)
     warp.yield();
-  if (warp.active == kAllLanes && !warp.checked &&
+  if (warp.active == kAllLanes && warp.passesWholes &&
       quickAccess<false>(warp, in, info))
     return;
   alignas(64) uint64_t address[kLanes];
@@ -367,7 +365,7 @@ static void storeTo(Warp &warp, const Instruction &in, const MemoryInfo &info,
 
 void handleStore(Warp &warp, const Instruction &in) {
   const auto &info = *static_cast<const MemoryInfo *>(in.extra);
-  if (warp.active == kAllLanes && !warp.checked &&
+  if (warp.active == kAllLanes && warp.passesWholes &&
       quickAccess<true>(warp, in, info))
     return;
   alignas(64) uint64_t address[kLanes];

@@ -77,6 +77,21 @@ struct RunCount {
   }
 };
 
+struct AccessPattern;
+
+/// The access that an instruction made last: what a WholeAccess must have in
+/// common with it to be counted by adding one.
+struct alignas(64) WholeMemo {
+  AccessPattern *pattern = nullptr; ///< the counter's own; null: none yet
+  uint64_t uses = 0;                ///< that the pattern does not know of yet
+  uint64_t gap = 0; ///< from the first lane of a half to the other's
+  uint32_t phase = 0, phaseMask = 0; ///< where the first address lies
+  Space space = Space::Generic;
+  bool one[2] = {};
+  bool told = false;    ///< the observer must be told of repetitions
+  bool ignored = false; ///< no access of the instruction counts
+};
+
 struct Observer {
   virtual ~Observer() = default;
 
@@ -91,7 +106,8 @@ struct Observer {
   virtual void onWarpExit(Warp &, const Instruction &, LaneMask) {}
 
   /// Before the handler. `warp.active` executes, `warp.running` is the split;
-  /// also called with active == 0 when the guard is off for all lanes.
+  /// also called with active == 0 when the guard is off for all lanes. With
+  /// `countsSuffice` only for the wanted instructions that are kAligned.
   virtual void onInstruction(Warp &, const Instruction &) {}
   /// A branch by which lanes part: \p taken of \p lanes.
   virtual void onBranch(Warp &, const Instruction &, LaneMask lanes,
@@ -102,11 +118,16 @@ struct Observer {
                       uint32_t bytes) {
     return false;
   }
+  /// True for a load of defined bytes that would change nothing here, and for a
+  /// store of defined bytes, which were noted: onAccess need not be called.
+  virtual bool passesWhole(const WholeAccess &) { return false; }
   /// Returns the lanes that may be carried out.
   virtual LaneMask onAccess(const Access &access) { return access.lanes; }
-  /// With `countsSuffice`, the short form of onAccess for a plain access. False
+  /// With `countsSuffice`, short forms of onAccess for plain accesses. False
   /// where the observer wants to be told by onAccess.
   virtual bool onWholeAccess(const WholeAccess &) { return false; }
+  virtual bool onRows(const RowsAccess &) { return false; }
+  virtual bool onWholeCopy(const WholeCopy &) { return false; }
   virtual void onSync(const SyncEvent &) {}
   virtual void onPoisonUse(Warp &, const Instruction &, LaneMask lanes,
                            PoisonUse) {}
@@ -134,15 +155,18 @@ struct Observer {
   virtual void onFree(uint64_t address, uint64_t bytes) {}
 
   /// Where the interpreter counts executions, an entry an instruction and one
-  /// more, or null. With `countsSuffice`, onInstruction is called only for
-  /// instructions that lanes execute together, which it must count by itself.
+  /// more, or null.
   virtual RunCount *runCounts() { return nullptr; }
+  /// With `countsSuffice`: by instruction, which accesses need not be told.
+  virtual WholeMemo *wholeMemos() { return nullptr; }
 
-  /// By instruction: whether onInstruction is to be told of it; null: of all.
+  /// By instruction: whether onInstruction is to be told of it; null: of all,
+  /// which it must not be with `countsSuffice`.
   const uint8_t *wantedInstructions = nullptr;
   bool tracksPoison = false;  ///< wants masks of undefined register words
   bool wantsValues = false;   ///< wants Access::value
-  bool countsSuffice = false; ///< see runCounts
+  bool passesWholes = false;  ///< passesWhole may be true
+  bool countsSuffice = false; ///< runs, accesses and some instructions
 };
 
 } // namespace ptx

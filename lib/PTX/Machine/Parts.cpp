@@ -4,13 +4,7 @@
 
 #include "Checks/Checks.h"
 
-#if __has_include("Counters/Counting.h")
 #include "Counters/Counting.h"
-#define PTX_HAS_COUNTERS 1
-#endif
-#if __has_include("Async/AsyncEngine.h")
-#define PTX_HAS_ASYNC 1
-#endif
 
 namespace ptx {
 
@@ -18,19 +12,20 @@ Parts makeParts(Grid &grid, Journal &journal) {
   Parts parts;
   if (auto checks = makeChecks(grid, journal))
     parts.observers.push_back(std::move(checks));
-#ifdef PTX_HAS_COUNTERS
   if (grid.options->counters)
     parts.observers.push_back(makeCounting(grid, parts.finish));
-#endif
   return parts;
 }
 
 std::unique_ptr<AsyncEngine> makeEngine(Grid &grid) {
-#ifdef PTX_HAS_ASYNC
   return makeAsyncEngine(grid);
-#else
+}
+
+RunCount *ObserverList::runCounts() {
+  for (Observer *observer : list)
+    if (RunCount *counts = observer->runCounts())
+      return counts;
   return nullptr;
-#endif
 }
 
 void ObserverList::onBlockStart(Block &block) {

@@ -31,6 +31,7 @@ public:
       wantsValues |= observer->wantsValues;
     }
   }
+  RunCount *runCounts() override;
   void onBlockStart(Block &block) override;
   void onBlockEnd(Block &block) override;
   void onWarpExit(Warp &warp, const Instruction &in, LaneMask lanes) override;

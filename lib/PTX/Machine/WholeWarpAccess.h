@@ -116,17 +116,48 @@ inline bool findPlaces(const Warp &warp, const MemoryInfo &info, Space space,
   return true;
 }
 
+inline WholeAccess wholeAccess(Warp &warp, const Instruction &in,
+                               AccessKind kind, uint32_t bytes,
+                               const HalfPlaces &places) {
+  return {&in,
+          &warp,
+          places.space,
+          kind,
+          bytes,
+          {places.first[0], places.first[1]},
+          {places.one[0], places.one[1]}};
+}
+
 /// Tells an observer that only counts; false: it wants to know more.
 inline bool tellWhole(Warp &warp, const Instruction &in, AccessKind kind,
                       uint32_t bytes, const HalfPlaces &places) {
-  WholeAccess access{&in,
-                     &warp,
-                     places.space,
-                     kind,
-                     bytes,
-                     {places.first[0], places.first[1]},
-                     {places.one[0], places.one[1]}};
-  return warp.block->machine->observer->onWholeAccess(access);
+  Machine &machine = *warp.block->machine;
+  if (machine.wholeMemos) {
+    WholeMemo &memo = machine.wholeMemos[warp.pc - 1];
+    if (memo.pattern && !memo.told &&
+        places.first[1] - places.first[0] == memo.gap &&
+        !((places.first[0] ^ memo.phase) & memo.phaseMask) &&
+        places.space == memo.space && places.one[0] == memo.one[0] &&
+        places.one[1] == memo.one[1]) {
+      ++memo.uses;
+      return true;
+    }
+    if (memo.ignored)
+      return true;
+  }
+  return machine.observer->onWholeAccess(
+      wholeAccess(warp, in, kind, bytes, places));
+}
+
+/// Tells the observer, if there is one; false: it wants to see each lane.
+inline bool mayGo(Warp &warp, const Instruction &in, const MemoryInfo &info,
+                  AccessKind kind, const HalfPlaces &places) {
+  if (!warp.observed)
+    return true;
+  return warp.checked
+             ? passesChecks(warp, in, info,
+                            wholeAccess(warp, in, kind, info.total(), places))
+             : tellWhole(warp, in, kind, info.total(), places);
 }
 
 //===----------------------------------------------------------------------===//

@@ -7,6 +7,7 @@
 #include "Tensor/MatrixMoves.h"
 
 #include "Decode/DecodeContext.h"
+#include "Machine/Machine.h"
 #include "Machine/PoisonPlan.h"
 #include "Tensor/MatrixAccess.h"
 #include "Tensor/Product.h"
@@ -123,16 +124,26 @@ LaneMask loadedPoison(const LaneMask *poison, unsigned j, bool transposed) {
   return transposed ? transposePoison(undefined) : undefined;
 }
 
-/// Tells the observers of rows of shared memory that were loaded already.
+/// Tells the observers of rows of shared memory that were loaded already, from
+/// \p rows + the instruction's offset.
 void observeRows(Warp &warp, const Instruction &in, const MatrixMove &move,
-                 const uint64_t *address) {
+                 const uint32_t *rows) {
+  const LaneMask lanes =
+      move.count < 4 ? (1u << 8 * move.count) - 1 : kAllLanes;
+  const auto offset = static_cast<uint32_t>(in.offset[0]);
+  if (!warp.checked &&
+      warp.block->machine->observer->onRows({&in, &warp, lanes, rows, offset}))
+    return;
+  alignas(64) uint64_t address[kLanes];
+  for (unsigned l = 0; l < kLanes; ++l)
+    address[l] = static_cast<uint32_t>(rows[l] + offset);
   LaneMask poison[4] = {};
   Access access;
   access.kind = AccessKind::LoadMatrix;
   access.instruction = &in;
   access.warp = &warp;
   access.space = Space::Shared;
-  access.lanes = move.count < 4 ? (1u << 8 * move.count) - 1 : kAllLanes;
+  access.lanes = lanes;
   access.bytes = kRowBytes;
   access.elementBytes = 4;
   access.address = address;
@@ -154,11 +165,12 @@ void handleLoadMatrix(Warp &warp, const Instruction &in) {
   if (move.space != Space::Shared || warp.active != kAllLanes ||
       in.width[at] != Width::Word)
     return loadMatrix(warp, in);
-  alignas(64) uint64_t address[kLanes];
+  const auto *address = warp.lanes<uint32_t>(in.operand[at]);
+  alignas(64) uint32_t rows[kLanes];
   if (warp.observed) {
     // The results may replace the addresses.
     checkAddressPoison(warp, in, at);
-    readAddresses(warp, in, at, 0, address);
+    std::memcpy(rows, address, sizeof rows);
   }
   uint32_t *results[4];
   for (unsigned j = 0; j < move.count; ++j) {
@@ -167,12 +179,12 @@ void handleLoadMatrix(Warp &warp, const Instruction &in) {
     results[j] = warp.lanes<uint32_t>(in.operand[j]);
   }
   const AlignedBytes &shared = warp.block->shared;
-  if (!kernels.loadRows(warp.lanes<uint32_t>(in.operand[at]),
-                        static_cast<uint32_t>(in.offset[0]), shared.data,
-                        shared.size, move.count, move.transposed, results))
+  if (!kernels.loadRows(address, static_cast<uint32_t>(in.offset[0]),
+                        shared.data, shared.size, move.count, move.transposed,
+                        results))
     loadMatrix(warp, in);
   else if (warp.observed)
-    observeRows(warp, in, move, address);
+    observeRows(warp, in, move, rows);
 }
 
 } // namespace

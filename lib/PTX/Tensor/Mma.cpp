@@ -252,9 +252,13 @@ void runWarpShape(const Warp &warp, const Instruction &in,
 template <const Kernels &kernels>
 void runMma(Warp &warp, const Instruction &in) {
   const auto &extra = *static_cast<const MmaExtra *>(in.extra);
-  if (extra.warp && !warp.poison &&
-      warp.block->grid->options->tensor == TensorMode::Fast)
+  const bool poisoned = warp.poison && anySourcePoison(warp, in);
+  if (extra.warp && !poisoned &&
+      warp.block->grid->options->tensor == TensorMode::Fast) {
+    for (unsigned i = 0; warp.poison && i < in.resultCount; ++i)
+      writePoison(warp, in, i, kAllLanes, 0);
     return runWarpShape<kernels>(warp, in, extra.shape);
+  }
   const MmaShape &shape = extra.shape;
   const Grid &grid = *warp.block->grid;
   const uint32_t *sources[kMostSources];
@@ -274,7 +278,7 @@ void runMma(Warp &warp, const Instruction &in) {
     extras.scales = {scales.rows, scales.columns, shape.chunks, shape.ue4m3};
   }
   LaneMask undefined[8] = {};
-  if (warp.poison && anySourcePoison(warp, in))
+  if (poisoned)
     findPoison(warp, in, extra, undefined);
   multiply(kernels, shape, ruleFor(Family::Mma, grid.sm, shape.a, shape.sparse),
            grid.options->tensor == TensorMode::Exact, shape.swapped ? b : a,

@@ -1,12 +1,13 @@
 // The counters and the model beside an H100.
 //
 //   ptx-model-cases CASES.txt FILE.ptx... [--case TEXT]... [--raw] [--plain]
-//                  [--cost]
+//                  [--cost] [--validate]
 //
 // Runs every recorded case whose kernel one of the files holds, prints counters
 // and times beside the recorded ones, then the bars: exit code 1 if one fails.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "CaseRunner.h"
+#include "ModelFit.h"
 
 #include "ptx/Error.h"
 #include "ptx/Model.h"
@@ -25,9 +26,10 @@ struct Arguments {
   std::string cases;
   std::vector<std::string> only; ///< parts of names; none: all cases
   std::vector<std::string> files;
-  bool raw = false;   ///< all counters of each case, and terms of the time
-  bool plain = false; ///< no cache model, no time
-  bool cost = false;  ///< host time without, with counters, with caches
+  bool raw = false;      ///< all counters of each case, and terms of the time
+  bool plain = false;    ///< no cache model, no time
+  bool cost = false;     ///< host time without, with counters, with caches
+  bool validate = false; ///< chooses the model's constants on half of the cases
 };
 
 /// A share of cases for which something holds.
@@ -206,6 +208,8 @@ Arguments readArguments(int argc, char **argv) {
       arguments.plain = true;
     else if (text == "--cost")
       arguments.cost = true;
+    else if (text == "--validate")
+      arguments.validate = true;
     else if (arguments.cases.empty())
       arguments.cases = text;
     else
@@ -213,7 +217,8 @@ Arguments readArguments(int argc, char **argv) {
   }
   if (arguments.files.empty())
     throw Error("usage: ptx-model-cases CASES.txt FILE.ptx... "
-                "[--case TEXT]... [--raw] [--plain] [--cost]");
+                "[--case TEXT]... [--raw] [--plain] [--cost] "
+                "[--validate]");
   return arguments;
 }
 
@@ -251,6 +256,7 @@ bool run(const Arguments &arguments) {
     modules.push_back(Module::parse(text.str(), path));
   }
   Bars bars;
+  std::vector<TimedCase> timed;
   std::printf("%-22s      %s", "case (model / H100)",
               "  inst     ld     st  sh_ld  sh_st sh_atm    red    div");
   std::printf(arguments.plain ? "\n"
@@ -281,9 +287,13 @@ bool run(const Arguments &arguments) {
       printRow(c, result, hashes, bars, arguments.plain);
       if (arguments.raw)
         printRaw(c, *result.counters);
+      timed.push_back({familyOf(c.name), c.seconds, result.counters});
     }
   }
-  return printBars(bars, arguments.only.empty());
+  const bool good = printBars(bars, arguments.only.empty());
+  if (arguments.validate && !arguments.plain && timed.size() > 1)
+    printCrossValidation(timed);
+  return good;
 }
 
 } // namespace

@@ -3,9 +3,9 @@
 // Walks the instruction table: each form is executed and compared with what
 // its name means. A form nobody can write is a failure too.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "Isa/IsaTable.h"
 #include "KernelRun.h"
 #include "Machine/Atomic.h"
+#include "RowText.h"
 
 #include <algorithm>
 
@@ -13,11 +13,6 @@ using namespace ptx;
 using namespace ptx::test;
 
 namespace {
-
-bool has(const Row &row, const char *modifier) {
-  return std::find(row.modifiers.begin(), row.modifiers.end(), modifier) !=
-         row.modifiers.end();
-}
 
 std::string modifiersOf(const Row &row) {
   return row.name().substr(row.opcode.size());
@@ -74,16 +69,6 @@ std::string versionFor(std::string text, const Row &row) {
     text.replace(text.find("8.7"), 3, "8.8");
   }
   return text;
-}
-
-/// `{%x0, %x1}` or `%x0`.
-std::string operandText(const std::string &name, unsigned count) {
-  if (count == 1)
-    return name + "0";
-  std::string text = "{";
-  for (unsigned i = 0; i < count; ++i)
-    text += (i ? ", " : "") + name + std::to_string(i);
-  return text + "}";
 }
 
 /// Registers called %w0.. (at least 32 bits) that hold elements of `type`.
@@ -148,7 +133,7 @@ void testLoad(const Row &row) {
     address = "[p_out]";
   std::string body = declare(data.type, "%w") + place.setUp + "ld" +
                      modifiersOf(row).substr(0) + " " +
-                     operandText("%w", data.count) + ", " + address + ";\n";
+                     registersText("%w", data.count) + ", " + address + ";\n";
   if (row.opcode == "ldu")
     body.replace(body.rfind("ld."), 2, "ldu");
   body += "setp.ne.u32 %p0, %lane, 0; @%p0 bra DONE;\n" +
@@ -190,7 +175,7 @@ void testStore(const Row &row) {
               ";\n";
   }
   body += "@%p0 bra DONE;\nst" + modifiersOf(row) + " " + place.address + ", " +
-          operandText("%w", data.count) + ";\n";
+          registersText("%w", data.count) + ";\n";
   std::string space = has(row, ".local") ? ".local"
                       : has(row, ".param") || has(row, ".param::func")
                           ? ".param"

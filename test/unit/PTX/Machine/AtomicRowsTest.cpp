@@ -3,8 +3,8 @@
 // Walks the instruction table: each form combines 3 (in memory) with 5, whose
 // results are exact in every type.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "Isa/IsaTable.h"
 #include "KernelRun.h"
+#include "RowText.h"
 
 #include <algorithm>
 #include <map>
@@ -13,11 +13,6 @@ using namespace ptx;
 using namespace ptx::test;
 
 namespace {
-
-bool has(const Row &row, const std::string &modifier) {
-  return std::find(row.modifiers.begin(), row.modifiers.end(), modifier) !=
-         row.modifiers.end();
-}
 
 /// A small number as bits of the type; both halves of packed ones.
 uint64_t encode(Type type, unsigned number) {
@@ -52,15 +47,6 @@ unsigned resultOf(const Row &row) {
       return result;
   ADD_FAILURE() << "unknown operation " << row.name();
   return 0;
-}
-
-std::string vectorText(const std::string &name, unsigned count) {
-  if (count == 1)
-    return name + "0";
-  std::string text = "{";
-  for (unsigned i = 0; i < count; ++i)
-    text += (i ? ", " : "") + name + std::to_string(i);
-  return text + "}";
 }
 
 /// Sets registers name0.. to a number, in the type's bits.
@@ -107,12 +93,12 @@ std::string kernelFor(const Row &row) {
   std::string address = has(row, ".global") || shared ? "[%d0]" : "[%d1]";
   body += row.opcode + modifiers + " ";
   if (row.resultCount)
-    body += vectorText("%x", count) + ", ";
+    body += registersText("%x", count) + ", ";
   body += address + ", ";
   bool cas = has(row, ".cas");
-  body += vectorText(cas ? "%m" : "%y", count);
+  body += registersText(cas ? "%m" : "%y", count);
   if (cas)
-    body += ", " + vectorText("%y", count);
+    body += ", " + registersText("%y", count);
   body += ";\n";
   if (row.resultCount)
     body += store(data.type, "%out", "%x", count, bytes, 64);
