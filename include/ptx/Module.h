@@ -16,6 +16,7 @@
 namespace ptx {
 
 struct Program;
+class ProgramFacts;
 
 /// A parameter of a kernel: `size` bytes at `offset` of the parameter buffer.
 struct ParamInfo {
@@ -84,6 +85,8 @@ public:
 
   /// What the machine executes.
   const Program &program() const;
+  /// What launches found out about it.
+  const ProgramFacts &facts() const;
 
 private:
   struct State;

@@ -2,7 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Checks/Checker.h"
 #include "Checks/Checks.h"
+#include "Machine/ProgramFacts.h"
 #include "Machine/UndefinedBytes.h"
+#include "ptx/Module.h"
 
 using namespace ptx;
 using namespace ptx::checks;
@@ -37,7 +39,7 @@ Checker::BlockState::BlockState(Block &block, const CheckSet &set)
 Checker::Checker(Grid &grid, Journal &journal)
     : grid(grid), journal(journal), set(grid.options->checks),
       numbering(numberingOf(grid)),
-      traits(grid.program->facts.of<ProgramTraits>(*grid.program)),
+      traits(grid.module->facts().of<ProgramTraits>()),
       races(numbering, [this](const Race &race) { reportRace(race); }),
       sites(numbering) {
   tracksPoison = set.poison;

@@ -2,8 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Counters/AccessPatterns.h"
 
-#include <algorithm>
-
 namespace ptx {
 
 void AccessSums::add(const AccessSums &other, uint64_t times) {
@@ -22,7 +20,8 @@ uint32_t PatternSet::phaseMaskOf(AccessClass kind, uint32_t bytes) {
   case AccessClass::SharedStore:
   case AccessClass::LoadMatrix:
   case AccessClass::StoreMatrix:
-    return std::max(bytes, 4u) - 1; // banks turn with the address
+    // Banks turn with the address, in steps of what a lane moves.
+    return bytes <= 4 ? 3 : bytes <= 8 ? 7 : 15;
   case AccessClass::LocalLoad:
   case AccessClass::LocalStore:
     return 3;

@@ -10,7 +10,7 @@
 
 #include "Counters/AccessRules.h"
 #include "Counters/BlockTrace.h"
-#include "Machine/Access.h"
+#include "Machine/Observer.h"
 
 #include <array>
 #include <cstdint>

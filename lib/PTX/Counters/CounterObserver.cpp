@@ -4,6 +4,7 @@
 #include "Counters/Counting.h"
 
 #include "Isa/IsaTable.h"
+#include "Machine/ProgramFacts.h"
 #include "ptx/Launch.h"
 #include "ptx/Module.h"
 
@@ -12,7 +13,7 @@
 namespace ptx {
 
 static const MachineCode &codeOf(const Grid &grid) {
-  return grid.program->facts.of<MachineCode>(*grid.program);
+  return grid.module->facts().of<MachineCode>();
 }
 
 static LaunchShape shapeOf(const Grid &grid) {
@@ -41,7 +42,7 @@ static const Chip &chipOf(const Grid &grid) {
 
 CountingShared::CountingShared(const Grid &grid)
     : program(*grid.program), code(codeOf(grid)),
-      matrices(program.facts.of<MatrixShapes>(program)), shape(shapeOf(grid)),
+      matrices(grid.module->facts().of<MatrixShapes>()), shape(shapeOf(grid)),
       chip(chipOf(grid)), blockWork(grid.size.count()) {
   if (grid.options->cacheModel)
     replay =

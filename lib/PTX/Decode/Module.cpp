@@ -3,6 +3,7 @@
 #include "ptx/Module.h"
 
 #include "Decode/ModuleDecoder.h"
+#include "Machine/ProgramFacts.h"
 #include "Syntax/Parser.h"
 #include "ptx/Error.h"
 
@@ -13,6 +14,7 @@ struct Module::State {
   unsigned sm = 0, version = 0;
   char suffix = 0;
   Program program;
+  ProgramFacts facts{program};
   std::map<std::string, KernelInfo, std::less<>> kernels;
   std::map<std::string, VariableInfo, std::less<>> variables;
   std::map<uint32_t, std::string> files;
@@ -97,3 +99,4 @@ const std::map<uint32_t, std::string> &Module::sourceFiles() const {
 }
 
 const Program &Module::program() const { return state->program; }
+const ProgramFacts &Module::facts() const { return state->facts; }

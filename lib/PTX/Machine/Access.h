@@ -90,24 +90,6 @@ struct WholeAccess {
   bool one[2] = {};       ///< all lanes of the half there
 };
 
-/// An ldmatrix: rows of 16 bytes of the block's own shared memory.
-struct RowsAccess {
-  const Instruction *instruction = nullptr;
-  Warp *warp = nullptr;
-  LaneMask lanes = 0;
-  const uint32_t *address = nullptr; ///< [32], to which `offset` is added
-  uint32_t offset = 0;
-};
-
-/// A cp.async of all 32 lanes, each of which copies as much.
-struct WholeCopy {
-  const Instruction *instruction = nullptr;
-  Warp *warp = nullptr;
-  uint32_t bytes = 0;               ///< a lane
-  const uint32_t *shared = nullptr; ///< [32] offsets in the block
-  const uint64_t *from = nullptr;   ///< [32] addresses of the host
-};
-
 /// Addresses of shared memory: see Access::address. `mapa` and `cvta` of a
 /// shared::cluster address produce the same form.
 inline constexpr unsigned kRankShift = 24;

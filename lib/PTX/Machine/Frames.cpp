@@ -329,7 +329,6 @@ void Machine::makeWarps(Block &block) {
     warp->block = &block;
     warp->observed = observer != nullptr;
     warp->checked = observer && !countsOnly;
-    warp->passesWholes = !warp->checked || observer->passesWholes;
     warp->base[1] = grid.constants;
     uint64_t left = threads - uint64_t{i} * kLanes;
     warp->live = left >= kLanes ? kAllLanes : (1u << left) - 1;

@@ -5,6 +5,7 @@
 #include "Machine/Limits.h"
 #include "Machine/Machine.h"
 #include "Machine/Parts.h"
+#include "Machine/ProgramFacts.h"
 #include "Machine/UndefinedBytes.h"
 #include "ptx/Error.h"
 #include "ptx/Module.h"
@@ -353,7 +354,7 @@ LaunchResult launch(Device &device, const Module &module,
     originals.push_back(part.get());
   for (Observer *observer : originals)
     if (observer->tracksPoison)
-      run.poison = &grid.program->facts.of<PoisonPlan>(*grid.program);
+      run.poison = &grid.module->facts().of<PoisonPlan>();
   Forks forks = makeMachines(run, grid, options, originals, threads);
   for (Observer *observer : originals)
     observer->onGridStart(grid);

@@ -227,6 +227,11 @@ static bool quickStore(Warp &warp, const Instruction &in,
   return true;
 }
 
+/// False if an observer sees each lane anyway.
+static inline bool mayPass(const Warp &warp) {
+  return !warp.checked || warp.block->machine->observer->passesWholes;
+}
+
 /// Both by the registers that the instruction names.
 template <bool store>
 static bool quickAccess(Warp &warp, const Instruction &in,
@@ -269,7 +274,7 @@ void handleLoad(Warp &warp, const Instruction &in) {
   // Who looks again and again had better let others run.
   if (info.order != Order::Weak && (++warp.block->machine->polls & 3) == 0)
     warp.yield();
-  if (warp.active == kAllLanes && warp.passesWholes &&
+  if (warp.active == kAllLanes && mayPass(warp) &&
       quickAccess<false>(warp, in, info))
     return;
   alignas(64) uint64_t address[kLanes];
@@ -365,7 +370,7 @@ static void storeTo(Warp &warp, const Instruction &in, const MemoryInfo &info,
 
 void handleStore(Warp &warp, const Instruction &in) {
   const auto &info = *static_cast<const MemoryInfo *>(in.extra);
-  if (warp.active == kAllLanes && warp.passesWholes &&
+  if (warp.active == kAllLanes && mayPass(warp) &&
       quickAccess<true>(warp, in, info))
     return;
   alignas(64) uint64_t address[kLanes];

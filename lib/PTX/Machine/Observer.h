@@ -77,6 +77,24 @@ struct RunCount {
   }
 };
 
+/// An ldmatrix: rows of 16 bytes of the block's own shared memory.
+struct RowsAccess {
+  const Instruction *instruction = nullptr;
+  Warp *warp = nullptr;
+  LaneMask lanes = 0;
+  const uint32_t *address = nullptr; ///< [32], to which `offset` is added
+  uint32_t offset = 0;
+};
+
+/// A cp.async of all 32 lanes, each of which copies as much.
+struct WholeCopy {
+  const Instruction *instruction = nullptr;
+  Warp *warp = nullptr;
+  uint32_t bytes = 0;               ///< a lane
+  const uint32_t *shared = nullptr; ///< [32] offsets in the block
+  const uint64_t *from = nullptr;   ///< [32] addresses of the host
+};
+
 struct AccessPattern;
 
 /// The access that an instruction made last: what a WholeAccess must have in

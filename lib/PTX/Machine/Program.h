@@ -6,7 +6,6 @@
 #define PTX_MACHINE_PROGRAM_H
 
 #include "Machine/Instruction.h"
-#include "Machine/ProgramFacts.h"
 
 #include "ptx/Types.h"
 
@@ -192,7 +191,6 @@ struct Program {
   uint32_t basicBlocks = 0;
   std::vector<GlobalVariable> variables;
   std::vector<AddressConstant> addressConstants;
-  ProgramFacts facts;
 };
 
 } // namespace ptx

@@ -17,17 +17,10 @@ struct Program;
 /// small launch does.
 class ProgramFacts {
 public:
-  ProgramFacts() = default;
-  // Facts may point into the program, so they stay behind when it moves.
-  ProgramFacts(ProgramFacts &&) noexcept {}
-  ProgramFacts &operator=(ProgramFacts &&) noexcept {
-    known.clear();
-    return *this;
-  }
+  explicit ProgramFacts(const Program &program) : program(program) {}
 
-  /// The facts of type T about \p program, whose member this is: made by its
-  /// constructor T(program) when asked for first, alive as long as the program.
-  template <class T> const T &of(const Program &program) const {
+  /// The facts of type T, made by T(program) when they are first asked for.
+  template <class T> const T &of() const {
     static char key; // its address tells T from other types
     const std::lock_guard<std::mutex> guard(lock);
     for (const auto &[kind, facts] : known)
@@ -39,6 +32,7 @@ public:
   }
 
 private:
+  const Program &program;
   mutable std::mutex lock;
   mutable std::vector<std::pair<const void *, std::shared_ptr<const void>>>
       known;

@@ -65,7 +65,6 @@ struct Warp {
   WaitReason waitReason = WaitReason::None; ///< with Event::Retry
   bool observed = false;    ///< observers and poison masks are on
   bool checked = false;     ///< by observers that do more than count
-  bool passesWholes = true; ///< those need not see each lane of an access
   bool insists = false;     ///< keeps its split though a lower one could run
   bool asleep = false;      ///< all splits wait for another warp
   bool spins = false;       ///< its last turn only polled
