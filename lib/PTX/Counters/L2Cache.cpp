@@ -84,12 +84,19 @@ L2Cache::L2Cache(const Chip &chip)
       dirtyLimit(uint64_t(chip.best(ChipConstant::DirtyLeft)) / kSectorBytes),
       partialLimit(kPartialBytes / kSectorBytes), openPages(kOpenPages) {}
 
-bool L2Cache::pageOpen(Line line) {
+void L2Cache::moved(Line line, uint64_t readBytes, uint64_t fillBytes) {
   Line page = line / kPageLines;
-  if (openPages.find(page))
-    return true;
-  openPages.insert(page, [](Line, uint8_t) {});
-  return false;
+  if (Opening *opening = openPages.find(page)) {
+    // A stream, which opens each page once: that is in the rate of DRAM.
+    sums.scatteredRead -= kSectorBytes * opening->readSectors;
+    sums.scatteredFill -= kSectorBytes * opening->fillSectors;
+    *opening = {};
+    return;
+  }
+  sums.scatteredRead += readBytes;
+  sums.scatteredFill += fillBytes;
+  *openPages.insert(page, [](Line, Opening) {}) = {
+      uint8_t(readBytes / kSectorBytes), uint8_t(fillBytes / kSectorBytes)};
 }
 
 uint16_t &L2Cache::homeOf(Line line) {
@@ -118,8 +125,7 @@ void L2Cache::fetch(uint16_t &state, Line line, unsigned sectors, bool halves) {
   unsigned read = halves ? wholeHalves(missing) & ~(state & 15) : missing;
   uint64_t bytes = kSectorBytes * __builtin_popcount(read);
   sums.dramRead += bytes;
-  if (!pageOpen(line))
-    sums.scatteredRead += bytes;
+  moved(line, bytes, 0);
   state |= read << kValid;
   for (unsigned s = 0; s < 4; ++s)
     if (merged >> s & 1)
@@ -144,8 +150,7 @@ void L2Cache::complete(uint64_t sector) {
   sums.dramRead += kSectorBytes;
   sums.dramWritten += kSectorBytes;
   Line line = Line(sector / 4);
-  if (!pageOpen(line))
-    sums.scatteredFill += 2 * kSectorBytes;
+  moved(line, 0, 2 * kSectorBytes);
   if (uint16_t *state = home[homePartition(line)].peek(line)) {
     unsigned bit = 1u << sector % 4;
     *state &= ~(bit << kPartial);

@@ -75,7 +75,8 @@ private:
   void complete(uint64_t sector);
   void trimPartial();
   void trimDirty();
-  bool pageOpen(Line line);
+  /// Bytes moved in DRAM, for loads or for the filling of sectors.
+  void moved(Line line, uint64_t readBytes, uint64_t fillBytes);
 
   Home home[2];
   Copies copies[2];
@@ -83,7 +84,11 @@ private:
   uint64_t dirtyCount = 0;
   std::deque<uint64_t> dirtyOrder, partialOrder; ///< line * 4 + sector
   PartialSectors partialBytes;
-  CacheSets<uint8_t, 4> openPages;
+  /// What opened a page counts as scattered until the page is used again.
+  struct Opening {
+    uint8_t readSectors = 0, fillSectors = 0;
+  };
+  CacheSets<Opening, 4> openPages;
   L2Counts sums;
 };
 
