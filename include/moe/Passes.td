@@ -441,6 +441,28 @@ def ConvertMoEToCPU : Pass<"convert-moe-to-cpu", "ModuleOp"> {
                               "Functions made, one for each distinct op">];
 }
 
+def ConvertMoEToGPU : Pass<"convert-moe-to-gpu", "ModuleOp"> {
+  let summary = "Lower bufferized moe.idx ops to GPU kernels and launches";
+  let description = [{
+    Generates one kernel for every distinct `moe.idx` op, from its schedule, in
+    the `gpu.module` `@moe_kernels`, and a `gpu.launch_func` in its place. Grid
+    sizes follow from the shapes alone, so that the host never reads a result
+    back before the last launch.
+
+    Before: `moe.idx` ops on dense memrefs of global memory. After: no moe op;
+    kernels of arith, gpu, llvm, nvvm, scf and vector ops on bare pointers.
+
+    Example: test/Conversion/convert-moe-to-gpu.mlir
+  }];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
+    "::mlir::gpu::GPUDialect", "::mlir::LLVM::LLVMDialect",
+    "::mlir::NVVM::NVVMDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
+  let statistics = [Statistic<"numKernels", "kernels",
+                              "Kernels made, one for each distinct op">];
+}
+
 def ExpandMath : Pass<"moe-expand-math", "ModuleOp"> {
   let summary = "Replace what would be calls to libraries by arithmetic";
   let description = [{

@@ -1,6 +1,11 @@
 // Registration of everything that a tool needs.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "moe/Pipelines/RegisterAll.h"
+#include "mlir/Target/LLVM/NVVM/Target.h"
+#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/GPU/GPUToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/NVVM/NVVMToLLVMIRTranslation.h"
 #include "moe/IR/MoE.h"
 #include "moe/Passes.h"
 #include "moe/Pipelines/Pipelines.h"
@@ -30,8 +35,18 @@ void moe::registerAllMoEPasses() {
   registerPipelines();
 }
 
+/// What turns a gpu.module into PTX.
+static void registerNVPTXTranslation(DialectRegistry &registry) {
+  NVVM::registerNVVMTargetInterfaceExternalModels(registry);
+  registerBuiltinDialectTranslation(registry);
+  registerGPUDialectTranslation(registry);
+  registerLLVMDialectTranslation(registry);
+  registerNVVMDialectTranslation(registry);
+}
+
 void moe::registerAllMoE(DialectRegistry &registry) {
   registry.insert<MoEDialect>();
   registerBufferizableOpInterfaceExternalModels(registry);
+  registerNVPTXTranslation(registry);
   registerAllMoEPasses();
 }

@@ -1,0 +1,20 @@
+// Lowering of the index form of moe to GPU kernels.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef MOE_CONVERSION_MOETOGPU_H
+#define MOE_CONVERSION_MOETOGPU_H
+
+namespace mlir {
+class RewritePatternSet;
+namespace moe {
+
+// Patterns that turn bufferized moe.idx ops into a kernel and its launch, by
+// family; convert-moe-to-gpu runs them all. Operands are dense memrefs of
+// global memory.
+
+/// moe.idx.combine: one block of threads for each token.
+void populateCombineToGPUPatterns(RewritePatternSet &patterns);
+
+} // namespace moe
+} // namespace mlir
+
+#endif // MOE_CONVERSION_MOETOGPU_H

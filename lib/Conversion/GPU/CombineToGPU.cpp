@@ -1,0 +1,161 @@
+// moe.idx.combine: one block of threads for each token.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "Kernel.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/IR/PatternMatch.h"
+#include "mlir/IR/TypeUtilities.h"
+#include "moe/Conversion/MoEToGPU.h"
+#include "moe/IR/MoE.h"
+
+using namespace mlir;
+using namespace mlir::moe;
+
+/// Rows whose loads are in flight at once: those of a token with the usual
+/// number of experts, so that it waits for memory once.
+static constexpr int64_t kInFlight = 8;
+static constexpr int64_t kMaxThreads = 256;
+/// The widest access of one thread, in bytes.
+static constexpr int64_t kAccess = 16;
+
+namespace {
+/// The sums of the columns of one token.
+class TokenSums {
+public:
+  TokenSums(KernelBuilder &b, IdxCombineOp op, ValueRange arguments,
+            int64_t lanes, int64_t threads)
+      : b(b), columns(cast<MemRefType>(op.getRows().getType()).getDimSize(1)),
+        element(getElementTypeOrSelf(op.getRows().getType())), lanes(lanes),
+        threads(threads), rows(arguments[0]), tokenOffsets(arguments[1]),
+        tokenRow(arguments[2]), outs(arguments[3]), tokens(arguments[4]),
+        lastRow(arguments[5]) {
+    if (op.getGates()) {
+      gates = arguments[6];
+      gateElement = getElementTypeOrSelf(op.getGates().getType());
+    }
+  }
+
+  void emit() {
+    Value token = b.blockId();
+    // Token offsets are [S, T+1]: each sequence has one entry more than tokens.
+    Value sequence = b.createOrFold<arith::DivUIOp>(token, tokens);
+    Value entry = b.element(tokenOffsets, b.add(token, sequence), 4);
+    Value begin = b.loadConstant(b.getI32Type(), entry);
+    Value end = b.loadConstant(b.getI32Type(), b.offset(entry, 4));
+    // Plans are run-time data: a wrong one must not lead out of bounds.
+    end = b.min(end, b.add(lastRow, 1));
+    Value first = b.mul(b.threadId(), lanes);
+    Value stride = b.word(threads * lanes);
+    b.forEach(first, b.word(columns), stride, [&](Value column) {
+      Value sum = sumRows(begin, end, column);
+      Value place = b.element(outs, token, columns * bytes());
+      b.store(round(sum), b.element(place, column, bytes()));
+    });
+  }
+
+private:
+  int64_t bytes() { return element.getIntOrFloatBitWidth() / 8; }
+  Type vectorOf(Type type) { return VectorType::get({lanes}, type); }
+
+  /// Rows [begin, end) at `column`, added in order; mul and add stay apart.
+  Value sumRows(Value begin, Value end, Value column) {
+    Type type = vectorOf(b.getF32Type());
+    Value zero = b.make<arith::ConstantOp>(cast<TypedAttr>(b.getZeroAttr(type)));
+    return b.fold(begin, end, b.word(kInFlight), zero,
+                  [&](Value at, ValueRange sum) {
+                    return KernelBuilder::Values{
+                        addRows(at, end, column, sum[0])};
+                  })[0];
+  }
+
+  Value addRows(Value at, Value end, Value column, Value sum) {
+    SmallVector<Value> terms, live;
+    Value last = b.sub(end, 1);
+    for (int64_t i = 0; i < kInFlight; ++i) {
+      Value pair = b.add(at, i);
+      live.push_back(b.less(pair, end));
+      // Pairs past the end read the last one again, from the cache.
+      Value row = b.loadConstant(
+          b.getI32Type(), b.element(tokenRow, b.min(pair, last), 4));
+      terms.push_back(term(b.min(row, lastRow), column));
+    }
+    for (auto [isLive, value] : llvm::zip_equal(live, terms))
+      sum = b.select(isLive, b.make<arith::AddFOp>(sum, value), sum);
+    return sum;
+  }
+
+  Value term(Value row, Value column) {
+    Value place = b.element(rows, row, columns * bytes());
+    Value value = widen(b.loadConstant(vectorOf(element),
+                                       b.element(place, column, bytes())));
+    if (!gates)
+      return value;
+    int64_t size = gateElement.getIntOrFloatBitWidth() / 8;
+    Value gate = widen(b.loadConstant(gateElement, b.element(gates, row, size)));
+    gate = b.make<vector::BroadcastOp>(value.getType(), gate);
+    return b.make<arith::MulFOp>(gate, value);
+  }
+
+  Value widen(Value value) {
+    if (getElementTypeOrSelf(value).isF32())
+      return value;
+    Type type = b.getF32Type();
+    if (isa<VectorType>(value.getType()))
+      type = vectorOf(type);
+    return b.make<arith::ExtFOp>(type, value);
+  }
+  Value round(Value sum) {
+    return element.isF32() ? sum
+                           : b.make<arith::TruncFOp>(vectorOf(element), sum);
+  }
+
+  KernelBuilder &b;
+  int64_t columns;
+  Type element, gateElement;
+  int64_t lanes, threads;
+  Value rows, tokenOffsets, tokenRow, outs, tokens, lastRow, gates;
+};
+
+struct LowerCombine : OpRewritePattern<IdxCombineOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(IdxCombineOp op,
+                                PatternRewriter &rewriter) const override {
+    Location loc = op.getLoc();
+    auto type = cast<MemRefType>(op.getRows().getType());
+    int64_t columns = type.getDimSize(1);
+    int64_t most = kAccess * 8 / type.getElementTypeBitWidth();
+    int64_t lanes = std::min(most, columns & -columns);
+    int64_t threads = std::min<int64_t>(
+        kMaxThreads, llvm::alignTo(llvm::divideCeil(columns, lanes), 32));
+
+    auto dim = [&](Value memref, int64_t dimension) -> Value {
+      return rewriter.createOrFold<memref::DimOp>(loc, memref, dimension);
+    };
+    Value tokens = dim(op.getOuts(), 1);
+    Value one = arith::ConstantIndexOp::create(rewriter, loc, 1);
+    Kernel kernel(rewriter, op, "combine");
+    for (Value memref :
+         {op.getRows(), op.getTokenOffsets(), op.getTokenRow(), op.getOuts()})
+      kernel.pointer(memref);
+    kernel.size(tokens);
+    kernel.size(rewriter.createOrFold<arith::SubIOp>(
+        loc, dim(op.getTokenRow(), 0), one));
+    if (op.getGates())
+      kernel.pointer(op.getGates());
+
+    Kernel::Shape shape;
+    shape.gridX = rewriter.createOrFold<arith::MulIOp>(
+        loc, dim(op.getOuts(), 0), tokens);
+    shape.threads = threads;
+    kernel.emit(shape, [&](KernelBuilder &b, ValueRange arguments) {
+      TokenSums(b, op, arguments, lanes, threads).emit();
+    });
+    rewriter.eraseOp(op);
+    return success();
+  }
+};
+} // namespace
+
+void mlir::moe::populateCombineToGPUPatterns(RewritePatternSet &patterns) {
+  patterns.add<LowerCombine>(patterns.getContext());
+}

@@ -1,0 +1,73 @@
+// convert-moe-to-gpu: bufferized moe.idx ops become kernels and launches.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "moe/Conversion/MoEToGPU.h"
+#include "../OutlineOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/PatternMatch.h"
+#include "mlir/Transforms/WalkPatternRewriteDriver.h"
+#include "moe/IR/MoE.h"
+#include "moe/Passes.h"
+
+namespace mlir::moe {
+#define GEN_PASS_DEF_CONVERTMOETOGPU
+#include "moe/Passes.h.inc"
+} // namespace mlir::moe
+
+using namespace mlir;
+using namespace mlir::moe;
+
+/// Plan form and tensors belong to earlier stages.
+static LogicalResult verifyForm(Operation *op) {
+  if (!isa_and_nonnull<MoEDialect>(op->getDialect()) || isa<YieldOp>(op))
+    return success();
+  if (!isa<DestinationStyleOpInterface>(op) ||
+      !llvm::all_of(op->getOperandTypes(), llvm::IsaPred<MemRefType>))
+    return op->emitOpError("must be bufferized before convert-moe-to-gpu; run "
+                           "moe-expand-plan and one-shot-bufferize first");
+  for (Type type : op->getOperandTypes())
+    if (!cast<MemRefType>(type).getLayout().isIdentity())
+      return op->emitOpError("has an operand of type ")
+             << type
+             << ", and kernels take dense row-major memory; copy it to a "
+                "memref without a layout";
+  return success();
+}
+
+/// The postcondition: no moe op is left.
+static LogicalResult verifyNoMoE(Operation *op) {
+  if (!isa_and_nonnull<MoEDialect>(op->getDialect()) || isa<YieldOp>(op))
+    return success();
+  return op->emitOpError("has no lowering to a GPU in this form");
+}
+
+static LogicalResult verifyAll(ModuleOp module,
+                               LogicalResult (*verify)(Operation *)) {
+  WalkResult result = module.walk([&](Operation *op) {
+    return succeeded(verify(op)) ? WalkResult::advance()
+                                 : WalkResult::interrupt();
+  });
+  return failure(result.wasInterrupted());
+}
+
+namespace {
+struct ConvertMoEToGPU : moe::impl::ConvertMoEToGPUBase<ConvertMoEToGPU> {
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    if (failed(verifyAll(module, verifyForm)))
+      return signalPassFailure();
+    numKernels += outlineIdxOps(module);
+    RewritePatternSet patterns(&getContext());
+    populateCombineToGPUPatterns(patterns);
+    walkAndApplyPatterns(module, std::move(patterns));
+    if (failed(verifyAll(module, verifyNoMoE)))
+      return signalPassFailure();
+  }
+};
+} // namespace
