@@ -1,0 +1,1 @@
+"""Benchmarks of GPU kernels, ours beside the peer's."""

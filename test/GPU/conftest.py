@@ -1,0 +1,15 @@
+"""What the tests of GPU code share."""
+
+import os
+import pathlib
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def triton_cache(build_root: pathlib.Path) -> pathlib.Path:
+    """Makes Triton keep its results in the build folder."""
+    folder = build_root / "ptx-cache" / "triton"
+    folder.mkdir(parents=True, exist_ok=True)
+    os.environ["TRITON_CACHE_DIR"] = str(folder)
+    return folder
