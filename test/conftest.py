@@ -1,6 +1,7 @@
 """What all Python tests share: the build folder, and which tests are long."""
 
 import pathlib
+import sys
 
 import pytest
 
@@ -10,6 +11,12 @@ SOURCE = pathlib.Path(__file__).resolve().parent.parent
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="run exhaustive tests too")
     parser.addoption("--build", default=str(SOURCE / "build"), help="build folder")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Makes the package of the build folder importable, also without `make`."""
+    build = pathlib.Path(config.getoption("--build")).resolve()
+    sys.path.insert(0, str(build / "python"))
 
 
 def pytest_collection_modifyitems(
