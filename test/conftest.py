@@ -1,5 +1,6 @@
 """What all Python tests share: the build folder, and which tests are long."""
 
+import os
 import pathlib
 import sys
 
@@ -15,8 +16,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Makes the package of the build folder importable, also without `make`."""
-    build = pathlib.Path(config.getoption("--build")).resolve()
-    sys.path.insert(0, str(build / "python"))
+    package = str(pathlib.Path(config.getoption("--build")).resolve() / "python")
+    sys.path.insert(0, package)
+    paths = [package, os.environ.get("PYTHONPATH", "")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
 
 
 def pytest_collection_modifyitems(
