@@ -13,3 +13,9 @@ def triton_cache(build_root: pathlib.Path) -> pathlib.Path:
     folder.mkdir(parents=True, exist_ok=True)
     os.environ["TRITON_CACHE_DIR"] = str(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def moe_opt(build_root: pathlib.Path) -> pathlib.Path:
+    """The compiler under test."""
+    return build_root / "bin" / "moe-opt"

@@ -1,6 +1,7 @@
 // moe.idx.combine: one block of threads for each token.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Kernel.h"
+#include "RowAccess.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/IR/TypeUtilities.h"
@@ -13,19 +14,14 @@ using namespace mlir::moe;
 /// Rows whose loads are in flight at once: those of a token with the usual
 /// number of experts, so that it waits for memory once.
 static constexpr int64_t kInFlight = 8;
-static constexpr int64_t kMaxThreads = 256;
-/// The widest access of one thread, in bytes.
-static constexpr int64_t kAccess = 16;
 
 namespace {
 /// The sums of the columns of one token.
 class TokenSums {
 public:
   TokenSums(KernelBuilder &b, IdxCombineOp op, ValueRange arguments,
-            int64_t lanes, int64_t threads)
-      : b(b), columns(cast<MemRefType>(op.getRows().getType()).getDimSize(1)),
-        element(getElementTypeOrSelf(op.getRows().getType())), lanes(lanes),
-        threads(threads), rows(arguments[0]), tokenOffsets(arguments[1]),
+            const RowAccess &access)
+      : b(b), access(access), rows(arguments[0]), tokenOffsets(arguments[1]),
         tokenRow(arguments[2]), outs(arguments[3]), tokens(arguments[4]),
         lastRow(arguments[5]) {
     if (op.getGates()) {
@@ -43,22 +39,16 @@ public:
     Value end = b.loadConstant(b.getI32Type(), b.offset(entry, 4));
     // Plans are run-time data: a wrong one must not lead out of bounds.
     end = b.min(end, b.add(lastRow, 1));
-    Value first = b.mul(b.threadId(), lanes);
-    Value stride = b.word(threads * lanes);
-    b.forEach(first, b.word(columns), stride, [&](Value column) {
+    access.forEachColumn(b, [&](Value column) {
       Value sum = sumRows(begin, end, column);
-      Value place = b.element(outs, token, columns * bytes());
-      b.store(round(sum), b.element(place, column, bytes()));
+      b.store(round(sum), access.place(b, outs, token, column));
     });
   }
 
 private:
-  int64_t bytes() { return element.getIntOrFloatBitWidth() / 8; }
-  Type vectorOf(Type type) { return VectorType::get({lanes}, type); }
-
   /// Rows [begin, end) at `column`, added in order; mul and add stay apart.
   Value sumRows(Value begin, Value end, Value column) {
-    Type type = vectorOf(b.getF32Type());
+    Type type = access.vectorOf(b.getF32Type());
     Value zero = b.make<arith::ConstantOp>(cast<TypedAttr>(b.getZeroAttr(type)));
     return b.fold(begin, end, b.word(kInFlight), zero,
                   [&](Value at, ValueRange sum) {
@@ -84,9 +74,8 @@ private:
   }
 
   Value term(Value row, Value column) {
-    Value place = b.element(rows, row, columns * bytes());
-    Value value = widen(b.loadConstant(vectorOf(element),
-                                       b.element(place, column, bytes())));
+    Value value = widen(b.loadConstant(access.vectorOf(access.element),
+                                       access.place(b, rows, row, column)));
     if (!gates)
       return value;
     int64_t size = gateElement.getIntOrFloatBitWidth() / 8;
@@ -100,18 +89,18 @@ private:
       return value;
     Type type = b.getF32Type();
     if (isa<VectorType>(value.getType()))
-      type = vectorOf(type);
+      type = access.vectorOf(type);
     return b.make<arith::ExtFOp>(type, value);
   }
   Value round(Value sum) {
-    return element.isF32() ? sum
-                           : b.make<arith::TruncFOp>(vectorOf(element), sum);
+    if (access.element.isF32())
+      return sum;
+    return b.make<arith::TruncFOp>(access.vectorOf(access.element), sum);
   }
 
   KernelBuilder &b;
-  int64_t columns;
-  Type element, gateElement;
-  int64_t lanes, threads;
+  const RowAccess &access;
+  Type gateElement;
   Value rows, tokenOffsets, tokenRow, outs, tokens, lastRow, gates;
 };
 
@@ -121,13 +110,7 @@ struct LowerCombine : OpRewritePattern<IdxCombineOp> {
   LogicalResult matchAndRewrite(IdxCombineOp op,
                                 PatternRewriter &rewriter) const override {
     Location loc = op.getLoc();
-    auto type = cast<MemRefType>(op.getRows().getType());
-    int64_t columns = type.getDimSize(1);
-    int64_t most = kAccess * 8 / type.getElementTypeBitWidth();
-    int64_t lanes = std::min(most, columns & -columns);
-    int64_t threads = std::min<int64_t>(
-        kMaxThreads, llvm::alignTo(llvm::divideCeil(columns, lanes), 32));
-
+    RowAccess access(cast<MemRefType>(op.getRows().getType()));
     auto dim = [&](Value memref, int64_t dimension) -> Value {
       return rewriter.createOrFold<memref::DimOp>(loc, memref, dimension);
     };
@@ -146,9 +129,9 @@ struct LowerCombine : OpRewritePattern<IdxCombineOp> {
     Kernel::Shape shape;
     shape.gridX = rewriter.createOrFold<arith::MulIOp>(
         loc, dim(op.getOuts(), 0), tokens);
-    shape.threads = threads;
+    shape.threads = access.threads;
     kernel.emit(shape, [&](KernelBuilder &b, ValueRange arguments) {
-      TokenSums(b, op, arguments, lanes, threads).emit();
+      TokenSums(b, op, arguments, access).emit();
     });
     rewriter.eraseOp(op);
     return success();

@@ -31,12 +31,20 @@ static LogicalResult verifyForm(Operation *op) {
       !llvm::all_of(op->getOperandTypes(), llvm::IsaPred<MemRefType>))
     return op->emitOpError("must be bufferized before convert-moe-to-gpu; run "
                            "moe-expand-plan and one-shot-bufferize first");
-  for (Type type : op->getOperandTypes())
-    if (!cast<MemRefType>(type).getLayout().isIdentity())
+  for (Type type : op->getOperandTypes()) {
+    auto memref = cast<MemRefType>(type);
+    if (!memref.getLayout().isIdentity())
       return op->emitOpError("has an operand of type ")
              << type
              << ", and kernels take dense row-major memory; copy it to a "
                 "memref without a layout";
+    if (memref.getRank() > 1 && isa<FloatType>(memref.getElementType()) &&
+        memref.isDynamicDim(memref.getRank() - 1))
+      return op->emitOpError("has an operand of type ")
+             << type
+             << ", and kernels are made for one number of columns; give the "
+                "last dimension a static size";
+  }
   return success();
 }
 
@@ -64,6 +72,7 @@ struct ConvertMoEToGPU : moe::impl::ConvertMoEToGPUBase<ConvertMoEToGPU> {
       return signalPassFailure();
     numKernels += outlineIdxOps(module);
     RewritePatternSet patterns(&getContext());
+    populateDispatchToGPUPatterns(patterns);
     populateCombineToGPUPatterns(patterns);
     walkAndApplyPatterns(module, std::move(patterns));
     if (failed(verifyAll(module, verifyNoMoE)))

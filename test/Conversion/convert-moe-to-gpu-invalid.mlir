@@ -1,0 +1,34 @@
+// RUN: moe-opt %s --convert-moe-to-gpu -split-input-file -verify-diagnostics
+
+func.func @tensors(%x: tensor<2x3x8xf32>, %eo: tensor<5xi32>,
+                   %rt: tensor<6xi32>, %rows: tensor<6x8xf32>)
+    -> tensor<6x8xf32> {
+  // expected-error @+1 {{must be bufferized before convert-moe-to-gpu; run moe-expand-plan and one-shot-bufferize first}}
+  %0 = moe.idx.dispatch
+      ins(%x, %eo, %rt : tensor<2x3x8xf32>, tensor<5xi32>, tensor<6xi32>)
+      outs(%rows : tensor<6x8xf32>) -> tensor<6x8xf32>
+  return %0 : tensor<6x8xf32>
+}
+
+// -----
+
+func.func @strided(%x: memref<2x3x8xf32>, %eo: memref<5xi32>,
+                   %rt: memref<6xi32>,
+                   %rows: memref<6x8xf32, strided<[16, 1]>>) {
+  // expected-error @+1 {{has an operand of type 'memref<6x8xf32, strided<[16, 1]>>', and kernels take dense row-major memory; copy it to a memref without a layout}}
+  moe.idx.dispatch
+      ins(%x, %eo, %rt : memref<2x3x8xf32>, memref<5xi32>, memref<6xi32>)
+      outs(%rows : memref<6x8xf32, strided<[16, 1]>>)
+  return
+}
+
+// -----
+
+func.func @columns(%x: memref<2x3x?xf32>, %eo: memref<5xi32>,
+                   %rt: memref<6xi32>, %rows: memref<6x?xf32>) {
+  // expected-error @+1 {{has an operand of type 'memref<2x3x?xf32>', and kernels are made for one number of columns; give the last dimension a static size}}
+  moe.idx.dispatch
+      ins(%x, %eo, %rt : memref<2x3x?xf32>, memref<5xi32>, memref<6xi32>)
+      outs(%rows : memref<6x?xf32>)
+  return
+}
