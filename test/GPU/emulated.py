@@ -35,10 +35,12 @@ class Kernels:
 
     Attributes:
         text: Their PTX.
+        host: The code that launches them, as a module.
         module: The same, loaded by the emulator.
     """
 
     text: str
+    host: str
     module: ptx.Module
 
     def run(
@@ -80,7 +82,7 @@ def compile_kernels(
     assert made.returncode == 0, made.stderr
     text = assembly(made.stdout)
     assert ".extern .func" not in text
-    return Kernels(text, ptx.Module(text, f"kernels for {chip}"))
+    return Kernels(text, made.stdout, ptx.Module(text, f"kernels for {chip}"))
 
 
 def memref(array: np.ndarray) -> str:

@@ -11,6 +11,8 @@ namespace moe {
 // family; convert-moe-to-gpu runs them all. Operands are dense memrefs of
 // global memory.
 
+/// moe.idx.route: both views of the plan and the gates in one launch.
+void populateRouteToGPUPatterns(RewritePatternSet &patterns);
 /// moe.idx.dispatch: one block of threads for each row.
 void populateDispatchToGPUPatterns(RewritePatternSet &patterns);
 /// moe.idx.combine: one block of threads for each token.

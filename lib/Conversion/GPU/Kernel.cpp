@@ -61,7 +61,7 @@ unsigned Kernel::size(Value index) {
   return arguments.size() - 1;
 }
 
-void Kernel::emit(const Shape &shape,
+gpu::LaunchFuncOp Kernel::emit(const Shape &shape,
                   function_ref<void(KernelBuilder &, ValueRange)> body) {
   Location loc = op->getLoc();
   gpu::GPUModuleOp kernels = getKernelModule(op->getParentOfType<ModuleOp>());
@@ -94,6 +94,7 @@ void Kernel::emit(const Shape &shape,
                                           /*asyncDependencies=*/{}, cluster);
   if (shape.cooperative)
     launch->setAttr(kCooperative, host.getUnitAttr());
+  return launch;
 }
 
 Value Kernel::sharedMemory(KernelBuilder &b) {

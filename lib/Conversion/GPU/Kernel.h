@@ -43,7 +43,7 @@ public:
     bool cooperative = false;
   };
   /// Writes the body and launches it; `body` gets the kernel's arguments.
-  void emit(const Shape &shape,
+  gpu::LaunchFuncOp emit(const Shape &shape,
             function_ref<void(KernelBuilder &, ValueRange)> body);
 
   /// The start of dynamic shared memory, aligned to 1024 bytes.

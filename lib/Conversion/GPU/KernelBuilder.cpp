@@ -7,6 +7,9 @@ using namespace mlir;
 using namespace mlir::moe;
 
 Value KernelBuilder::constant(Type type, int64_t value) {
+  // Bit patterns come as unsigned numbers, too.
+  if (type.isInteger(32))
+    value = static_cast<int32_t>(value);
   return createOrFold<arith::ConstantOp>(
       type, cast<TypedAttr>(Builder::getIntegerAttr(type, value)));
 }
@@ -48,6 +51,38 @@ Value KernelBuilder::loadConstant(Type type, Value pointer) {
 
 void KernelBuilder::store(Value value, Value pointer) {
   make<LLVM::StoreOp>(value, pointer, /*alignment=*/sizeOf(value.getType()));
+}
+
+Value KernelBuilder::loadAcquire(Value pointer) {
+  return make<LLVM::LoadOp>(getI32Type(), pointer, /*alignment=*/4,
+                            /*isVolatile=*/false, /*isNonTemporal=*/false,
+                            /*isInvariant=*/false, /*isInvariantGroup=*/false,
+                            LLVM::AtomicOrdering::acquire, "device");
+}
+
+// LLVM has no reduction without an answer; ptxas would make one of an atomic
+// whose answer is not used, but not of a releasing one.
+void KernelBuilder::addGlobal(Value pointer, Value value) {
+  make<NVVM::InlinePtxOp>(TypeRange(), ValueRange{pointer, value}, ValueRange(),
+                          "red.relaxed.gpu.global.add.u32 [$0], $1;", Value());
+}
+
+void KernelBuilder::addRelease(Value pointer, Value value) {
+  make<NVVM::InlinePtxOp>(TypeRange(), ValueRange{pointer, value}, ValueRange(),
+                          "red.release.gpu.global.add.u32 [$0], $1;", Value());
+}
+
+//===----------------------------------------------------------------------===//
+// Threads together
+//===----------------------------------------------------------------------===//
+
+Value KernelBuilder::sumOfLanesUpTo(Value value) {
+  for (int64_t distance = 1; distance < 32; distance *= 2) {
+    Value below = shuffleUp(value, distance);
+    Value sum = add(value, below);
+    value = select(less(laneId(), distance), value, sum);
+  }
+  return value;
 }
 
 //===----------------------------------------------------------------------===//

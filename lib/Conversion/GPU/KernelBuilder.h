@@ -91,6 +91,24 @@ public:
     return createOrFold<arith::ExtUIOp>(getI64Type(), value);
   }
   Value population(Value mask) { return make<LLVM::CtPopOp>(mask); }
+  Value unequal(Value a, Value b) {
+    return compare(arith::CmpIPredicate::ne, a, b);
+  }
+  Value unequal(Value a, int64_t b) { return unequal(a, like(a, b)); }
+  Value greater(Value a, Value b) { return less(b, a); }
+  Value bitOr(Value a, int64_t b) { return bitOr(a, like(a, b)); }
+  Value invert(Value a) { return bitXor(a, -1); }
+  Value isSet(Value mask, Value bit) {
+    return unequal(bitAnd(shr(mask, bit), 1), 0);
+  }
+  /// The number of the lowest set bit of a mask that is not zero.
+  Value lowestBit(Value mask) {
+    return make<LLVM::CountTrailingZerosOp>(getI32Type(), mask,
+                                            /*is_zero_poison=*/false);
+  }
+  Value flag(bool value) {
+    return createOrFold<arith::ConstantOp>(getI1Type(), getBoolAttr(value));
+  }
 
   //===--------------------------------------------------------------------===//
   // Where a thread stands
@@ -124,6 +142,22 @@ public:
   Value loadConstant(Type type, Value pointer);
   Value loadWord(Value pointer) { return load(getI32Type(), pointer); }
   void store(Value value, Value pointer);
+  /// Reads a word that other blocks write, at once and before all that follows.
+  Value loadAcquire(Value pointer);
+  /// Adds to a word, or makes it the larger of two; returns what it was.
+  Value atomicAdd(Value pointer, Value value) {
+    return atomic(LLVM::AtomicBinOp::add, pointer, value);
+  }
+  Value atomicMax(Value pointer, Value value) {
+    return atomic(LLVM::AtomicBinOp::umax, pointer, value);
+  }
+  Value atomicOr(Value pointer, Value value) {
+    return atomic(LLVM::AtomicBinOp::_or, pointer, value);
+  }
+  /// Adds to a word of global memory without waiting for an answer.
+  void addGlobal(Value pointer, Value value);
+  /// The same, after everything that this thread has seen.
+  void addRelease(Value pointer, Value value);
 
   //===--------------------------------------------------------------------===//
   // Threads together
@@ -132,6 +166,12 @@ public:
   /// All threads of the block arrive and see what the others wrote before.
   void barrier() { make<NVVM::Barrier0Op>(); }
   Value allLanes() { return word(-1); }
+  /// The lanes of the warp see what the others wrote before.
+  void warpBarrier() { make<NVVM::SyncWarpOp>(allLanes()); }
+  /// The lanes below this one, as a mask.
+  Value lanesBelow() { return sub(shl(word(1), laneId()), 1); }
+  /// The sum of the values of the lanes up to this one, itself included.
+  Value sumOfLanesUpTo(Value value);
   /// The value of lane `lane`, of lane `lane xor distance`, of the lane
   /// `distance` below (its own where there is none). Of i32 or f32.
   Value shuffle(Value value, Value lane) {
@@ -177,6 +217,10 @@ public:
                      function_ref<Values(ValueRange)> body);
 
 private:
+  Value atomic(LLVM::AtomicBinOp operation, Value pointer, Value value) {
+    return make<LLVM::AtomicRMWOp>(operation, pointer, value,
+                                   LLVM::AtomicOrdering::monotonic);
+  }
   Value like(Value value, int64_t number) {
     return constant(value.getType(), number);
   }

@@ -72,6 +72,7 @@ struct ConvertMoEToGPU : moe::impl::ConvertMoEToGPUBase<ConvertMoEToGPU> {
       return signalPassFailure();
     numKernels += outlineIdxOps(module);
     RewritePatternSet patterns(&getContext());
+    populateRouteToGPUPatterns(patterns);
     populateDispatchToGPUPatterns(patterns);
     populateCombineToGPUPatterns(patterns);
     walkAndApplyPatterns(module, std::move(patterns));

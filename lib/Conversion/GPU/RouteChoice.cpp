@@ -1,0 +1,93 @@
+// The kernel of one moe.idx.route: one bit for each pair that is chosen.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "RouteKernel.h"
+
+using namespace mlir;
+using namespace mlir::moe;
+
+/// Adds the bits of what the threshold lets in to those of what was certain.
+void RouteKernel::markChosen(const Threshold &threshold) {
+  Value isTies = b.equal(threshold.ending, kTies);
+  b.when(isTies, [&] { countTies(threshold); });
+  // Keys from `sure` on are in, whatever their order; 0 is no candidate.
+  Value sure = b.select(isTies, b.add(threshold.key, 1),
+                        b.max(threshold.key, b.word(1)));
+  forEachToken([&](Value token) {
+    Value row = rowOfKeys(token), mine = b.word(0), anyTie = b.flag(false);
+    Values ties;
+    for (int64_t word = 0; word < layout.words; ++word) {
+      Value key = openKey(token, row, word);
+      Value chosen = b.ballot(b.atLeast(key, sure));
+      mine = b.select(b.equal(lane, word), chosen, mine);
+      ties.push_back(b.bitAnd(isTies, b.equal(key, threshold.key)));
+      anyTie = b.bitOr(anyTie, ties.back());
+    }
+    Value earlier = b.choose(
+        b.anyLane(anyTie), b.getI32Type(),
+        [&] { return Values{firstTies(token, threshold, ties)}; },
+        [&] { return Values{b.word(0)}; })[0];
+    Value place = at(at(bits, token, 4 * layout.words), lane);
+    b.when(b.less(lane, layout.words), [&] {
+      Value before = layout.floor != 0 ? b.loadWord(place) : b.word(0);
+      b.store(b.bitOr(before, b.bitOr(mine, earlier)), place);
+    });
+    b.warpBarrier();
+  });
+}
+
+/// Those ties of a token that the sequence takes, as the word of this lane.
+Value RouteKernel::firstTies(Value token, const Threshold &threshold,
+                             ArrayRef<Value> ties) {
+  Value before = b.loadWord(at(pairsBefore, token));
+  Value left = b.sub(b.max(threshold.wanted, before), before);
+  Value mine = b.word(0);
+  for (auto [word, isTie] : llvm::enumerate(ties)) {
+    Value all = b.ballot(isTie);
+    Value rank = b.population(b.bitAnd(all, b.lanesBelow()));
+    Value taken = b.ballot(b.bitAnd(isTie, b.less(rank, left)));
+    mine = b.select(b.equal(lane, word), taken, mine);
+    left = b.sub(left, b.min(left, b.population(all)));
+  }
+  return mine;
+}
+
+/// Ties before each token of this block, in `pairsBefore`.
+void RouteKernel::countTies(const Threshold &threshold) {
+  forEachToken([&](Value token) {
+    Value row = rowOfKeys(token), count = b.word(0);
+    for (int64_t word = 0; word < layout.words; ++word) {
+      Value isTie = b.equal(openKey(token, row, word), threshold.key);
+      count = b.add(count, b.asWord(isTie));
+    }
+    count = b.reduce(count, NVVM::ReduxKind::ADD);
+    b.when(b.equal(lane, 0), [&] { b.store(count, at(pairsBefore, token)); });
+  });
+  b.barrier();
+  scanByWarp(pairsBefore, numTokens, b.word(0));
+  b.barrier();
+}
+
+/// Replaces `count` words by the sum of `first` and those before them; by the
+/// first warp. The sum of all is its result there.
+Value RouteKernel::scanByWarp(Value words, Value count, Value first) {
+  return b.choose(
+      b.equal(warp, 0), b.getI32Type(),
+      [&] {
+        return b.fold(
+            b.word(0), count, b.word(32), {first},
+            [&](Value begin, ValueRange before) {
+              Value i = b.add(begin, lane), isIn = b.less(i, count);
+              Value place = at(words, i);
+              Value value = b.choose(
+                  isIn, b.getI32Type(),
+                  [&] { return Values{b.loadWord(place)}; },
+                  [&] { return Values{b.word(0)}; })[0];
+              Value upTo = b.sumOfLanesUpTo(value);
+              b.when(isIn, [&] {
+                b.store(b.sub(b.add(before[0], upTo), value), place);
+              });
+              return Values{b.add(before[0], b.shuffle(upTo, b.word(31)))};
+            });
+      },
+      [&] { return Values{first}; })[0];
+}

@@ -1,0 +1,36 @@
+// What the kernel of a routing is specialised on, and the memory it needs.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "RouteLayout.h"
+#include "RouteKernel.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+using namespace mlir::moe;
+
+RouteLayout::RouteLayout(IdxRouteOp op, int64_t blocks, int64_t threads,
+                         TokenMemory memory)
+    : experts(op.getNumExperts()), words(llvm::divideCeil(experts, 32)),
+      padded(words * 32), blocks(blocks), threads(threads), warps(threads / 32),
+      memory(memory), k(op.getK()), floor(op.getFloor()),
+      cap(op.getEffectiveCap()) {
+  choosesByToken = op.getScope() == Scope::Token || floor == k || cap == k;
+  isFull = floor == 0 && cap == experts && !op.getValid() && experts == padded;
+  bool isShare =
+      op.getScore() == Score::Softmax || op.getScore() == Score::Sigmoid;
+  isUnit = isShare && !op.getChoiceBias();
+  bool byLogits = op.getNormalize() == Normalize::Softmax;
+  scoresAgain = op.getChoiceBias() && !byLogits;
+  keepsStats = scoresAgain && op.getScore() == Score::Softmax;
+}
+
+int64_t RouteLayout::pairsOfWarp() const {
+  return std::max(padded, 2 * kBins / warps);
+}
+
+int64_t RouteLayout::histogramWords() const {
+  return std::max(kBins, warps * pairsOfWarp() / 2);
+}
+
+int64_t RouteLayout::blockWords() const {
+  return RouteKernel::kSharedWords + histogramWords() + 2 * padded;
+}
