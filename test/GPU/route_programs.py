@@ -96,8 +96,9 @@ class Routing:
         }
         outs["gates"] = np.full(s * t * k, UNWRITTEN, self.gate_type)
         given = [options.pop(name, None) for name in ("choice_bias", "valid")]
-        memory = [logits, *outs.values(), self.workspace]
-        memory += [array for array in given if array is not None]
+        # In the order of the op's operands.
+        memory = [logits, *(array for array in given if array is not None)]
+        memory += [*outs.values(), self.workspace]
         arguments = [
             memory[int(value[4:])] if isinstance(value, str) else np.int32(value)
             for value in self.launch.arguments
@@ -132,7 +133,7 @@ def clause(options: dict[str, Any]) -> str:
     if options.get("groups"):
         n_group, topk_group, kind = options["groups"]
         parts += [f"n_group = {n_group} : i64", f"topk_group = {topk_group} : i64"]
-        parts.append(f"group_score = #moe.group_score<{kind}>")
+        parts.append(f"group_score = #moe<group_score {kind}>")
     return " {" + ", ".join(parts) + "}" if parts else ""
 
 

@@ -42,11 +42,11 @@ unsigned Kernel::pointer(Value memref) {
       memref::ExtractAlignedPointerAsIndexOp::create(host, loc, memref);
   Value size = arith::ConstantIndexOp::create(
       host, loc, type.getElementTypeBitWidth() / 8);
-  Value bytes = host.createOrFold<arith::MulIOp>(
-      loc, metadata.getOffset(), size);
+  Value bytes =
+      host.createOrFold<arith::MulIOp>(loc, metadata.getOffset(), size);
   Value address = host.createOrFold<arith::AddIOp>(loc, base, bytes);
-  Value word = arith::IndexCastOp::create(host, loc, host.getI64Type(),
-                                          address);
+  Value word =
+      arith::IndexCastOp::create(host, loc, host.getI64Type(), address);
   arguments.push_back(LLVM::IntToPtrOp::create(
       host, loc,
       LLVM::LLVMPointerType::get(host.getContext(),
@@ -61,8 +61,9 @@ unsigned Kernel::size(Value index) {
   return arguments.size() - 1;
 }
 
-gpu::LaunchFuncOp Kernel::emit(const Shape &shape,
-                  function_ref<void(KernelBuilder &, ValueRange)> body) {
+gpu::LaunchFuncOp
+Kernel::emit(const Shape &shape,
+             function_ref<void(KernelBuilder &, ValueRange)> body) {
   Location loc = op->getLoc();
   gpu::GPUModuleOp kernels = getKernelModule(op->getParentOfType<ModuleOp>());
   KernelBuilder b(loc, OpBuilder::atBlockEnd(kernels.getBody()));
@@ -73,6 +74,9 @@ gpu::LaunchFuncOp Kernel::emit(const Shape &shape,
   // Registers are handed out by it.
   function.setKnownBlockSizeAttr(
       b.getDenseI32ArrayAttr({static_cast<int32_t>(shape.threads), 1, 1}));
+  if (shape.residentBlocks != 0)
+    function->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(),
+                      b.getI32IntegerAttr(shape.residentBlocks));
   b.setInsertionPointToStart(&function.getBody().front());
   body(b, function.getArguments());
   b.make<gpu::ReturnOp>();

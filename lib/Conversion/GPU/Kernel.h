@@ -39,12 +39,15 @@ public:
     int64_t sharedBytes = 0;
     /// Blocks of a cluster; 0: no clusters.
     int64_t cluster = 0;
+    /// Blocks that share a multiprocessor, at least: registers are handed out
+    /// accordingly. 0: as ptxas sees fit.
+    int64_t residentBlocks = 0;
     /// All blocks are resident at once.
     bool cooperative = false;
   };
   /// Writes the body and launches it; `body` gets the kernel's arguments.
   gpu::LaunchFuncOp emit(const Shape &shape,
-            function_ref<void(KernelBuilder &, ValueRange)> body);
+                         function_ref<void(KernelBuilder &, ValueRange)> body);
 
   /// The start of dynamic shared memory, aligned to 1024 bytes.
   static Value sharedMemory(KernelBuilder &b);

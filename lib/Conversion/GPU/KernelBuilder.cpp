@@ -35,8 +35,7 @@ Value KernelBuilder::offset(Value pointer, int64_t bytes) {
 
 Value KernelBuilder::offset(Value pointer, Value bytes) {
   return make<LLVM::GEPOp>(pointer.getType(), getI8Type(), pointer,
-                           LLVM::GEPArg(bytes),
-                           LLVM::GEPNoWrapFlags::inbounds);
+                           LLVM::GEPArg(bytes), LLVM::GEPNoWrapFlags::inbounds);
 }
 
 Value KernelBuilder::load(Type type, Value pointer) {
@@ -117,10 +116,9 @@ void KernelBuilder::when(Value condition, function_ref<void()> body) {
   body();
 }
 
-KernelBuilder::Values
-KernelBuilder::choose(Value condition, TypeRange types,
-                      function_ref<Values()> then,
-                      function_ref<Values()> otherwise) {
+KernelBuilder::Values KernelBuilder::choose(Value condition, TypeRange types,
+                                            function_ref<Values()> then,
+                                            function_ref<Values()> otherwise) {
   auto branch = make<scf::IfOp>(types, condition, /*addThenBlock=*/true,
                                 /*addElseBlock=*/true);
   InsertionGuard guard(*this);

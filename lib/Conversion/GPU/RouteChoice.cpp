@@ -27,6 +27,8 @@ void RouteKernel::markChosen(const Threshold &threshold) {
         [&] { return Values{firstTies(token, threshold, ties)}; },
         [&] { return Values{b.word(0)}; })[0];
     Value place = at(at(bits, token, 4 * layout.words), lane);
+    // Every lane has read what is certain.
+    b.warpBarrier();
     b.when(b.less(lane, layout.words), [&] {
       Value before = layout.floor != 0 ? b.loadWord(place) : b.word(0);
       b.store(b.bitOr(before, b.bitOr(mine, earlier)), place);
@@ -63,31 +65,23 @@ void RouteKernel::countTies(const Threshold &threshold) {
     b.when(b.equal(lane, 0), [&] { b.store(count, at(pairsBefore, token)); });
   });
   b.barrier();
-  scanByWarp(pairsBefore, numTokens, b.word(0));
+  b.when(b.equal(warp, 0),
+         [&] { scanByWarp(pairsBefore, numTokens, b.word(0)); });
   b.barrier();
 }
 
-/// Replaces `count` words by the sum of `first` and those before them; by the
-/// first warp. The sum of all is its result there.
+/// Replaces `count` words by the sum of `first` and those before them, by one
+/// warp; returns the sum of all.
 Value RouteKernel::scanByWarp(Value words, Value count, Value first) {
-  return b.choose(
-      b.equal(warp, 0), b.getI32Type(),
-      [&] {
-        return b.fold(
-            b.word(0), count, b.word(32), {first},
-            [&](Value begin, ValueRange before) {
-              Value i = b.add(begin, lane), isIn = b.less(i, count);
-              Value place = at(words, i);
-              Value value = b.choose(
-                  isIn, b.getI32Type(),
-                  [&] { return Values{b.loadWord(place)}; },
-                  [&] { return Values{b.word(0)}; })[0];
-              Value upTo = b.sumOfLanesUpTo(value);
-              b.when(isIn, [&] {
-                b.store(b.sub(b.add(before[0], upTo), value), place);
-              });
-              return Values{b.add(before[0], b.shuffle(upTo, b.word(31)))};
-            });
-      },
-      [&] { return Values{first}; })[0];
+  auto scan = [&](Value begin, ValueRange before) {
+    Value i = b.add(begin, lane), isIn = b.less(i, count);
+    Value place = at(words, i);
+    Value value = b.choose(
+        isIn, b.getI32Type(), [&] { return Values{b.loadWord(place)}; },
+        [&] { return Values{b.word(0)}; })[0];
+    Value upTo = b.sumOfLanesUpTo(value);
+    b.when(isIn, [&] { b.store(b.sub(b.add(before[0], upTo), value), place); });
+    return Values{b.add(before[0], b.shuffle(upTo, b.word(31)))};
+  };
+  return b.fold(b.word(0), count, b.word(32), {first}, scan)[0];
 }

@@ -12,10 +12,10 @@ Value RouteKernel::transpose(Value word) {
   for (int64_t distance = 16; distance > 0; distance /= 2) {
     Value other = b.shuffleXor(word, distance);
     Value isUpper = b.unequal(b.bitAnd(lane, distance), 0);
-    Value upper = b.bitOr(b.bitAnd(word, ~low),
-                          b.shr(b.bitAnd(other, ~low), distance));
-    Value lower = b.bitOr(b.bitAnd(word, low),
-                          b.shl(b.bitAnd(other, low), distance));
+    Value upper =
+        b.bitOr(b.bitAnd(word, ~low), b.shr(b.bitAnd(other, ~low), distance));
+    Value lower =
+        b.bitOr(b.bitAnd(word, low), b.shl(b.bitAnd(other, low), distance));
     word = b.select(isUpper, upper, lower);
     low ^= low << (distance / 2);
   }
@@ -49,8 +49,8 @@ void RouteKernel::countColumns() {
     Value column = at(masks, expert), place = at(starts, expert);
     Value count = b.fold(b.word(0), groups, b.word(1), {b.loadWord(place)},
                          [&](Value group, ValueRange sum) {
-                           Value mask = b.loadWord(
-                               at(column, group, 4 * layout.padded));
+                           Value mask =
+                               b.loadWord(at(column, group, 4 * layout.padded));
                            return Values{b.add(sum[0], b.population(mask))};
                          })[0];
     b.store(count, place);
@@ -80,8 +80,8 @@ void RouteKernel::exchangeColumns() {
 void RouteKernel::startSums() {
   Value phase = allBlocks.phase();
   auto half = [&](Value which) {
-    Value words = b.add(b.mul(which, layout.sumsOfHalf()),
-                        RouteLayout::kGroupSums);
+    Value words =
+        b.add(b.mul(which, layout.sumsOfHalf()), RouteLayout::kGroupSums);
     return b.element(workspace, words, 4);
   };
   groupSums = half(phase);
@@ -120,7 +120,8 @@ void RouteKernel::gatherColumns() {
       ofBlocks.push_back(b.select(isBefore, count, zero));
     }
     for (int64_t i = 0; i < layout.groups(); ++i)
-      ofGroups.push_back(b.loadWord(at(b.offset(groupSums, i * stride), expert)));
+      ofGroups.push_back(
+          b.loadWord(at(b.offset(groupSums, i * stride), expert)));
     Value total = zero, before = zero;
     for (auto [i, count] : llvm::enumerate(ofGroups)) {
       total = b.add(total, count);

@@ -1,4 +1,4 @@
-// The kernel of one moe.idx.route: the order of its steps, and where things are.
+// The kernel of one moe.idx.route: the order of its steps, and its memory.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "RouteKernel.h"
 #include "Kernel.h"
@@ -81,7 +81,8 @@ void RouteKernel::forEachSequence(function_ref<void()> body) {
 
 void RouteKernel::enterSequence(Value index) {
   seq = index;
-  Value member = b.sub(block, b.mul(seq, team)), memory;
+  member = b.sub(block, b.mul(seq, team));
+  Value memory;
   Value groups = b.shr(b.add(blockTokens, 31), 5);
   if (layout.isLooped()) {
     member = b.word(0);
@@ -169,7 +170,10 @@ RouteKernel::Sum RouteKernel::sumOfThreadsBefore(Value value) {
 void RouteKernel::chooseInSequence() {
   if (!layout.choosesByToken) {
     clearShared(histogram, RouteLayout::kBins);
-    byFirstThread([&] { writeShared(kValid, b.word(0)); });
+    byFirstThread([&] {
+      for (Word word : {kValid, kLargest, kLowest})
+        writeShared(word, b.word(0));
+    });
     b.barrier();
     countValid();
   }

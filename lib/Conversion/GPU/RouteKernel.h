@@ -43,19 +43,19 @@ private:
   using Values = KernelBuilder::Values;
 
   enum Word : int64_t {
-    kWarpSums = 0,   // 32 words
-    kDigit = 32,     // the bin that the threshold is in,
-    kAbove,          // how many keys lie above it,
-    kInside,         // and in it
-    kCandidates,     // of this round in this block:
-    kLargest,        // how many, the largest key,
-    kLowest,         // and the lowest, inverted
-    kTeamLargest,    // the same two in the team
+    kWarpSums = 0, // 32 words
+    kDigit = 32,   // the bin that the threshold is in,
+    kAbove,        // how many keys lie above it,
+    kInside,       // and in it
+    kCandidates,   // of this round in this block:
+    kLargest,      // how many, the largest key,
+    kLowest,       // and the lowest, inverted
+    kTeamLargest,  // the same two in the team
     kTeamLowest,
-    kTiesBefore,     // candidates in the blocks of the team before this one
-    kValid,          // valid tokens of the sequence
-    kPairsBefore,    // pairs of all tokens before the next sequence
-    kLive,           // pairs of all tokens
+    kTiesBefore,  // candidates in the blocks of the team before this one
+    kValid,       // valid tokens of the sequence
+    kPairsBefore, // pairs of all tokens before the next sequence
+    kLive,        // pairs of all tokens
   };
   /// How the search for the threshold ended. `key` and above are in; for Ties,
   /// only the first `wanted` of the candidates whose key is `key` are.
@@ -90,6 +90,8 @@ private:
   Value widen(Value logit);
   Value logitAt(Value token, Value expert);
   Values softmaxKeys(ArrayRef<Value> logits, Value token);
+  Values sharesOf(ArrayRef<Value> logits, Value largest, Value token);
+  void keepStats(Value token, Value largest, Value sum);
   Value expTimes64(Value x);
   Value scoreOf(Value logit);
   Value scoreAgain(Value token, Value expert);
@@ -141,6 +143,7 @@ private:
   void writeOffsets();
   void startRows();
   void startTokens();
+  void endSequence(Value end);
   void clearTail();
 
   // RouteRows.cpp: one row and one gate for each chosen pair.
@@ -182,7 +185,7 @@ private:
   // Where this thread stands.
   Value thread, lane, warp, block, blocks;
   // Where this block stands.
-  Value seq, firstToken, numTokens, firstRow;
+  Value seq, member, firstToken, numTokens, firstRow;
   // Memory. That of tokens is shared or in the workspace.
   Value groupSums, sharedWords, histogram, totals, starts;
   Value keys, bits, stats, masks, bases, pairsBefore, groupPairs;

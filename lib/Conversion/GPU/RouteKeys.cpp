@@ -55,9 +55,7 @@ void RouteKernel::routeToken(Value token, ArrayRef<Value> logits) {
       mask = b.select(b.equal(lane, word), certain[word], mask);
     if (layout.choosesByToken)
       continue;
-    auto count = [&] {
-      b.atomicAdd(at(histogram, digitOf(key)), b.word(1));
-    };
+    auto count = [&] { b.atomicAdd(at(histogram, digitOf(key)), b.word(1)); };
     Value open = b.unequal(key, 0);
     if (!certain.empty())
       open = b.bitAnd(open, b.bitXor(isIn(certain, word), 1));
@@ -74,9 +72,8 @@ void RouteKernel::routeToken(Value token, ArrayRef<Value> logits) {
 }
 
 /// Keys of all experts; 0 where there is none, or the token is padding.
-RouteKernel::Values
-RouteKernel::keysOfToken(Value token,
-                                            ArrayRef<Value> logits) {
+RouteKernel::Values RouteKernel::keysOfToken(Value token,
+                                             ArrayRef<Value> logits) {
   auto compute = [&] {
     Values keys;
     if (op.getScore() == Score::Softmax) {
@@ -94,8 +91,8 @@ RouteKernel::keysOfToken(Value token,
   };
   if (!valid)
     return compute();
-  Value isValid = b.load(b.getI8Type(),
-                         b.element(valid, b.add(firstRow, token), 1));
+  Value isValid =
+      b.load(b.getI8Type(), b.element(valid, b.add(firstRow, token), 1));
   SmallVector<Type> types(layout.words, b.getI32Type());
   return b.choose(b.unequal(isValid, 0), types, compute,
                   [&] { return Values(layout.words, b.word(0)); });
@@ -127,8 +124,7 @@ Value RouteKernel::countAtLeast(ArrayRef<Value> keys, Value limit) {
 /// The `count` best keys of a token, which has that many or none, as masks of
 /// lanes: a bisection on the key, which costs the same for every count and ends
 /// as soon as it separates. Of equal keys the first are taken.
-RouteKernel::Values
-RouteKernel::best(ArrayRef<Value> keys, int64_t count) {
+RouteKernel::Values RouteKernel::best(ArrayRef<Value> keys, int64_t count) {
   Value largest = keys[0], wanted = b.word(count);
   for (Value key : keys.drop_front())
     largest = b.max(largest, key);
@@ -180,17 +176,16 @@ RouteKernel::best(ArrayRef<Value> keys, int64_t count) {
 Value RouteKernel::keyOfGroup(Value firstKey) {
   int64_t size = op.getNumExperts() / op.getNGroup();
   bool isMax = op.getGroupScore() == GroupScore::Max || size == 1;
-  Values two = b.fold(b.word(0), b.word(size), b.word(1),
-                      {b.word(0), b.word(0)}, [&](Value i, ValueRange best) {
-                        Value key = b.loadWord(at(firstKey, i));
-                        Value lower = b.min(best[0], key);
-                        return Values{b.max(best[0], key),
-                                      b.max(best[1], lower)};
-                      });
+  Values two =
+      b.fold(b.word(0), b.word(size), b.word(1), {b.word(0), b.word(0)},
+             [&](Value i, ValueRange best) {
+               Value key = b.loadWord(at(firstKey, i));
+               Value lower = b.min(best[0], key);
+               return Values{b.max(best[0], key), b.max(best[1], lower)};
+             });
   if (isMax)
     return two[0];
-  Value sum =
-      b.make<arith::AddFOp>(scoreOfKey(two[0]), scoreOfKey(two[1]));
+  Value sum = b.make<arith::AddFOp>(scoreOfKey(two[0]), scoreOfKey(two[1]));
   return keyOf(fixed.canon(sum));
 }
 

@@ -44,13 +44,13 @@ void RouteKernel::startRows() {
   forEachOf(b.word(layout.experts), [&](Value expert) {
     Value place = at(starts, expert);
     Value mask = at(masks, expert), base = at(bases, expert);
-    Value end = b.fold(
-        b.word(0), groups, b.word(1), {b.loadWord(place)},
-        [&](Value group, ValueRange row) {
-          b.store(row[0], at(base, group, 4 * layout.padded));
-          Value word = b.loadWord(at(mask, group, 4 * layout.padded));
-          return Values{b.add(row[0], b.population(word))};
-        })[0];
+    Value end = b.fold(b.word(0), groups, b.word(1), {b.loadWord(place)},
+                       [&](Value group, ValueRange row) {
+                         b.store(row[0], at(base, group, 4 * layout.padded));
+                         Value word =
+                             b.loadWord(at(mask, group, 4 * layout.padded));
+                         return Values{b.add(row[0], b.population(word))};
+                       })[0];
     b.store(end, place);
   });
 }
@@ -77,20 +77,24 @@ void RouteKernel::startTokens() {
     b.when(b.equal(lane, 31), [&] { b.store(upTo, at(groupPairs, group)); });
   });
   b.barrier();
-  Value end = scanByWarp(groupPairs, groups, readShared(kPairsBefore));
-  b.warpBarrier();
-  byFirstThread([&] {
-    writeShared(kPairsBefore, end);
-    // A sequence ends where the next one begins: the last block says it.
-    Value reached = b.add(firstToken, blockTokens);
-    Value isLast = b.bitAnd(b.less(seq, seqs), b.atLeast(reached, tokens));
-    Value isOnly = b.atLeast(tokens, firstToken);
-    b.when(b.bitAnd(isLast, isOnly), [&] {
-      Value entry = b.add(b.mul(seq, b.add(tokens, 1)), tokens);
-      b.store(end, b.element(tokenOffsets, entry, 4));
-    });
+  b.when(b.equal(warp, 0), [&] {
+    Value first = readShared(kPairsBefore);
+    Value end = scanByWarp(groupPairs, groups, first);
+    b.warpBarrier();
+    b.when(b.equal(lane, 0), [&] { endSequence(end); });
   });
   b.barrier();
+}
+
+/// By one thread: this block's pairs end before `end`.
+void RouteKernel::endSequence(Value end) {
+  writeShared(kPairsBefore, end);
+  // A sequence ends where the next one begins: its last block says it.
+  Value isLast = b.equal(b.add(member, 1), team);
+  b.when(b.bitAnd(isLast, b.less(seq, seqs)), [&] {
+    Value entry = b.add(b.mul(seq, b.add(tokens, 1)), tokens);
+    b.store(end, b.element(tokenOffsets, entry, 4));
+  });
 }
 
 /// Rows without a pair: -1, and gates of +0.

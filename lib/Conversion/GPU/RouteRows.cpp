@@ -199,8 +199,8 @@ Value RouteKernel::divisorOf(const Batch &batch) {
     return b.select(test(arith::CmpFPredicate::OLT, sum, least), least, sum);
   }
   Value none = fixed.constant(b.getF32Type(), 0xFF800000);
-  Value largest =
-      foldTerms(batch, none, [&](Value m, Value x) { return fixed.larger(m, x); });
+  Value largest = foldTerms(
+      batch, none, [&](Value m, Value x) { return fixed.larger(m, x); });
   largest = b.select(test(arith::CmpFPredicate::OEQ, largest, none), number(0),
                      largest);
   forEachPair(batch, [&](Value at) {
@@ -246,10 +246,10 @@ void RouteKernel::writePair(const Batch &batch, Value number, Value divisor) {
   b.when(pair.isReal, [&] {
     // Tokens of the same expert before this one.
     Value group = b.shr(pair.token, 5);
-    Value mask = b.loadWord(
-        at(at(masks, group, 4 * layout.padded), pair.expert));
-    Value base = b.loadWord(
-        at(at(bases, group, 4 * layout.padded), pair.expert));
+    Value mask =
+        b.loadWord(at(at(masks, group, 4 * layout.padded), pair.expert));
+    Value base =
+        b.loadWord(at(at(bases, group, 4 * layout.padded), pair.expert));
     Value below = b.sub(b.shl(b.word(1), b.bitAnd(pair.token, 31)), 1);
     Value row = b.add(base, b.population(b.bitAnd(mask, below)));
     Value term = b.load(b.getF32Type(), at(pair.row, pair.rank));

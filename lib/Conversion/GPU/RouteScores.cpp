@@ -22,8 +22,7 @@ Value RouteKernel::widen(Value logit) {
 }
 
 /// The logits of a token of this block, as many as words; -inf after the last.
-RouteKernel::Values
-RouteKernel::loadLogits(Value token) {
+RouteKernel::Values RouteKernel::loadLogits(Value token) {
   Type type = getElementTypeOrSelf(op.getLogits().getType());
   int64_t bytes = type.getIntOrFloatBitWidth() / 8;
   Value row = b.element(logits, b.add(firstRow, token), layout.experts * bytes);
@@ -86,7 +85,9 @@ struct Float {
 /// like the subtraction.
 Value RouteKernel::expTimes64(Value x) {
   Float f{b};
-  auto number = [&](uint32_t bits) { return fixed.constant(x.getType(), bits); };
+  auto number = [&](uint32_t bits) {
+    return fixed.constant(x.getType(), bits);
+  };
   // The magic number's low bits become the 64.
   Value magic = number(0x4B400040);
   Value k = f.add(f.mul(x, number(0x3FB8AA3B)), magic);
@@ -99,81 +100,91 @@ Value RouteKernel::expTimes64(Value x) {
     q = f.add(f.mul(q, r), number(c));
   Value p = f.add(number(kOne), f.sub(hi, f.sub(lo, f.mul(f.mul(r, r), q))));
   Value y = fixed.fromBits(b.add(fixed.bits(p), b.shl(fixed.bits(k), 23)));
-  Value tooSmall = b.make<arith::CmpFOp>(arith::CmpFPredicate::OLT, x,
-                                         number(0xC2AD496B));
+  Value tooSmall =
+      b.make<arith::CmpFOp>(arith::CmpFPredicate::OLT, x, number(0xC2AD496B));
   return b.select(tooSmall, number(0), y);
 }
 
+/// Keeps what a token's softmax needs to be evaluated again.
+void RouteKernel::keepStats(Value token, Value largest, Value sum) {
+  if (!layout.keepsStats)
+    return;
+  Value place = at(stats, token, 8);
+  b.when(b.equal(lane, 0), [&] {
+    b.store(largest, place);
+    b.store(sum, b.offset(place, 4));
+  });
+}
+
+/// The order of floats as signed integers, from their bits, and back.
+static Value foldNegative(KernelBuilder &b, Value bits) {
+  Value sign = b.make<arith::ShRSIOp>(bits, b.word(31));
+  return b.bitXor(bits, b.bitAnd(sign, kMagnitude));
+}
+
 /// The keys of a token's softmax.
-///
-/// Works at 2^64 times the contract's values, so that no quotient is subnormal:
-/// then the division is a reciprocal for the token and five steps for each key,
-/// those that div.rn takes itself away from the ends of the range. The key
-/// takes the 2^64 off again.
-RouteKernel::Values
-RouteKernel::softmaxKeys(ArrayRef<Value> x, Value token) {
-  Float f{b};
-  Type f32 = b.getF32Type();
-  auto number = [&](uint32_t bits) { return fixed.constant(f32, bits); };
-  auto keepStats = [&](Value largest, Value sum) {
-    if (!layout.keepsStats)
-      return;
-    Value place = at(stats, token, 8);
-    b.when(b.equal(lane, 0), [&] {
-      b.store(largest, place);
-      b.store(sum, b.offset(place, 4));
-    });
-  };
-  // The order of floats as signed integers; a NaN is the largest.
+RouteKernel::Values RouteKernel::softmaxKeys(ArrayRef<Value> x, Value token) {
+  // A NaN is the largest.
   Value m = x[0];
   for (Value value : x.drop_front())
     m = b.make<arith::MaximumFOp>(m, value);
   Value isNaN = b.make<arith::CmpFOp>(arith::CmpFPredicate::UNO, m, m);
   Value order = b.select(isNaN, b.word(kMagnitude), fixed.bits(m));
-  auto fold = [&](Value bits) {
-    Value sign = b.make<arith::ShRSIOp>(bits, b.word(31));
-    return b.bitXor(bits, b.bitAnd(sign, kMagnitude));
-  };
-  order = b.reduce(fold(order), NVVM::ReduxKind::MAX);
+  order = b.reduce(foldNegative(b, order), NVVM::ReduxKind::MAX);
   Value isHigh = b.compare(arith::CmpIPredicate::sge, order, b.word(kInf));
-  Value isNone = b.equal(order, static_cast<int32_t>(kMinusInf ^ kMagnitude));
+  Value isNone = b.equal(order, kMinusInf ^ kMagnitude);
 
   SmallVector<Type> types(layout.words, b.getI32Type());
   auto odd = [&] {
     // A NaN or +inf somewhere, or -inf everywhere.
-    keepStats(b.select(isHigh, number(kNaN), number(0)), number(kOne));
-    Value key = b.select(isHigh, b.word(1), b.word(kZeroKey));
-    return Values(layout.words, key);
+    Type f32 = b.getF32Type();
+    Value largest =
+        b.select(isHigh, fixed.constant(f32, kNaN), fixed.constant(f32, 0));
+    keepStats(token, largest, fixed.constant(f32, kOne));
+    return Values(layout.words, b.select(isHigh, b.word(1), b.word(kZeroKey)));
   };
   auto ordinary = [&] {
-    Value largest = fixed.fromBits(fold(order)), sum = number(0);
-    Values terms;
-    for (Value value : x) {
-      terms.push_back(expTimes64(f.sub(value, largest)));
-      sum = f.add(sum, terms.back());
-    }
-    for (int64_t distance = 16; distance > 0; distance /= 2)
-      sum = f.add(sum, b.shuffleXor(sum, distance));
-    sum = f.mul(sum, number(0x1F800000)); // without the 2^64: in [1, E]
-    keepStats(largest, sum);
-    auto name = b.getStringAttr("llvm.nvvm.rcp.approx.ftz.f");
-    Value y =
-        b.make<LLVM::CallIntrinsicOp>(f32, name, sum).getResult(0);
-    Value minus = f.negate(sum);
-    y = f.fma(y, f.fma(minus, y, number(kOne)), y);
-    Values keys;
-    for (Value term : terms) {
-      Value q = f.mul(term, y);
-      for (int step = 0; step < 2; ++step)
-        q = f.fma(f.fma(minus, q, term), y, q);
-      // Below 2^-125 it is zero.
-      Value bits = fixed.bits(q);
-      keys.push_back(b.select(b.less(bits, 0x21000000), b.word(kZeroKey),
-                              b.add(bits, 0x60000000)));
-    }
-    return keys;
+    return sharesOf(x, fixed.fromBits(foldNegative(b, order)), token);
   };
-  return b.choose(b.make<arith::OrIOp>(isHigh, isNone), types, odd, ordinary);
+  return b.choose(b.bitOr(isHigh, isNone), types, odd, ordinary);
+}
+
+/// The keys of e^(x - largest) / sum, for a finite largest logit.
+///
+/// Works at 2^64 times the contract's values, so that no quotient is subnormal:
+/// then the division is a reciprocal for the token and five steps for each key,
+/// those that div.rn takes itself away from the ends of the range. The key
+/// takes the 2^64 off again.
+RouteKernel::Values RouteKernel::sharesOf(ArrayRef<Value> x, Value largest,
+                                          Value token) {
+  Float f{b};
+  Type f32 = b.getF32Type();
+  auto number = [&](uint32_t bits) { return fixed.constant(f32, bits); };
+  Value sum = number(0);
+  Values terms;
+  for (Value value : x) {
+    terms.push_back(expTimes64(f.sub(value, largest)));
+    sum = f.add(sum, terms.back());
+  }
+  for (int64_t distance = 16; distance > 0; distance /= 2)
+    sum = f.add(sum, b.shuffleXor(sum, distance));
+  sum = f.mul(sum, number(0x1F800000)); // without the 2^64: in [1, E]
+  keepStats(token, largest, sum);
+  auto name = b.getStringAttr("llvm.nvvm.rcp.approx.ftz.f");
+  Value y = b.make<LLVM::CallIntrinsicOp>(f32, name, sum).getResult(0);
+  Value minus = f.negate(sum);
+  y = f.fma(y, f.fma(minus, y, number(kOne)), y);
+  Values keys;
+  for (Value term : terms) {
+    Value q = f.mul(term, y);
+    for (int step = 0; step < 2; ++step)
+      q = f.fma(f.fma(minus, q, term), y, q);
+    // Below 2^-125 it is zero.
+    Value bits = fixed.bits(q);
+    keys.push_back(b.select(b.less(bits, 0x21000000), b.word(kZeroKey),
+                            b.add(bits, 0x60000000)));
+  }
+  return keys;
 }
 
 /// The score of one pair, from its logit.

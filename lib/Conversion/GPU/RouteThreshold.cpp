@@ -29,10 +29,9 @@ Value RouteKernel::digitOf(Value key) {
   }
   Value inside = b.sub(fine, kFirstFine << 7);
   Value above = b.add(coarse, kFineOctaves * kMoreBins);
-  Value outside =
-      b.select(b.less(coarse, kFirstFine), coarse, above);
-  return b.select(b.less(inside, kFineOctaves << 7),
-                  b.add(inside, kFirstFine), outside);
+  Value outside = b.select(b.less(coarse, kFirstFine), coarse, above);
+  return b.select(b.less(inside, kFineOctaves << 7), b.add(inside, kFirstFine),
+                  outside);
 }
 
 /// The lowest key of a bin of the first digit, and log2 of its number of keys.
@@ -40,9 +39,8 @@ RouteKernel::Values RouteKernel::rangeOfDigit(Value digit) {
   Value inside = b.sub(digit, kFirstFine);
   Value isFine = b.less(inside, kFineOctaves * (kMoreBins + 1));
   Value fine = b.shl(b.add(inside, kFirstFine << 7), 16);
-  Value coarse =
-      b.select(b.less(digit, kFirstFine), digit,
-               b.sub(digit, kFineOctaves * kMoreBins));
+  Value coarse = b.select(b.less(digit, kFirstFine), digit,
+                          b.sub(digit, kFineOctaves * kMoreBins));
   return {b.select(isFine, fine, b.shl(coarse, 23)),
           b.select(isFine, b.word(16), b.word(23))};
 }
@@ -99,22 +97,23 @@ void RouteKernel::countDigits(Value low, Value width) {
   b.barrier();
   Value below = bitsBelow(b, width), zero = b.word(0);
   Value largest = zero, lowest = zero;
-  Values ends = b.fold(
-      warp, numTokens, b.word(layout.warps), {zero, zero},
-      [&](Value token, ValueRange ends) {
-        Value row = rowOfKeys(token), largest = ends[0], lowest = ends[1];
-        for (int64_t word = 0; word < layout.words; ++word) {
-          Value key = openKey(token, row, word), place = b.sub(key, low);
-          Value isIn = b.bitAnd(b.unequal(key, 0), b.atLeast(key, low));
-          isIn = b.bitAnd(isIn, b.equal(b.shr(place, width), 0));
-          largest = b.select(isIn, b.max(largest, key), largest);
-          lowest = b.select(isIn, b.max(lowest, b.invert(key)), lowest);
-          b.when(isIn, [&] {
-            b.atomicAdd(at(histogram, b.shr(place, below)), b.word(1));
-          });
-        }
-        return Values{largest, lowest};
-      });
+  Values ends =
+      b.fold(warp, numTokens, b.word(layout.warps), {zero, zero},
+             [&](Value token, ValueRange ends) {
+               Value row = rowOfKeys(token), largest = ends[0],
+                     lowest = ends[1];
+               for (int64_t word = 0; word < layout.words; ++word) {
+                 Value key = openKey(token, row, word), place = b.sub(key, low);
+                 Value isIn = b.bitAnd(b.unequal(key, 0), b.atLeast(key, low));
+                 isIn = b.bitAnd(isIn, b.equal(b.shr(place, width), 0));
+                 largest = b.select(isIn, b.max(largest, key), largest);
+                 lowest = b.select(isIn, b.max(lowest, b.invert(key)), lowest);
+                 b.when(isIn, [&] {
+                   b.atomicAdd(at(histogram, b.shr(place, below)), b.word(1));
+                 });
+               }
+               return Values{largest, lowest};
+             });
   largest = b.reduce(ends[0], NVVM::ReduxKind::UMAX);
   lowest = b.reduce(ends[1], NVVM::ReduxKind::UMAX);
   b.when(b.bitAnd(b.equal(lane, 0), b.unequal(lowest, 0)), [&] {

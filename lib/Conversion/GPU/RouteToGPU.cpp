@@ -57,8 +57,8 @@ struct LowerRoute : OpRewritePattern<IdxRouteOp> {
     kernel.pointer(op.getLogits());
     for (Value memref : op.getOuts())
       kernel.pointer(memref);
-    Value perBlock = rewriter.createOrFold<arith::CeilDivSIOp>(
-        loc, seqs, index(kBlocks));
+    Value perBlock =
+        rewriter.createOrFold<arith::CeilDivSIOp>(loc, seqs, index(kBlocks));
     kernel.size(seqs);
     kernel.size(tokens);
     kernel.size(index(1));
@@ -71,10 +71,12 @@ struct LowerRoute : OpRewritePattern<IdxRouteOp> {
       kernel.pointer(op.getValid());
 
     Kernel::Shape shape;
-    Value atLeastOne = rewriter.createOrFold<arith::MaxSIOp>(loc, seqs, index(1));
-    shape.gridX = rewriter.createOrFold<arith::MinSIOp>(loc, atLeastOne,
-                                                        index(kBlocks));
+    Value atLeastOne =
+        rewriter.createOrFold<arith::MaxSIOp>(loc, seqs, index(1));
+    shape.gridX =
+        rewriter.createOrFold<arith::MinSIOp>(loc, atLeastOne, index(kBlocks));
     shape.threads = layout.threads;
+    shape.residentBlocks = 1;
     shape.sharedBytes = 4 * (layout.isLooped() ? layout.blockWords() : words);
     shape.cooperative = !isStatic || type.getDimSize(0) > 1;
     auto launch =
