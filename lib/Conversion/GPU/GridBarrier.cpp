@@ -5,12 +5,16 @@
 using namespace mlir;
 using namespace mlir::moe;
 
-GridBarrier::GridBarrier(KernelBuilder &builder, Value word)
-    : b(&builder), word(word), current(b->shr(b->loadAcquire(word), 31)) {}
+GridBarrier::GridBarrier(KernelBuilder &builder, Value word, Value place)
+    : b(&builder), word(word), place(place),
+      first(b->shr(b->loadAcquire(word), 31)) {
+  b->when(b->equal(b->threadId(), 0), [&] { b->store(first, place); });
+}
 
 void GridBarrier::arriveAndWait(Value blocks, Value isFirst) {
   b->barrier();
   b->when(b->equal(b->warpId(), 0), [&] {
+    Value phase = b->loadWord(place);
     b->when(b->equal(b->laneId(), 0), [&] {
       Value rest = b->sub(b->word(0x80000001), blocks);
       b->addRelease(word, b->select(isFirst, rest, b->word(1)));
@@ -18,10 +22,12 @@ void GridBarrier::arriveAndWait(Value blocks, Value isFirst) {
     b->repeatWhile(
         {},
         [&](ValueRange) {
-          return b->equal(b->shr(b->loadAcquire(word), 31), current);
+          return b->equal(b->shr(b->loadAcquire(word), 31), phase);
         },
         [&](ValueRange) { return KernelBuilder::Values(); });
+    b->warpBarrier();
+    b->when(b->equal(b->laneId(), 0),
+            [&] { b->store(b->bitXor(phase, 1), place); });
   });
-  current = b->bitXor(current, 1);
   b->barrier();
 }

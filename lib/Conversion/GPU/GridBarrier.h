@@ -15,18 +15,19 @@ namespace mlir::moe {
 class GridBarrier {
 public:
   GridBarrier() = default;
-  /// Reads the phase.
-  GridBarrier(KernelBuilder &builder, Value word);
+  /// Reads the phase, and keeps it in the word of shared memory at `place`; the
+  /// block must pass a barrier of its own before it arrives.
+  GridBarrier(KernelBuilder &builder, Value word, Value place);
 
-  /// Of this launch, when it has not been waited for: 0 or 1.
-  Value phase() const { return current; }
+  /// The phase when the kernel started: 0 or 1.
+  Value firstPhase() const { return first; }
   /// All threads of `blocks` blocks arrive; each sees what all others wrote
   /// before. `isFirst` is true in one of these blocks.
   void arriveAndWait(Value blocks, Value isFirst);
 
 private:
   KernelBuilder *b = nullptr;
-  Value word, current;
+  Value word, place, first;
 };
 
 } // namespace mlir::moe

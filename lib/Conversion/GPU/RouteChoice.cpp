@@ -8,23 +8,30 @@ using namespace mlir::moe;
 /// Adds the bits of what the threshold lets in to those of what was certain.
 void RouteKernel::markChosen(const Threshold &threshold) {
   Value isTies = b.equal(threshold.ending, kTies);
-  b.when(isTies, [&] { countTies(threshold); });
-  // Keys from `sure` on are in, whatever their order; 0 is no candidate.
-  Value sure = b.select(isTies, b.add(threshold.key, 1),
-                        b.max(threshold.key, b.word(1)));
+  Value isList = b.equal(threshold.ending, kList);
+  b.when(isTies, [&] { countTies(threshold.low); });
+  // Keys above `sure` are in, whatever their order; 0 is no candidate.
+  Value low = b.max(threshold.low, b.word(1));
+  Value inside = b.sub(b.shl(b.word(1), threshold.width), 1);
+  Value sure = b.select(b.equal(threshold.ending, kWhole), b.sub(low, 1),
+                        b.add(threshold.low, inside));
   forEachToken([&](Value token) {
-    Value row = rowOfKeys(token), mine = b.word(0), anyTie = b.flag(false);
-    Values ties;
+    Value row = rowOfKeys(token), mine = b.word(0), any = b.flag(false);
+    Values doubtful;
     for (int64_t word = 0; word < layout.words; ++word) {
       Value key = openKey(token, row, word);
-      Value chosen = b.ballot(b.atLeast(key, sure));
+      Value chosen = b.ballot(b.greater(key, sure));
       mine = b.select(b.equal(lane, word), chosen, mine);
-      ties.push_back(b.bitAnd(isTies, b.equal(key, threshold.key)));
-      anyTie = b.bitOr(anyTie, ties.back());
+      doubtful.push_back(b.bitAnd(b.atLeast(key, low), b.atLeast(sure, key)));
+      any = b.bitOr(any, doubtful.back());
     }
+    any = b.anyLane(any);
+    if (layout.isGrid())
+      b.when(b.bitAnd(any, isList),
+             [&] { listCandidates(row, token, doubtful); });
     Value earlier = b.choose(
-        b.anyLane(anyTie), b.getI32Type(),
-        [&] { return Values{firstTies(token, threshold, ties)}; },
+        b.bitAnd(any, isTies), b.getI32Type(),
+        [&] { return Values{firstTies(token, threshold, doubtful)}; },
         [&] { return Values{b.word(0)}; })[0];
     Value place = at(at(bits, token, 4 * layout.words), lane);
     // Every lane has read what is certain.
@@ -40,7 +47,8 @@ void RouteKernel::markChosen(const Threshold &threshold) {
 /// Those ties of a token that the sequence takes, as the word of this lane.
 Value RouteKernel::firstTies(Value token, const Threshold &threshold,
                              ArrayRef<Value> ties) {
-  Value before = b.loadWord(at(pairsBefore, token));
+  Value before =
+      b.add(b.loadWord(at(pairsBefore, token)), readShared(kTiesBefore));
   Value left = b.sub(b.max(threshold.wanted, before), before);
   Value mine = b.word(0);
   for (auto [word, isTie] : llvm::enumerate(ties)) {
@@ -54,11 +62,11 @@ Value RouteKernel::firstTies(Value token, const Threshold &threshold,
 }
 
 /// Ties before each token of this block, in `pairsBefore`.
-void RouteKernel::countTies(const Threshold &threshold) {
+void RouteKernel::countTies(Value key) {
   forEachToken([&](Value token) {
     Value row = rowOfKeys(token), count = b.word(0);
     for (int64_t word = 0; word < layout.words; ++word) {
-      Value isTie = b.equal(openKey(token, row, word), threshold.key);
+      Value isTie = b.equal(openKey(token, row, word), key);
       count = b.add(count, b.asWord(isTie));
     }
     count = b.reduce(count, NVVM::ReduxKind::ADD);

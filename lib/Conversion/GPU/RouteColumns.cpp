@@ -71,23 +71,35 @@ void RouteKernel::exchangeColumns() {
     publishColumns();
     allBlocks.arriveAndWait(blocks, b.equal(block, 0));
     gatherColumns();
+    if (layout.hasHistograms())
+      clearHistograms();
   });
   b.barrier();
+}
+
+/// Adds the pairs of the list to the columns, once they are counted.
+void RouteKernel::finishColumns() {
+  b.when(b.equal(threshold.ending, kList), [&] {
+    takeFromList();
+    b.barrier();
+    writeColumns();
+    b.barrier();
+  });
 }
 
 /// Finds the group sums of this launch and clears those of the next one: the
 /// barrier's phase changes with every launch that uses them.
 void RouteKernel::startSums() {
-  Value phase = allBlocks.phase();
+  Value phase = allBlocks.firstPhase();
   auto half = [&](Value which) {
-    Value words =
-        b.add(b.mul(which, layout.sumsOfHalf()), RouteLayout::kGroupSums);
+    Value words = b.add(b.mul(which, layout.half()), layout.halves());
     return b.element(workspace, words, 4);
   };
   groupSums = half(phase);
+  listLengths = b.offset(groupSums, 4 * layout.lengths());
   Value next = half(b.bitXor(phase, 1));
   Value first = b.add(b.mul(block, layout.threads), thread);
-  b.forEach(first, b.word(layout.sumsOfHalf()), b.mul(blocks, layout.threads),
+  b.forEach(first, b.word(layout.half()), b.mul(blocks, layout.threads),
             [&](Value i) { b.store(b.word(0), b.element(next, i, 4)); });
 }
 

@@ -33,6 +33,8 @@ void RouteKernel::emit() {
     countColumns();
   });
   exchangeColumns();
+  if (layout.isOneTeam && layout.hasHistograms())
+    finishColumns();
   writeOffsets();
   forEachSequence([&] {
     startRows();
@@ -56,7 +58,7 @@ void RouteKernel::start() {
   histogram = b.offset(sharedWords, 4 * kSharedWords);
   totals = b.offset(histogram, 4 * layout.histogramWords());
   starts = b.offset(totals, 4 * layout.padded);
-  allBlocks = GridBarrier(b, workspace);
+  allBlocks = GridBarrier(b, workspace, shared(kPhase));
   startSums();
   clearShared(starts, layout.padded);
   b.barrier();
@@ -66,8 +68,12 @@ void RouteKernel::start() {
 /// is one.
 void RouteKernel::forEachSequence(function_ref<void()> body) {
   if (!layout.isLooped()) {
-    if (!seq)
+    if (!seq) {
       enterSequence(b.createOrFold<arith::DivUIOp>(block, team));
+      Value word = b.element(workspace, b.add(seq, 1), 4 * RouteLayout::kLine);
+      if (layout.hasHistograms())
+        ofTeam = GridBarrier(b, word, shared(kTeamPhase));
+    }
     return body();
   }
   Value first = b.mul(block, blockSeqs);
@@ -84,12 +90,14 @@ void RouteKernel::enterSequence(Value index) {
   member = b.sub(block, b.mul(seq, team));
   Value memory;
   Value groups = b.shr(b.add(blockTokens, 31), 5);
-  if (layout.isLooped()) {
+  if (layout.isLooped())
     member = b.word(0);
+  if (layout.memory == TokenMemory::Workspace) {
     // Of all blocks as many words as of one that has them all.
     Value words = b.add(b.mul(b.asWide(blockTokens), layout.perToken()),
                         b.mul(b.asWide(groups), layout.perGroup()));
-    Value place = b.add(b.mul(b.asWide(seq), words), layout.tokenMemory());
+    Value owner = layout.isLooped() ? seq : block;
+    Value place = b.add(b.mul(b.asWide(owner), words), layout.tokenMemory());
     memory = b.offset(workspace, b.mul(place, 4));
   } else {
     memory = b.offset(starts, 4 * layout.padded);
@@ -171,7 +179,8 @@ void RouteKernel::chooseInSequence() {
   if (!layout.choosesByToken) {
     clearShared(histogram, RouteLayout::kBins);
     byFirstThread([&] {
-      for (Word word : {kValid, kLargest, kLowest})
+      for (Word word :
+           {kValid, kTeamLargest, kTeamLowest, kTiesBefore, kListLength})
         writeShared(word, b.word(0));
     });
     b.barrier();
@@ -180,8 +189,11 @@ void RouteKernel::chooseInSequence() {
   writeKeys();
   b.barrier();
   if (!layout.choosesByToken) {
-    markChosen(findThreshold());
+    threshold = findThreshold();
+    markChosen(threshold);
     b.barrier();
+    if (layout.isGrid())
+      b.when(b.equal(threshold.ending, kList), [&] { chooseFromList(); });
   }
   writeColumns();
   b.barrier();

@@ -47,21 +47,29 @@ private:
     kDigit = 32,   // the bin that the threshold is in,
     kAbove,        // how many keys lie above it,
     kInside,       // and in it
-    kCandidates,   // of this round in this block:
-    kLargest,      // how many, the largest key,
-    kLowest,       // and the lowest, inverted
-    kTeamLargest,  // the same two in the team
+    // One word free: the three above are read at once, as four.
+    kCandidates = 36, // of this round in this block:
+    kLargest,         // how many, the largest key,
+    kLowest,          // and the lowest, inverted
+    kTeamLargest,     // the same two in the team
     kTeamLowest,
     kTiesBefore,  // candidates in the blocks of the team before this one
     kValid,       // valid tokens of the sequence
     kPairsBefore, // pairs of all tokens before the next sequence
     kLive,        // pairs of all tokens
+    kListLength,  // candidates that this block lists,
+    kListPlace,   // and where they begin in the team's list
+    kPhase,
+    kTeamPhase, // of barriers
   };
-  /// How the search for the threshold ended. `key` and above are in; for Ties,
-  /// only the first `wanted` of the candidates whose key is `key` are.
-  enum Ending : int64_t { kSearching, kWhole, kTies };
+  /// How the search for the threshold ended: in a bin [low, low + 2^width) of
+  /// keys, above which all are in. Of those inside it
+  ///   Whole  all are in,
+  ///   Ties   the first `wanted` are, as all are equal,
+  ///   List   the `wanted` best are, and they are few enough to be listed.
+  enum Ending : int64_t { kSearching, kWhole, kTies, kList };
   struct Threshold {
-    Value ending, key, wanted;
+    Value ending, low, width, wanted, inside;
   };
 
   // RouteKernel.cpp: the order of the steps, and where things are.
@@ -116,16 +124,33 @@ private:
   // RouteThreshold.cpp: the radix search of sequence scope.
   Value digitOf(Value key);
   Values rangeOfDigit(Value digit);
-  Value oneValueLeft(Value isFirst);
+  Value isOneValueLeft();
   Value openKey(Value token, Value row, int64_t word);
   Threshold findThreshold();
   void countDigits(Value low, Value width);
   void selectDigit(Value wanted);
-  Values narrow(Value isFirst, Value low, Value width, Value wanted);
+
+  // RouteTeam.cpp: what the blocks of a team tell each other.
+  Value copiesOfFirst();
+  Value firstHistogram(Value round);
+  void publishDigits(Value round);
+  Value endsOf(Value round, Value block);
+  void publishEnds(Value round);
+  void gatherEnds(Value round);
+  void selectInTeam(Value wanted, Value copies, Value histogram);
+  void clearHistograms();
+
+  // RouteList.cpp: the choice among a few candidates of a team.
+  void listCandidates(Value row, Value token, ArrayRef<Value> isListed);
+  void chooseFromList();
+  void publishList();
+  void takeFromList();
+  Value findInList(ArrayRef<Value> entries);
+  Values narrow(Value round, Value low, Value width, Value wanted);
 
   // RouteChoice.cpp: one bit for each pair.
   void markChosen(const Threshold &threshold);
-  void countTies(const Threshold &threshold);
+  void countTies(Value key);
   Value firstTies(Value token, const Threshold &threshold,
                   ArrayRef<Value> ties);
   Value scanByWarp(Value words, Value count, Value first);
@@ -136,6 +161,7 @@ private:
   void countColumns();
   void exchangeColumns();
   void startSums();
+  void finishColumns();
   void publishColumns();
   void gatherColumns();
 
@@ -176,7 +202,7 @@ private:
   IdxRouteOp op;
   const RouteLayout &layout;
   FixedEvaluation fixed;
-  GridBarrier allBlocks;
+  GridBarrier allBlocks, ofTeam;
 
   // The kernel's arguments.
   Value logits, choiceBias, valid, expertOffsets, rowToken, tokenOffsets,
@@ -186,8 +212,10 @@ private:
   Value thread, lane, warp, block, blocks;
   // Where this block stands.
   Value seq, member, firstToken, numTokens, firstRow;
+  // How the choice of its sequence ended.
+  Threshold threshold;
   // Memory. That of tokens is shared or in the workspace.
-  Value groupSums, sharedWords, histogram, totals, starts;
+  Value groupSums, listLengths, sharedWords, histogram, totals, starts;
   Value keys, bits, stats, masks, bases, pairsBefore, groupPairs;
 };
 

@@ -7,11 +7,11 @@
 using namespace mlir;
 using namespace mlir::moe;
 
-RouteLayout::RouteLayout(IdxRouteOp op, int64_t blocks, int64_t threads,
-                         TokenMemory memory)
+RouteLayout::RouteLayout(IdxRouteOp op, RouteForm form, int64_t blocks,
+                         int64_t threads, TokenMemory memory)
     : experts(op.getNumExperts()), words(llvm::divideCeil(experts, 32)),
       padded(words * 32), blocks(blocks), threads(threads), warps(threads / 32),
-      memory(memory), k(op.getK()), floor(op.getFloor()),
+      form(form), memory(memory), k(op.getK()), floor(op.getFloor()),
       cap(op.getEffectiveCap()) {
   choosesByToken = op.getScope() == Scope::Token || floor == k || cap == k;
   isFull = floor == 0 && cap == experts && !op.getValid() && experts == padded;

@@ -5,9 +5,13 @@
 
 #include "KernelBuilder.h"
 #include "moe/IR/MoE.h"
+#include "llvm/Support/MathExtras.h"
 
 namespace mlir::moe {
 
+/// Who shares a sequence: one block of threads, which may have several
+/// sequences, or a team of blocks of a cooperative grid.
+enum class RouteForm { Block, Grid };
 /// Where the per-token memory of a block of threads lies.
 enum class TokenMemory { Shared, Workspace };
 
@@ -18,13 +22,25 @@ enum class TokenMemory { Shared, Workspace };
 /// the first rows of the masks [B/32, E'], pairs before a token [B] and before
 /// 32 tokens [B/32]; E' is E rounded up to whole words of 32.
 struct RouteLayout {
-  RouteLayout(IdxRouteOp op, int64_t blocks, int64_t threads,
+  RouteLayout(IdxRouteOp op, RouteForm form, int64_t blocks, int64_t threads,
               TokenMemory memory);
 
   /// More experts than that and the registers of a warp no longer hold a token.
   static constexpr int64_t kMaxExperts = 1024;
-  /// Bins of one digit of the radix search.
-  static constexpr int64_t kBins = 4096;
+  /// Bins of one digit of the radix search, and how many are counted together
+  /// so that a warp finds a bin by two loads.
+  static constexpr int64_t kBins = 4096, kBinsPerCount = 32;
+  static constexpr int64_t kDigitBits = 12;
+  /// Words of a histogram in the workspace: the bins, then their counts.
+  static constexpr int64_t kHistogram = kBins + kBins / kBinsPerCount;
+  /// Copies of the first digit's histogram, at most: blocks that add to one
+  /// line wait for each other.
+  static constexpr int64_t kCopies = 8;
+  /// Histograms of the later digits; one more round only counts.
+  static constexpr int64_t kLaterDigits = 2, kRounds = 4;
+  /// Candidates that a team lists, at most, to choose among by rank: as many
+  /// as the memory of a block's histogram holds.
+  static constexpr int64_t kListed = kBins / 2;
   /// Blocks whose column counts are added up, so that a block reads few.
   static constexpr int64_t kBlocksPerGroup = 16;
   /// Words of the workspace between things that many blocks write.
@@ -34,11 +50,14 @@ struct RouteLayout {
   /// Blocks of a launch, at most; all are resident.
   int64_t blocks;
   int64_t threads, warps;
+  RouteForm form;
   TokenMemory memory;
   /// Pairs per token on average, a token's fewest, and its most.
   int64_t k, floor, cap;
   /// Each token chooses its k best: nothing is left to the sequence.
   bool choosesByToken;
+  /// All blocks share the one sequence, as far as is known.
+  bool isOneTeam = false;
   /// All lanes of all words hold free candidates.
   bool isFull;
   /// Keys are those of numbers in [0, 1].
@@ -47,7 +66,11 @@ struct RouteLayout {
   bool scoresAgain;
   bool keepsStats;
 
-  bool isLooped() const { return memory == TokenMemory::Workspace; }
+  bool isGrid() const { return form == RouteForm::Grid; }
+  /// A block takes several sequences, one after another.
+  bool isLooped() const {
+    return !isGrid() && memory == TokenMemory::Workspace;
+  }
   Space tokenSpace() const {
     return memory == TokenMemory::Shared ? Space::Shared : Space::Global;
   }
@@ -66,18 +89,35 @@ struct RouteLayout {
 
   // The workspace, in words. The first part is zero before and after a launch,
   // and does not depend on S and T, so that one workspace serves all calls:
-  //   the barrier of all blocks        kLine
-  //   group sums, two halves           2 [groups(blocks), E]
+  //   barriers: of all blocks, then of teams    [1 + blocks] of kLine
+  //   two halves, of launches in turn: column sums of groups of blocks
+  //                           [groups(), E], lengths of lists [blocks]
+  //   histograms, grid form   [sets] of kHistogram
   // Then, written before it is read:
-  //   columns                          [blocks, E]
-  //   tokens                           [blocks or S] of tokenWords
+  //   columns                 [blocks, E]
+  //   ends of rounds, lists   [kRounds, blocks, 4], [blocks, kListed] u64
+  //   tokens                  [blocks or S] of tokenWords
   int64_t groups() const {
     return (blocks + kBlocksPerGroup - 1) / kBlocksPerGroup;
   }
-  static constexpr int64_t kGroupSums = kLine;
-  int64_t sumsOfHalf() const { return groups() * experts; }
-  int64_t columns() const { return kGroupSums + 2 * sumsOfHalf(); }
-  int64_t tokenMemory() const { return columns() + blocks * experts; }
+  int64_t halves() const { return kLine * (1 + blocks); }
+  int64_t lengths() const { return groups() * experts; }
+  int64_t half() const { return llvm::alignTo(lengths() + blocks, 4); }
+  int64_t histograms() const { return halves() + 2 * half(); }
+  bool hasHistograms() const { return isGrid() && !choosesByToken; }
+  /// Teams of two blocks have three each, and larger teams fewer in all.
+  int64_t sets() const {
+    return hasHistograms() ? std::max(3 * (blocks / 2), kCopies + kLaterDigits)
+                           : 0;
+  }
+  int64_t columns() const { return histograms() + sets() * kHistogram; }
+  int64_t rounds() const { return columns() + blocks * experts; }
+  int64_t lists() const {
+    return llvm::alignTo(rounds() + 4 * kRounds * blocks, 4);
+  }
+  int64_t tokenMemory() const {
+    return lists() + (hasHistograms() ? blocks * kListed * 2 : 0);
+  }
 };
 
 } // namespace mlir::moe

@@ -15,7 +15,6 @@ using namespace mlir::moe;
 static constexpr int64_t kFineOctaves = 28, kFirstFine = 384 - kFineOctaves;
 /// Bins of a fine octave, less the one that it would have anyhow.
 static constexpr int64_t kMoreBins = 127;
-static constexpr int64_t kRounds = 4, kDigitBits = 12;
 
 static_assert(512 + kFineOctaves * kMoreBins <= RouteLayout::kBins);
 
@@ -47,7 +46,8 @@ RouteKernel::Values RouteKernel::rangeOfDigit(Value digit) {
 
 /// Bits of a later digit that lie below it.
 static Value bitsBelow(KernelBuilder &b, Value width) {
-  return b.sub(b.max(width, b.word(kDigitBits)), kDigitBits);
+  return b.sub(b.max(width, b.word(RouteLayout::kDigitBits)),
+               RouteLayout::kDigitBits);
 }
 
 /// The `left` best candidates of a sequence.
@@ -57,68 +57,78 @@ RouteKernel::Threshold RouteKernel::findThreshold() {
   // Nothing to choose: a key that none has.
   Value ending = b.select(b.equal(wanted, 0), all, open);
   Values end = b.repeatWhile(
-      {ending, b.word(-1), b.word(32), wanted, b.word(0)},
+      {ending, b.word(-1), b.word(0), wanted, b.word(0), b.word(0)},
       [&](ValueRange s) {
-        return b.bitAnd(b.equal(s[0], kSearching), b.less(s[4], kRounds));
+        return b.bitAnd(b.equal(s[0], kSearching),
+                        b.less(s[5], RouteLayout::kRounds));
       },
       [&](ValueRange s) {
-        Value low = s[1], width = s[2], wanted = s[3], round = s[4];
-        Value isFirst = b.equal(round, 0);
-        b.when(b.bitXor(isFirst, 1), [&] { countDigits(low, width); });
-        Type word = b.getI32Type();
+        Value low = s[1], width = s[2], wanted = s[3], round = s[5];
+        Value isLater = b.unequal(round, 0);
+        b.when(isLater, [&] { countDigits(low, width); });
+        if (layout.isGrid()) {
+          publishDigits(round);
+          b.when(isLater, [&] { publishEnds(round); });
+          ofTeam.arriveAndWait(team, b.equal(member, 0));
+          b.when(isLater, [&] { gatherEnds(round); });
+        }
+        SmallVector<Type> types(5, b.getI32Type());
         Values next = b.choose(
-            oneValueLeft(isFirst), {word, word, word, word},
+            b.bitAnd(isLater, isOneValueLeft()), types,
             [&] {
-              Value key = readShared(kLargest);
-              return Values{b.word(kTies), key, b.word(0), wanted};
+              return Values{b.word(kTies), readShared(kTeamLargest), b.word(0),
+                            wanted, b.word(0)};
             },
-            [&] { return narrow(isFirst, low, width, wanted); });
+            [&] { return narrow(round, low, width, wanted); });
         next.push_back(b.add(round, 1));
         return next;
       });
-  return {end[0], end[1], end[3]};
+  return {end[0], end[1], end[2], end[3], end[4]};
 }
 
-/// Whether all candidates of this round are equal: in the first round, that is
-/// not known.
-Value RouteKernel::oneValueLeft(Value isFirst) {
-  Value largest = readShared(kLargest), lowest = b.invert(readShared(kLowest));
-  Value isOne = b.equal(largest, lowest);
-  return b.bitAnd(isOne, b.bitXor(isFirst, 1));
+/// Whether all candidates of this round are equal: it is known in later rounds.
+Value RouteKernel::isOneValueLeft() {
+  Value largest = readShared(kTeamLargest);
+  return b.equal(largest, b.invert(readShared(kTeamLowest)));
 }
 
 /// The histogram of those candidates that lie in [low, low + 2^width).
 void RouteKernel::countDigits(Value low, Value width) {
   clearShared(histogram, RouteLayout::kBins);
   byFirstThread([&] {
-    for (Word word : {kLargest, kLowest})
+    for (Word word : {kCandidates, kLargest, kLowest, kTeamLargest, kTeamLowest,
+                      kTiesBefore})
       writeShared(word, b.word(0));
   });
   b.barrier();
   Value below = bitsBelow(b, width), zero = b.word(0);
-  Value largest = zero, lowest = zero;
   Values ends =
-      b.fold(warp, numTokens, b.word(layout.warps), {zero, zero},
+      b.fold(warp, numTokens, b.word(layout.warps), {zero, zero, zero},
              [&](Value token, ValueRange ends) {
-               Value row = rowOfKeys(token), largest = ends[0],
-                     lowest = ends[1];
+               Value row = rowOfKeys(token);
+               Value largest = ends[0], lowest = ends[1], count = ends[2];
                for (int64_t word = 0; word < layout.words; ++word) {
                  Value key = openKey(token, row, word), place = b.sub(key, low);
                  Value isIn = b.bitAnd(b.unequal(key, 0), b.atLeast(key, low));
                  isIn = b.bitAnd(isIn, b.equal(b.shr(place, width), 0));
                  largest = b.select(isIn, b.max(largest, key), largest);
                  lowest = b.select(isIn, b.max(lowest, b.invert(key)), lowest);
+                 count = b.add(count, b.asWord(isIn));
                  b.when(isIn, [&] {
                    b.atomicAdd(at(histogram, b.shr(place, below)), b.word(1));
                  });
                }
-               return Values{largest, lowest};
+               return Values{largest, lowest, count};
              });
-  largest = b.reduce(ends[0], NVVM::ReduxKind::UMAX);
-  lowest = b.reduce(ends[1], NVVM::ReduxKind::UMAX);
-  b.when(b.bitAnd(b.equal(lane, 0), b.unequal(lowest, 0)), [&] {
-    b.atomicMax(shared(kLargest), largest);
-    b.atomicMax(shared(kLowest), lowest);
+  Value largest = b.reduce(ends[0], NVVM::ReduxKind::UMAX);
+  Value lowest = b.reduce(ends[1], NVVM::ReduxKind::UMAX);
+  Value count = b.reduce(ends[2], NVVM::ReduxKind::ADD);
+  b.when(b.bitAnd(b.equal(lane, 0), b.unequal(count, 0)), [&] {
+    // One block is its own team.
+    b.atomicMax(shared(layout.isGrid() ? kLargest : kTeamLargest), largest);
+    b.atomicMax(shared(layout.isGrid() ? kLowest : kTeamLowest), lowest);
+    if (layout.isGrid())
+      b.atomicAdd(shared(kCandidates), count);
   });
   b.barrier();
 }
@@ -170,16 +180,25 @@ void RouteKernel::selectDigit(Value wanted) {
 }
 
 /// The next state of the search: how it ended, and the range of the bin.
-RouteKernel::Values RouteKernel::narrow(Value isFirst, Value low, Value width,
+RouteKernel::Values RouteKernel::narrow(Value round, Value low, Value width,
                                         Value wanted) {
-  selectDigit(wanted);
-  Value digit = readShared(kDigit);
+  Value isFirst = b.equal(round, 0);
+  if (layout.isGrid()) {
+    Value copies = b.select(isFirst, copiesOfFirst(), b.word(1));
+    selectInTeam(wanted, copies, firstHistogram(round));
+  } else {
+    selectDigit(wanted);
+  }
+  Value digit = readShared(kDigit), inside = readShared(kInside);
   wanted = b.sub(wanted, readShared(kAbove));
   Values first = rangeOfDigit(digit);
   Value below = bitsBelow(b, width);
   low = b.select(isFirst, first[0], b.add(low, b.shl(digit, below)));
   width = b.select(isFirst, first[1], below);
-  Value isWhole = b.equal(readShared(kInside), wanted);
-  return {b.select(isWhole, b.word(kWhole), b.word(kSearching)), low, width,
-          wanted};
+  Value ending = b.word(kSearching);
+  if (layout.isGrid())
+    ending = b.select(b.less(inside, RouteLayout::kListed + 1), b.word(kList),
+                      ending);
+  ending = b.select(b.equal(inside, wanted), b.word(kWhole), ending);
+  return {ending, low, width, wanted, inside};
 }

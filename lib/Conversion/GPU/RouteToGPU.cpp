@@ -12,17 +12,115 @@ using namespace mlir::moe;
 static constexpr int64_t kThreads = 512;
 /// Blocks that are resident at once on every GPU of the smallest chip.
 static constexpr int64_t kBlocks = 108;
-/// Shared memory of a block.
+/// Shared memory of a block, in bytes.
 static constexpr int64_t kSharedBytes = 99 * 1024;
-
-/// The words of a routing's workspace that must be zero, and all of them.
-static int64_t workspaceWords(const RouteLayout &layout, int64_t seqs,
-                              int64_t tokens) {
-  int64_t words = layout.tokenMemory();
-  return layout.isLooped() ? words + seqs * layout.tokenWords(tokens) : words;
-}
+/// Tokens for which a block of its own pays, in a grid.
+static constexpr int64_t kTokensOfBlock = 8;
+/// On a launch: the words of workspace that its kernel uses.
+static constexpr StringLiteral kWorkspaceWords = "moe.workspace";
 
 namespace {
+/// The launch of one routing.
+class RouteLaunch {
+public:
+  RouteLaunch(IdxRouteOp op, PatternRewriter &rewriter)
+      : op(op), rewriter(rewriter), layout(op, RouteForm::Block, kBlocks,
+                                           kThreads, TokenMemory::Workspace) {
+    auto type = cast<MemRefType>(op.getField(Field::TokenOffsets).getType());
+    isStatic = type.hasStaticShape();
+    if (!isStatic)
+      return;
+    seqs = type.getDimSize(0);
+    tokens = type.getDimSize(1) - 1;
+    chooseForm();
+  }
+
+  void emit() {
+    Kernel kernel(rewriter, op, "route");
+    kernel.pointer(op.getLogits());
+    for (Value memref : op.getOuts())
+      kernel.pointer(memref);
+    addSizes(kernel);
+    if (op.getChoiceBias())
+      kernel.pointer(op.getChoiceBias());
+    if (op.getValid())
+      kernel.pointer(op.getValid());
+
+    Kernel::Shape shape;
+    shape.gridX = grid;
+    shape.threads = layout.threads;
+    shape.residentBlocks = 1;
+    shape.sharedBytes = 4 * sharedWords();
+    shape.cooperative = !isStatic || seqs * team > 1;
+    auto launch =
+        kernel.emit(shape, [&](KernelBuilder &b, ValueRange arguments) {
+          RouteKernel(b, op, layout, arguments).emit();
+        });
+    if (isStatic)
+      launch->setAttr(kWorkspaceWords,
+                      rewriter.getI64IntegerAttr(workspaceWords()));
+  }
+
+private:
+  /// From the sizes: who shares a sequence, and where its keys lie.
+  void chooseForm() {
+    int64_t most = std::max<int64_t>(1, kBlocks / std::max<int64_t>(seqs, 1));
+    int64_t wanted = llvm::divideCeil(tokens, kTokensOfBlock);
+    team = std::max<int64_t>(1, std::min(most, wanted));
+    blockTokens = std::max<int64_t>(1, llvm::divideCeil(tokens, team));
+    team = std::max<int64_t>(1, llvm::divideCeil(tokens, blockTokens));
+    RouteForm form = team > 1 ? RouteForm::Grid : RouteForm::Block;
+    layout = RouteLayout(op, form, kBlocks, kThreads, TokenMemory::Shared);
+    if (seqs > kBlocks || 4 * sharedWords() > kSharedBytes)
+      layout = RouteLayout(op, form, kBlocks, kThreads, TokenMemory::Workspace);
+    layout.isOneTeam = form == RouteForm::Grid && seqs == 1;
+  }
+
+  int64_t sharedWords() const {
+    bool isShared = layout.memory == TokenMemory::Shared;
+    return layout.blockWords() +
+           (isShared ? layout.tokenWords(blockTokens) : 0);
+  }
+
+  int64_t workspaceWords() const {
+    int64_t owners = layout.isLooped() ? seqs : kBlocks;
+    if (layout.memory == TokenMemory::Shared)
+      owners = 0;
+    return layout.tokenMemory() + owners * layout.tokenWords(blockTokens);
+  }
+
+  /// S, T, blocks of a team, tokens and sequences of a block, rows.
+  void addSizes(Kernel &kernel) {
+    Location loc = op.getLoc();
+    auto index = [&](int64_t value) -> Value {
+      return arith::ConstantIndexOp::create(rewriter, loc, value);
+    };
+    auto dim = [&](Value memref, int64_t dimension) -> Value {
+      return rewriter.createOrFold<memref::DimOp>(loc, memref, dimension);
+    };
+    Value offsets = op.getField(Field::TokenOffsets);
+    Value seqs = dim(offsets, 0), tokens = rewriter.createOrFold<arith::SubIOp>(
+                                      loc, dim(offsets, 1), index(1));
+    kernel.size(seqs);
+    kernel.size(tokens);
+    kernel.size(index(team));
+    kernel.size(isStatic ? index(blockTokens) : tokens);
+    kernel.size(
+        rewriter.createOrFold<arith::CeilDivSIOp>(loc, seqs, index(kBlocks)));
+    kernel.size(dim(op.getField(Field::RowToken), 0));
+    Value count = rewriter.createOrFold<arith::MulIOp>(loc, seqs, index(team));
+    count = rewriter.createOrFold<arith::MaxSIOp>(loc, count, index(1));
+    grid = rewriter.createOrFold<arith::MinSIOp>(loc, count, index(kBlocks));
+  }
+
+  IdxRouteOp op;
+  PatternRewriter &rewriter;
+  RouteLayout layout;
+  bool isStatic;
+  int64_t seqs = 0, tokens = 0, team = 1, blockTokens = 1;
+  Value grid;
+};
+
 struct LowerRoute : OpRewritePattern<IdxRouteOp> {
   using OpRewritePattern::OpRewritePattern;
 
@@ -32,61 +130,7 @@ struct LowerRoute : OpRewritePattern<IdxRouteOp> {
       return op.emitOpError("routes among ")
              << op.getNumExperts() << " experts, and the kernel of a GPU among "
              << RouteLayout::kMaxExperts << " at most";
-    Location loc = op.getLoc();
-    auto index = [&](int64_t value) -> Value {
-      return arith::ConstantIndexOp::create(rewriter, loc, value);
-    };
-    Value tokenOffsets = op.getField(Field::TokenOffsets);
-    auto dim = [&](Value memref, int64_t dimension) -> Value {
-      return rewriter.createOrFold<memref::DimOp>(loc, memref, dimension);
-    };
-    Value seqs = dim(tokenOffsets, 0);
-    Value tokens = rewriter.createOrFold<arith::SubIOp>(
-        loc, dim(tokenOffsets, 1), index(1));
-    auto type = cast<MemRefType>(tokenOffsets.getType());
-
-    RouteLayout layout(op, kBlocks, kThreads, TokenMemory::Shared);
-    bool isStatic = type.hasStaticShape();
-    int64_t words = isStatic ? layout.blockWords() +
-                                   layout.tokenWords(type.getDimSize(1) - 1)
-                             : 0;
-    if (!isStatic || type.getDimSize(0) > kBlocks || 4 * words > kSharedBytes)
-      layout = RouteLayout(op, kBlocks, kThreads, TokenMemory::Workspace);
-
-    Kernel kernel(rewriter, op, "route");
-    kernel.pointer(op.getLogits());
-    for (Value memref : op.getOuts())
-      kernel.pointer(memref);
-    Value perBlock =
-        rewriter.createOrFold<arith::CeilDivSIOp>(loc, seqs, index(kBlocks));
-    kernel.size(seqs);
-    kernel.size(tokens);
-    kernel.size(index(1));
-    kernel.size(tokens);
-    kernel.size(perBlock);
-    kernel.size(dim(op.getField(Field::RowToken), 0));
-    if (op.getChoiceBias())
-      kernel.pointer(op.getChoiceBias());
-    if (op.getValid())
-      kernel.pointer(op.getValid());
-
-    Kernel::Shape shape;
-    Value atLeastOne =
-        rewriter.createOrFold<arith::MaxSIOp>(loc, seqs, index(1));
-    shape.gridX =
-        rewriter.createOrFold<arith::MinSIOp>(loc, atLeastOne, index(kBlocks));
-    shape.threads = layout.threads;
-    shape.residentBlocks = 1;
-    shape.sharedBytes = 4 * (layout.isLooped() ? layout.blockWords() : words);
-    shape.cooperative = !isStatic || type.getDimSize(0) > 1;
-    auto launch =
-        kernel.emit(shape, [&](KernelBuilder &b, ValueRange arguments) {
-          RouteKernel(b, op, layout, arguments).emit();
-        });
-    if (isStatic)
-      launch->setAttr("moe.workspace",
-                      rewriter.getI64IntegerAttr(workspaceWords(
-                          layout, type.getDimSize(0), type.getDimSize(1) - 1)));
+    RouteLaunch(op, rewriter).emit();
     rewriter.eraseOp(op);
     return success();
   }

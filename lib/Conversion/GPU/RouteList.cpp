@@ -1,0 +1,138 @@
+// The kernel of one moe.idx.route: the choice among a few candidates of a team.
+//
+// Where the bin of the threshold has few candidates, the team lists them, and
+// every block finds the threshold in the whole list. An entry is the key and
+// below it the inverted position, so that no two are equal and ties go to the
+// earlier pair; the order in the list does not matter.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "RouteKernel.h"
+
+using namespace mlir;
+using namespace mlir::moe;
+
+/// Appends those keys of a token to this block's list, where the histogram was.
+void RouteKernel::listCandidates(Value row, Value token,
+                                 ArrayRef<Value> isListed) {
+  Value first = b.mul(b.add(firstToken, token), layout.experts);
+  for (auto [word, isIn] : llvm::enumerate(isListed)) {
+    Value mask = b.ballot(isIn), count = b.population(mask);
+    b.when(b.unequal(mask, 0), [&, word = word, isIn = isIn] {
+      Value place = b.choose(
+          b.equal(lane, 0), b.getI32Type(),
+          [&] { return Values{b.atomicAdd(shared(kListLength), count)}; },
+          [&] { return Values{b.word(0)}; })[0];
+      Value rank = b.population(b.bitAnd(mask, b.lanesBelow()));
+      place = b.add(b.shuffle(place, b.word(0)), rank);
+      // The histogram counted them: there is room.
+      Value hasRoom = b.less(place, RouteLayout::kListed);
+      b.when(b.bitAnd(isIn, hasRoom), [&] {
+        Value key = b.loadWord(b.offset(row, 128 * word));
+        Value position = b.add(first, b.add(lane, 32 * word));
+        Value entry =
+            b.bitOr(b.shl(b.asWide(key), 32), b.asWide(b.invert(position)));
+        b.store(entry, at(histogram, place, 8));
+      });
+    });
+  }
+}
+
+/// Lists the candidates and chooses among them. With one sequence, that waits
+/// for the barrier of the columns, which is then the list's, too.
+void RouteKernel::chooseFromList() {
+  publishList();
+  if (layout.isOneTeam)
+    return;
+  ofTeam.arriveAndWait(team, b.equal(member, 0));
+  takeFromList();
+  b.barrier();
+}
+
+/// Copies this block's list to the team's.
+void RouteKernel::publishList() {
+  Value length = b.min(readShared(kListLength), b.word(RouteLayout::kListed));
+  byFirstThread([&] {
+    Value place = b.atomicAdd(b.element(listLengths, seq, 4), length);
+    writeShared(kListPlace, place);
+  });
+  b.barrier();
+  Value list = b.element(b.offset(workspace, 4 * layout.lists()), seq,
+                         8 * RouteLayout::kListed);
+  Value place = readShared(kListPlace);
+  forEachOf(length, [&](Value i) {
+    Value entry = b.load(b.getI64Type(), at(histogram, i, 8));
+    b.store(entry, b.element(list, b.add(place, i), 8));
+  });
+}
+
+/// Finds the threshold in the team's list and adds the bits of this block's
+/// pairs above it; where columns are counted already, all pairs to them.
+void RouteKernel::takeFromList() {
+  Value list = b.element(b.offset(workspace, 4 * layout.lists()), seq,
+                         8 * RouteLayout::kListed);
+  // The whole list, in registers; 0 is below every entry.
+  Values entries;
+  for (int64_t i = 0; i < RouteLayout::kListed; i += layout.threads) {
+    Value index = b.add(thread, i);
+    entries.push_back(b.choose(
+        b.less(index, threshold.inside), b.getI64Type(),
+        [&] {
+          return Values{b.load(b.getI64Type(), b.element(list, index, 8))};
+        },
+        [&] { return Values{b.wide(0)}; })[0]);
+  }
+  Value lowest = findInList(entries);
+  for (Value entry : entries) {
+    Value position = b.invert(b.make<arith::TruncIOp>(b.getI32Type(), entry));
+    Value number = b.div(position, layout.experts);
+    Value token = b.sub(number, firstToken);
+    Value expert = b.rem(position, layout.experts);
+    Value isIn = b.bitAnd(b.atLeast(entry, lowest), b.unequal(entry, 0));
+    b.when(isIn, [&] {
+      if (!layout.isOneTeam)
+        return;
+      b.atomicAdd(at(totals, expert), b.word(1));
+      b.when(b.less(number, firstToken),
+             [&] { b.atomicAdd(at(starts, expert), b.word(1)); });
+    });
+    // Tokens of blocks before this one wrap around.
+    b.when(b.bitAnd(isIn, b.less(token, numTokens)), [&] {
+      Value word = at(at(bits, token, 4 * layout.words), b.shr(expert, 5));
+      b.atomicOr(word, b.shl(b.word(1), b.bitAnd(expert, 31)));
+    });
+  }
+}
+
+/// The lowest entry that is chosen: a radix search like that of the keys. Its
+/// range shrinks every time, and entries are distinct, so it ends.
+Value RouteKernel::findInList(ArrayRef<Value> entries) {
+  Value low = b.shl(b.asWide(threshold.low), 32);
+  Values found = b.repeatWhile(
+      {low, b.add(threshold.width, 32), threshold.wanted, threshold.inside},
+      [&](ValueRange s) {
+        return b.bitAnd(b.unequal(s[2], s[3]), b.unequal(s[1], 0));
+      },
+      [&](ValueRange s) {
+        Value low = s[0], width = s[1], wanted = s[2];
+        Value below = b.sub(b.max(width, b.word(RouteLayout::kDigitBits)),
+                            RouteLayout::kDigitBits);
+        b.barrier();
+        clearShared(histogram, RouteLayout::kBins);
+        b.barrier();
+        for (Value entry : entries) {
+          Value place = b.sub(entry, low);
+          Value isIn = b.bitAnd(b.unequal(entry, 0), b.atLeast(entry, low));
+          Value rest = b.shr(place, b.asWide(width));
+          b.when(b.bitAnd(isIn, b.equal(rest, 0)), [&] {
+            Value digit = b.make<arith::TruncIOp>(
+                b.getI32Type(), b.shr(place, b.asWide(below)));
+            b.atomicAdd(at(histogram, digit), b.word(1));
+          });
+        }
+        b.barrier();
+        selectDigit(wanted);
+        Value digit = b.asWide(readShared(kDigit));
+        return Values{b.add(low, b.shl(digit, b.asWide(below))), below,
+                      b.sub(wanted, readShared(kAbove)), readShared(kInside)};
+      });
+  return found[0];
+}

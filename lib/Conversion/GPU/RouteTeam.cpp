@@ -1,0 +1,144 @@
+// The kernel of one moe.idx.route: what the blocks of a team tell each other.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "RouteKernel.h"
+
+using namespace mlir;
+using namespace mlir::moe;
+
+static constexpr int64_t kCounts =
+    RouteLayout::kBins / RouteLayout::kBinsPerCount;
+
+/// Copies of the first digit's histogram: a power of two.
+Value RouteKernel::copiesOfFirst() {
+  Value copies = b.word(1);
+  for (int64_t count = 2; count <= RouteLayout::kCopies; count *= 2)
+    copies = b.select(b.atLeast(team, 16 * count), b.word(count), copies);
+  return copies;
+}
+
+/// The first histogram of a round: behind the copies, one for each later digit.
+Value RouteKernel::firstHistogram(Value round) {
+  Value copies = copiesOfFirst();
+  Value sets = b.add(copies, RouteLayout::kLaterDigits);
+  Value later = b.add(copies, b.sub(b.min(round, b.word(2)), 1));
+  Value set = b.select(b.equal(round, 0), b.word(0), later);
+  set = b.add(set, b.mul(seq, sets));
+  return b.element(b.offset(workspace, 4 * layout.histograms()), set,
+                   4 * RouteLayout::kHistogram);
+}
+
+/// Adds this block's histogram to the team's. Each block starts elsewhere.
+void RouteKernel::publishDigits(Value round) {
+  Value copy = b.bitAnd(member, b.sub(copiesOfFirst(), 1));
+  copy = b.select(b.equal(round, 0), copy, b.word(0));
+  Value mine =
+      b.element(firstHistogram(round), copy, 4 * RouteLayout::kHistogram);
+  Value start = b.add(warp, b.mul(member, 5));
+  // The last round finds all candidates equal.
+  b.when(b.less(round, RouteLayout::kRounds - 1), [&] {
+    for (int64_t i = 0; i < kCounts; i += layout.warps) {
+      Value group = b.bitAnd(b.add(start, i), kCounts - 1);
+      Value bin = b.add(b.mul(group, RouteLayout::kBinsPerCount), lane);
+      Value count = b.loadWord(at(histogram, bin));
+      Value sum = b.reduce(count, NVVM::ReduxKind::ADD);
+      b.when(b.unequal(count, 0), [&] { b.addGlobal(at(mine, bin), count); });
+      b.when(b.bitAnd(b.equal(lane, 0), b.unequal(sum, 0)), [&] {
+        Value place = at(b.offset(mine, 4 * RouteLayout::kBins), group);
+        b.addGlobal(place, sum);
+      });
+    }
+  });
+}
+
+/// Where a block tells how many candidates it has in a round, and their ends.
+Value RouteKernel::endsOf(Value round, Value block) {
+  Value place = b.add(b.mul(round, layout.blocks), block);
+  return b.element(b.offset(workspace, 4 * layout.rounds()), place, 16);
+}
+
+void RouteKernel::publishEnds(Value round) {
+  byFirstThread([&] {
+    Value place = endsOf(round, block);
+    b.store(readShared(kCandidates), place);
+    b.store(readShared(kLargest), b.offset(place, 4));
+    b.store(readShared(kLowest), b.offset(place, 8));
+  });
+}
+
+void RouteKernel::gatherEnds(Value round) {
+  Value first = b.mul(seq, team);
+  forEachOf(team, [&](Value other) {
+    Value place = endsOf(round, b.add(first, other));
+    Value count = b.loadWord(place);
+    b.atomicMax(shared(kTeamLargest), b.loadWord(b.offset(place, 4)));
+    b.atomicMax(shared(kTeamLowest), b.loadWord(b.offset(place, 8)));
+    b.when(b.less(other, member),
+           [&] { b.atomicAdd(shared(kTiesBefore), count); });
+  });
+  b.barrier();
+}
+
+/// Finds the bin that the `wanted`-th largest key lies in, by one warp and two
+/// loads that wait for each other: of counts of 32 bins, and of those bins.
+void RouteKernel::selectInTeam(Value wanted, Value copies, Value histogram) {
+  Type four = VectorType::get(4, b.getI32Type());
+  auto sumOfCopies = [&](Type type, int64_t offset, Value index,
+                         int64_t bytes) {
+    Value sum = b.make<arith::ConstantOp>(cast<TypedAttr>(b.getZeroAttr(type)));
+    Value zero = sum, last = b.sub(copies, 1);
+    for (int64_t i = 0; i < RouteLayout::kCopies; ++i) {
+      Value copy = b.element(histogram, b.min(b.word(i), last),
+                             4 * RouteLayout::kHistogram);
+      Value bins =
+          b.load(type, b.element(b.offset(copy, offset), index, bytes));
+      sum = b.add(sum, b.select(b.less(b.word(i), copies), bins, zero));
+    }
+    return sum;
+  };
+  auto reaches = [&](Value before, Value count) {
+    return b.bitAnd(b.less(before, wanted),
+                    b.atLeast(b.add(before, count), wanted));
+  };
+  b.when(b.equal(warp, 0), [&] {
+    // Lane 0 has the highest counts.
+    Value quad = b.sub(b.word(kCounts / 4 - 1), lane);
+    Value counts = sumOfCopies(four, 4 * RouteLayout::kBins, quad, 16), part[4];
+    for (int64_t i = 0; i < 4; ++i)
+      part[i] = b.make<vector::ExtractOp>(counts, i);
+    Value sum = b.add(b.add(part[0], part[1]), b.add(part[2], part[3]));
+    Value before = b.sub(b.sumOfLanesUpTo(sum), sum);
+    Value holder = b.lowestBit(b.ballot(reaches(before, sum)));
+    Value group = b.add(b.shl(quad, 2), 3), isAbove = b.flag(true);
+    for (int64_t i = 3; i > 0; --i) {
+      Value next = b.add(before, part[i]);
+      isAbove = b.bitAnd(isAbove, b.less(next, wanted));
+      before = b.select(isAbove, next, before);
+      group = b.sub(group, b.asWord(isAbove));
+    }
+    group = b.shuffle(group, holder);
+    before = b.shuffle(before, holder);
+
+    Value bin = b.add(b.mul(group, RouteLayout::kBinsPerCount),
+                      b.sub(b.word(RouteLayout::kBinsPerCount - 1), lane));
+    Value count = sumOfCopies(b.getI32Type(), 0, bin, 4);
+    before = b.sub(b.add(before, b.sumOfLanesUpTo(count)), count);
+    b.when(reaches(before, count), [&] {
+      writeShared(kDigit, bin);
+      writeShared(kAbove, before);
+      writeShared(kInside, count);
+    });
+  });
+  b.barrier();
+}
+
+/// Leaves the histograms for the next launch, when nobody reads them any more.
+void RouteKernel::clearHistograms() {
+  Type four = VectorType::get(4, b.getI32Type());
+  Value zero = b.make<arith::ConstantOp>(cast<TypedAttr>(b.getZeroAttr(four)));
+  Value sets = b.mul(seqs, b.add(copiesOfFirst(), RouteLayout::kLaterDigits));
+  Value first = b.add(b.mul(block, layout.threads), thread);
+  Value memory = b.offset(workspace, 4 * layout.histograms());
+  b.forEach(first, b.mul(sets, RouteLayout::kHistogram / 4),
+            b.mul(blocks, layout.threads),
+            [&](Value i) { b.store(zero, b.element(memory, i, 16)); });
+}
