@@ -32,3 +32,17 @@ func.func @columns(%x: memref<2x3x?xf32>, %eo: memref<5xi32>,
       outs(%rows : memref<6x?xf32>)
   return
 }
+
+// -----
+
+func.func @many_experts(%logits: memref<1x2x1025xf32>, %eo: memref<1026xi32>,
+                        %rt: memref<4xi32>, %to: memref<1x3xi32>,
+                        %tr: memref<4xi32>, %gates: memref<4xf32>,
+                        %work: memref<?xi32>) {
+  // expected-error @+1 {{routes among 1025 experts, and the kernel of a GPU among 1024 at most}}
+  moe.idx.route top 2 scope = token score = softmax normalize = none
+      ins(%logits : memref<1x2x1025xf32>)
+      outs(%eo, %rt, %to, %tr, %gates, %work : memref<1026xi32>, memref<4xi32>,
+           memref<1x3xi32>, memref<4xi32>, memref<4xf32>, memref<?xi32>)
+  return
+}

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import oracle
 from emulated import Kernels, compile_kernels, memref
+from moe_mlir import ptx
 
 Array = npt.NDArray[Any]
 
@@ -86,7 +87,7 @@ class Routing:
     gate_type: np.dtype[Any]
     workspace: Array
 
-    def run(self, logits: Array, **options: Any) -> oracle.Routing:
+    def run(self, logits: Array, **options: Any) -> tuple[oracle.Routing, ptx.Result]:
         """Routes logits once, under all checks of the emulator."""
         s, t, e, k = self.shape
         sizes = {"expert_offsets": (e + 1,), "token_offsets": (s, t + 1)}
@@ -103,7 +104,7 @@ class Routing:
             memory[int(value[4:])] if isinstance(value, str) else np.int32(value)
             for value in self.launch.arguments
         ]
-        self.kernels.run(
+        result = self.kernels.run(
             "route",
             self.launch.grid,
             arguments,
@@ -111,7 +112,19 @@ class Routing:
             cooperative=self.launch.cooperative,
             **options,
         )
-        return oracle.Routing(**outs)
+        return oracle.Routing(**outs), result
+
+    def grid_barriers(self, result: ptx.Result) -> float:
+        """Barriers among blocks that each block passed in a counted launch."""
+        lines = self.kernels.text.splitlines()
+        arrivals = [i for i, line in enumerate(lines, 1) if "red.release" in line]
+        passed = sum(
+            block["executions"]
+            for block in result.blocks
+            for line in arrivals
+            if block["first_line"] <= line <= block["last_line"]
+        )
+        return float(passed / self.launch.grid)
 
 
 def clause(options: dict[str, Any]) -> str:
@@ -204,7 +217,9 @@ def bits(values: Array) -> Array:
     return values.view({2: np.uint16, 4: np.uint32}[values.dtype.itemsize])
 
 
-def check(routing: Routing, logits: Array, where: object = "", **options: Any) -> None:
+def check(
+    routing: Routing, logits: Array, where: object = "", **options: Any
+) -> ptx.Result:
     """Runs a routing; every index and every bit of every gate is the oracle's."""
     launch = {
         name: options.pop(name)
@@ -213,7 +228,7 @@ def check(routing: Routing, logits: Array, where: object = "", **options: Any) -
     }
     given = {name: options.get(name) for name in ("choice_bias", "valid")}
     want = oracle.route(logits, routing.shape[3], **options)
-    got = routing.run(logits, **given, **launch)
+    got, result = routing.run(logits, **given, **launch)
     for name in FIELDS:
         wanted, found = getattr(want, name), getattr(got, name)
         if name == "gates":
@@ -225,3 +240,4 @@ def check(routing: Routing, logits: Array, where: object = "", **options: Any) -
             raise AssertionError(
                 f"{name}{at} is {found[at]}, not {wanted[at]}; {options} {where}"
             )
+    return result

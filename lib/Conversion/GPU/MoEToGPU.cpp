@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "moe/Conversion/MoEToGPU.h"
 #include "../OutlineOps.h"
+#include "RouteLayout.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
@@ -45,6 +46,12 @@ static LogicalResult verifyForm(Operation *op) {
              << ", and kernels are made for one number of columns; give the "
                 "last dimension a static size";
   }
+  auto route = dyn_cast<IdxRouteOp>(op);
+  if (route && route.getNumExperts() > RouteLayout::kMaxExperts)
+    return op->emitOpError("routes among ")
+           << route.getNumExperts()
+           << " experts, and the kernel of a GPU among "
+           << RouteLayout::kMaxExperts << " at most";
   return success();
 }
 

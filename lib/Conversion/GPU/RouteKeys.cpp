@@ -211,12 +211,9 @@ void RouteKernel::dropLesserGroups(Value token, SmallVectorImpl<Value> &keys) {
   Values kept = best(groupKeys, op.getTopkGroup());
   for (auto [word, key] : llvm::enumerate(keys)) {
     Value group = b.div(b.add(lane, 32 * word), size);
-    // A word of 32 experts has at most 32 groups, in one or two masks.
-    int64_t first = 32 * word / size / 32;
-    int64_t last = std::min<int64_t>((32 * word + 31) / size, groups - 1) / 32;
-    Value mask = kept[first];
-    if (last != first)
-      mask = b.select(b.less(group, 32 * last), mask, kept[last]);
+    // The groups of a word lie in one mask: the next one begins with an expert
+    // that is a multiple of 32.
+    Value mask = kept[32 * word / size / 32];
     Value isKept = b.isSet(mask, b.bitAnd(group, 31));
     key = b.select(isKept, key, b.word(0));
   }

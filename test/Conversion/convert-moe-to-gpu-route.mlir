@@ -1,0 +1,64 @@
+// Executed in test/GPU/test_route.py and test_route_grid.py.
+// RUN: moe-opt %s --convert-moe-to-gpu --canonicalize --cse \
+// RUN:   -split-input-file | FileCheck %s
+
+// A team of eight blocks, each with eight tokens in shared memory.
+// CHECK-LABEL: gpu.func @route
+// CHECK-SAME: known_block_size = array<i32: 512, 1, 1>
+// CHECK-SAME: nvvm.minctasm = 1 : i32
+// The phases of two barriers: among all blocks, and in the team.
+// CHECK-COUNT-2: llvm.load {{.*}} atomic syncscope("device") acquire
+// One reciprocal for a token, then fused steps of its divisions.
+// CHECK: llvm.call_intrinsic "llvm.nvvm.rcp.approx.ftz.f"
+// CHECK-NOT: llvm.call_intrinsic "llvm.nvvm.rcp.approx.ftz.f"
+// The search for the threshold: a barrier in each round, none with an answer.
+// CHECK: scf.while
+// CHECK: red.relaxed.gpu.global.add.u32
+// CHECK: red.release.gpu.global.add.u32
+// CHECK: scf.while
+// CHECK: llvm.load {{.*}} atomic syncscope("device") acquire
+// The list's length, without another barrier before the columns'.
+// CHECK: llvm.atomicrmw add {{.*}} monotonic : !llvm.ptr<1>, i32
+// CHECK-NOT: red.release
+// CHECK: red.relaxed.gpu.global.add.u32
+// CHECK: red.release.gpu.global.add.u32
+// CHECK-NOT: red.release
+// CHECK-LABEL: func.func private @moe_idx_route
+// CHECK: gpu.launch_func @moe_kernels::@route blocks in (%c8, %c1, %c1) threads in (%c512, %c1, %c1)
+// CHECK-SAME: {moe.cooperative, moe.workspace = {{[0-9]+}} : i64}
+func.func @grid(%logits: memref<1x64x64xf32>, %eo: memref<65xi32>,
+                %rt: memref<128xi32>, %to: memref<1x65xi32>,
+                %tr: memref<128xi32>, %gates: memref<128xf32>,
+                %work: memref<?xi32>) {
+  moe.idx.route top 2 scope = sequence score = softmax normalize = sum
+      ins(%logits : memref<1x64x64xf32>)
+      outs(%eo, %rt, %to, %tr, %gates, %work : memref<65xi32>,
+           memref<128xi32>, memref<1x65xi32>, memref<128xi32>,
+           memref<128xf32>, memref<?xi32>)
+  return
+}
+
+// -----
+
+// Sizes that are not known: a block takes sequences in turn. In token scope
+// there is one barrier, and no search among tokens.
+// CHECK-LABEL: gpu.func @route
+// CHECK: llvm.call_intrinsic "llvm.nvvm.sqrt.rn.f"
+// CHECK-NOT: math.sqrt
+// CHECK: red.release.gpu.global.add.u32
+// CHECK-NOT: red.release
+// CHECK-LABEL: func.func private @moe_idx_route
+// CHECK: %[[BLOCKS:.*]] = arith.minsi
+// CHECK: gpu.launch_func @moe_kernels::@route blocks in (%[[BLOCKS]], %c1, %c1)
+// CHECK-SAME: {moe.cooperative}
+func.func @dynamic(%logits: memref<?x?x24xbf16>, %valid: memref<?x?xi1>,
+                   %eo: memref<25xi32>, %rt: memref<?xi32>,
+                   %to: memref<?x?xi32>, %tr: memref<?xi32>,
+                   %gates: memref<?xf32>, %work: memref<?xi32>) {
+  moe.idx.route top 2 scope = token score = sqrtsoftplus normalize = none
+      ins(%logits : memref<?x?x24xbf16>) valid(%valid : memref<?x?xi1>)
+      outs(%eo, %rt, %to, %tr, %gates, %work : memref<25xi32>,
+           memref<?xi32>, memref<?x?xi32>, memref<?xi32>,
+           memref<?xf32>, memref<?xi32>)
+  return
+}
