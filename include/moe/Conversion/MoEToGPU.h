@@ -4,8 +4,16 @@
 #define MOE_CONVERSION_MOETOGPU_H
 
 namespace mlir {
+class OpBuilder;
 class RewritePatternSet;
+class Value;
 namespace moe {
+class IdxRouteOp;
+
+/// The i32 words of workspace, an index, that the kernel of a routing needs.
+/// They are zero before its first launch, and kept for the next one, which may
+/// have other sizes; after a launch that failed they are made zero again.
+Value getRouteWorkspaceSize(OpBuilder &builder, IdxRouteOp op);
 
 // Patterns that turn bufferized moe.idx ops into a kernel and its launch, by
 // family; convert-moe-to-gpu runs them all. Operands are dense memrefs of

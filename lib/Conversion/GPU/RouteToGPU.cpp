@@ -23,9 +23,10 @@ namespace {
 /// The launch of one routing.
 class RouteLaunch {
 public:
-  RouteLaunch(IdxRouteOp op, PatternRewriter &rewriter)
-      : op(op), rewriter(rewriter), layout(op, RouteForm::Block, kBlocks,
-                                           kThreads, TokenMemory::Workspace) {
+  RouteLaunch(IdxRouteOp op, OpBuilder &builder)
+      : op(op), builder(builder), loc(op.getLoc()),
+        layout(op, RouteForm::Block, kBlocks, kThreads,
+               TokenMemory::Workspace) {
     auto type = cast<MemRefType>(op.getField(Field::TokenOffsets).getType());
     isStatic = type.hasStaticShape();
     if (!isStatic)
@@ -36,7 +37,7 @@ public:
   }
 
   void emit() {
-    Kernel kernel(rewriter, op, "route");
+    Kernel kernel(builder, op, "route");
     kernel.pointer(op.getLogits());
     for (Value memref : op.getOuts())
       kernel.pointer(memref);
@@ -58,7 +59,19 @@ public:
         });
     if (isStatic)
       launch->setAttr(kWorkspaceWords,
-                      rewriter.getI64IntegerAttr(workspaceWords()));
+                      builder.getI64IntegerAttr(workspaceWords()));
+  }
+
+  /// The words of workspace that it needs, as an index value.
+  Value workspaceSize() {
+    if (isStatic)
+      return index(workspaceWords());
+    auto [seqs, tokens] = sizes();
+    Value groups =
+        builder.createOrFold<arith::CeilDivSIOp>(loc, tokens, index(32));
+    Value words = plus(times(tokens, index(layout.perToken())),
+                       times(groups, index(layout.perGroup())));
+    return plus(times(words, seqs), index(layout.tokenMemory()));
   }
 
 private:
@@ -89,32 +102,44 @@ private:
     return layout.tokenMemory() + owners * layout.tokenWords(blockTokens);
   }
 
+  Value index(int64_t value) {
+    return arith::ConstantIndexOp::create(builder, loc, value);
+  }
+  Value plus(Value a, Value b) {
+    return builder.createOrFold<arith::AddIOp>(loc, a, b);
+  }
+  Value times(Value a, Value b) {
+    return builder.createOrFold<arith::MulIOp>(loc, a, b);
+  }
+  Value dim(Value memref, int64_t dimension) {
+    return builder.createOrFold<memref::DimOp>(loc, memref, dimension);
+  }
+  /// S and T.
+  std::pair<Value, Value> sizes() {
+    Value offsets = op.getField(Field::TokenOffsets);
+    Value tokens =
+        builder.createOrFold<arith::SubIOp>(loc, dim(offsets, 1), index(1));
+    return {dim(offsets, 0), tokens};
+  }
+
   /// S, T, blocks of a team, tokens and sequences of a block, rows.
   void addSizes(Kernel &kernel) {
-    Location loc = op.getLoc();
-    auto index = [&](int64_t value) -> Value {
-      return arith::ConstantIndexOp::create(rewriter, loc, value);
-    };
-    auto dim = [&](Value memref, int64_t dimension) -> Value {
-      return rewriter.createOrFold<memref::DimOp>(loc, memref, dimension);
-    };
-    Value offsets = op.getField(Field::TokenOffsets);
-    Value seqs = dim(offsets, 0), tokens = rewriter.createOrFold<arith::SubIOp>(
-                                      loc, dim(offsets, 1), index(1));
+    auto [seqs, tokens] = sizes();
     kernel.size(seqs);
     kernel.size(tokens);
     kernel.size(index(team));
     kernel.size(isStatic ? index(blockTokens) : tokens);
     kernel.size(
-        rewriter.createOrFold<arith::CeilDivSIOp>(loc, seqs, index(kBlocks)));
+        builder.createOrFold<arith::CeilDivSIOp>(loc, seqs, index(kBlocks)));
     kernel.size(dim(op.getField(Field::RowToken), 0));
-    Value count = rewriter.createOrFold<arith::MulIOp>(loc, seqs, index(team));
-    count = rewriter.createOrFold<arith::MaxSIOp>(loc, count, index(1));
-    grid = rewriter.createOrFold<arith::MinSIOp>(loc, count, index(kBlocks));
+    Value count = times(seqs, index(team));
+    count = builder.createOrFold<arith::MaxSIOp>(loc, count, index(1));
+    grid = builder.createOrFold<arith::MinSIOp>(loc, count, index(kBlocks));
   }
 
   IdxRouteOp op;
-  PatternRewriter &rewriter;
+  OpBuilder &builder;
+  Location loc;
   RouteLayout layout;
   bool isStatic;
   int64_t seqs = 0, tokens = 0, team = 1, blockTokens = 1;
@@ -132,6 +157,10 @@ struct LowerRoute : OpRewritePattern<IdxRouteOp> {
   }
 };
 } // namespace
+
+Value mlir::moe::getRouteWorkspaceSize(OpBuilder &builder, IdxRouteOp op) {
+  return RouteLaunch(op, builder).workspaceSize();
+}
 
 void mlir::moe::populateRouteToGPUPatterns(RewritePatternSet &patterns) {
   patterns.add<LowerRoute>(patterns.getContext());
