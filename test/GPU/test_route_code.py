@@ -1,0 +1,59 @@
+"""What ptxas makes of routings: nothing spills, on any chip."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import shutil
+import subprocess
+from typing import Any
+
+import numpy as np
+import pytest
+from emulated import CHIPS, compile_kernels
+from route_programs import program
+
+#: A block of 512 threads has all registers of a multiprocessor.
+MOST_REGISTERS = 65536 // 512
+
+
+@pytest.mark.skipif(not shutil.which("ptxas"), reason="ptxas is not installed")
+@pytest.mark.parametrize("chip", CHIPS)
+@pytest.mark.parametrize(
+    ("t", "e", "options"),
+    [
+        (4096, 256, {"score": "softmax", "normalize": "sum"}),
+        (512, 384, {"score": "sigmoid", "groups": (8, 4, "top2_sum")}),
+    ],
+    ids=["softmax", "groups"],
+)
+def test_registers(
+    moe_opt: pathlib.Path,
+    tmp_path: pathlib.Path,
+    chip: str,
+    t: int,
+    e: int,
+    options: dict[str, Any],
+) -> None:
+    arguments = {"normalize": "none", "gate_type": "f32"} | options
+    logits = np.zeros((1, t, e), np.float32)
+    text = program(logits, 8, "sequence", choice_bias=e == 384 or None, **arguments)
+    kernels = compile_kernels(moe_opt, text, chip)
+    source = tmp_path / "route.ptx"
+    source.write_text(kernels.text)
+    made = subprocess.run(
+        ["ptxas", "-v", f"-arch={chip}", source, "-o", tmp_path / "route.cubin"],
+        capture_output=True,
+        text=True,
+    )
+    assert made.returncode == 0, made.stderr
+    assert "0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads" in (
+        made.stderr
+    )
+    used = re.search(r"Used (\d+) registers", made.stderr)
+    assert used is not None
+    assert int(used[1]) <= MOST_REGISTERS
+    # The arithmetic of scores is rounded as written: no flushing, no contraction.
+    floats = set(re.findall(r"\b(?:add|sub|mul|div|sqrt|fma)\.\w+[.\w]*", kernels.text))
+    floats = {name for name in floats if ".f32" in name}
+    assert floats <= {f"{op}.rn.f32" for op in ("add", "sub", "mul", "div", "fma")}
