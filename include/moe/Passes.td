@@ -242,6 +242,37 @@ def ExpandPlan : Pass<"moe-expand-plan", "ModuleOp"> {
                            "::mlir::tensor::TensorDialect"];
 }
 
+def AddTiles : Pass<"moe-add-tiles"> {
+  let summary = "List the tiles that grouped matmuls on a GPU need";
+  let description = [{
+    Gives every `moe.idx.grouped_matmul` with a `#moe.gpu_matmul` schedule its
+    `tiles`: a `moe.idx.tiles` for each number of rows that tiles of its forms
+    have. Matmuls of one plan share them, so that a layer makes each list once.
+    A kernel can then start at any tile, and none has to search the plan.
+
+    Before:
+
+    ```mlir
+    %h = moe.idx.grouped_matmul ins(%x, %eo ...) ... {schedule = #s} ...
+    ```
+
+    After:
+
+    ```mlir
+    %list = tensor.empty() : tensor<268xi32>
+    %tiles = moe.idx.tiles ins(%eo ...) rows = 128 outs(%list ...)
+    %h = moe.idx.grouped_matmul ins(%x, %eo ...) tiles(%tiles ...) ...
+    ```
+
+    Must run before bufferization: on memrefs nothing is changed.
+
+    Example: test/Transforms/moe-add-tiles.mlir
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::tensor::TensorDialect"];
+  let statistics = [Statistic<"numLists", "lists", "Lists of tiles made">];
+}
+
 def PackWeights : Pass<"moe-pack-weights", "ModuleOp"> {
   let summary = "Pack the weights of grouped matmuls, once";
   let description = [{
@@ -457,7 +488,8 @@ def ConvertMoEToGPU : Pass<"convert-moe-to-gpu", "ModuleOp"> {
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
     "::mlir::gpu::GPUDialect", "::mlir::LLVM::LLVMDialect",
-    "::mlir::NVVM::NVVMDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::NVVM::NVVMDialect", "::mlir::math::MathDialect",
+    "::mlir::memref::MemRefDialect",
     "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
   let statistics = [Statistic<"numKernels", "kernels",
                               "Kernels made, one for each distinct op">];

@@ -25,7 +25,7 @@ namespace {
 class GroupedMatmulEmitter {
 public:
   GroupedMatmulEmitter(LoopBuilder &b, IdxGroupedMatmulOp op)
-      : b(b), op(op), schedule(*op.getSchedule()),
+      : b(b), op(op), schedule(op.getCPUSchedule()),
         tile(schedule, getElementTypeOrSelf(op.getInput().getType())),
         outputs(op.getNumOutputs()),
         panelColumns(schedule.getPanelColumns(outputs)),

@@ -40,7 +40,11 @@ static LogicalResult verifyMatmul(IdxGroupedMatmulOp op) {
     return op.emitOpError("has input and weights of different element types, ")
            << element << " and "
            << getElementTypeOrSelf(op.getWeights().front());
-  if (op.getSchedule() && op.getSchedule()->getProduct() == Product::BF16Dot &&
+  if (op.getGPUSchedule())
+    return op.emitOpError("has a #moe.gpu_matmul schedule, which is for "
+                          "convert-moe-to-gpu; a CPU takes a #moe.schedule");
+  ScheduleAttr schedule = op.getCPUSchedule();
+  if (schedule && schedule.getProduct() == Product::BF16Dot &&
       !element.isBF16())
     return op.emitOpError("has a schedule with product = bf16_dot, which "
                           "multiplies bf16, but its input is of ")
@@ -113,7 +117,7 @@ static SmallVector<Epilogue> collectEpilogues(ModuleOp module) {
     if (!op.getSchedule())
       op.setScheduleAttr(getBaselineSchedule(op.getContext()));
     epilogues.emplace_back(op->getParentOfType<func::FuncOp>(),
-                           op.getSchedule()->getProduct() != Product::MulAdd);
+                           op.getCPUSchedule().getProduct() != Product::MulAdd);
   });
   return epilogues;
 }

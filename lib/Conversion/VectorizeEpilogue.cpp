@@ -7,7 +7,6 @@
 #include "StorageConversion.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
-#include "mlir/IR/IRMapping.h"
 #include "mlir/IR/Matchers.h"
 
 using namespace mlir;
@@ -46,8 +45,9 @@ namespace {
 /// LLVM would keep in an f32 register and turn back by a call.
 class EpilogueCloner {
 public:
-  EpilogueCloner(LoopBuilder &b, int64_t lanes, bool hasF16)
-      : b(b), lanes(lanes), hasF16(hasF16) {}
+  EpilogueCloner(ImplicitLocOpBuilder &b, int64_t lanes,
+                 const HalfConversion &half, const IRMapping &outside)
+      : b(b), lanes(lanes), half(half), outside(outside) {}
 
   Value clone(Block &body, ValueRange arguments) {
     for (auto [argument, value] : llvm::zip(body.getArguments(), arguments))
@@ -66,7 +66,7 @@ private:
   Value carry(Value value) {
     if (!isHalf(getElementTypeOrSelf(value.getType())))
       return value;
-    Value wide = widenToF32(b, value, hasF16);
+    Value wide = half.widen(value);
     uncarried[wide] = value;
     return wide;
   }
@@ -78,14 +78,14 @@ private:
     Value known = uncarried.lookup(value);
     if (known && getElementTypeOrSelf(known.getType()) == type)
       return known;
-    return roundFromF32(b, value, type, hasF16);
+    return half.round(value, type);
   }
 
   /// The clone of a value of the region, or a value from outside in all lanes.
   Value lookup(Value value) {
     if (Value mapped = mapping.lookupOrNull(value))
       return mapped;
-    Value result = carry(value);
+    Value result = carry(outside.lookupOrDefault(value));
     if (lanes)
       result = vector::BroadcastOp::create(b, shaped(result.getType()), result);
     mapping.map(value, result);
@@ -125,18 +125,30 @@ private:
     return arith::ConstantOp::create(b, value);
   }
 
-  LoopBuilder &b;
+  ImplicitLocOpBuilder &b;
   int64_t lanes;
-  bool hasF16;
+  const HalfConversion &half;
+  const IRMapping &outside;
   IRMapping mapping;
   /// The 16-bit value that a carried one was made of.
   DenseMap<Value, Value> uncarried;
 };
 } // namespace
 
+Value mlir::moe::cloneEpilogue(ImplicitLocOpBuilder &b, IdxGroupedMatmulOp op,
+                               ValueRange arguments, int64_t lanes,
+                               const HalfConversion &half,
+                               const IRMapping &outside) {
+  return EpilogueCloner(b, lanes, half, outside)
+      .clone(op.getEpilogue().front(), arguments);
+}
+
 Value mlir::moe::emitEpilogue(LoopBuilder &b, IdxGroupedMatmulOp op,
                               ValueRange arguments, int64_t lanes,
                               bool hasF16) {
-  return EpilogueCloner(b, lanes, hasF16)
-      .clone(op.getEpilogue().front(), arguments);
+  HalfConversion half{[&](Value value) { return widenToF32(b, value, hasF16); },
+                      [&](Value value, Type type) {
+                        return roundFromF32(b, value, type, hasF16);
+                      }};
+  return cloneEpilogue(b, op, arguments, lanes, half);
 }

@@ -4,16 +4,30 @@
 #define MOE_LIB_CONVERSION_VECTORIZEEPILOGUE_H
 
 #include "LoopBuilder.h"
+#include "mlir/IR/IRMapping.h"
 #include "moe/IR/MoE.h"
+#include <functional>
 
 namespace mlir::moe {
 
 /// Refuses, by name, an epilogue with an op that has no form on vectors.
 LogicalResult verifyEpilogueOps(IdxGroupedMatmulOp op);
 
+/// How a target converts scalars or vectors of bf16 or f16 to f32, and f32 to
+/// an element type of these.
+struct HalfConversion {
+  std::function<Value(Value)> widen;
+  std::function<Value(Value, Type)> round;
+};
+
 /// Clones the epilogue for arguments that are scalars (lanes = 0) or vectors
-/// of `lanes` elements, and returns what it yields. `hasF16` as in
-/// StorageConversion.h.
+/// of `lanes` elements, and returns what it yields. `outside` maps values that
+/// the region uses from outside, where they are others in the clone.
+Value cloneEpilogue(ImplicitLocOpBuilder &b, IdxGroupedMatmulOp op,
+                    ValueRange arguments, int64_t lanes,
+                    const HalfConversion &half, const IRMapping &outside = {});
+
+/// The same on the CPU. `hasF16` as in StorageConversion.h.
 Value emitEpilogue(LoopBuilder &b, IdxGroupedMatmulOp op, ValueRange arguments,
                    int64_t lanes, bool hasF16);
 

@@ -160,6 +160,23 @@ static bool isIndexField(Value field) {
   return type.getRank() == 1 && type.getElementType().isInteger(32);
 }
 
+/// IDX-GMM-4.
+static LogicalResult verifyTiles(IdxGroupedMatmulOp op) {
+  OperandRange tiles = op.getTiles();
+  if (tiles.empty())
+    return success();
+  if (!llvm::all_of(tiles, isIndexField))
+    return op.emitOpError("IDX-GMM-4: tiles must be i32 of one dimension");
+  GPUMatmulAttr schedule = op.getGPUSchedule();
+  if (!schedule)
+    return op.emitOpError("IDX-GMM-4: tiles need a #moe.gpu_matmul schedule");
+  if (size_t expected = schedule.getTileRows().size(); tiles.size() != expected)
+    return op.emitOpError("IDX-GMM-4: the forms of the schedule have ")
+           << expected << " different number(s) of rows, but there are "
+           << tiles.size() << " list(s) of tiles";
+  return success();
+}
+
 // IDX-GMM-3: what both forms share is checked under the labels of the plan
 // form.
 LogicalResult IdxGroupedMatmulOp::verify() {
@@ -177,6 +194,8 @@ LogicalResult IdxGroupedMatmulOp::verify() {
       (tokens && !isIndexField(getRowToken())))
     return emitOpError("IDX-GMM-1: expert_offsets and row_token must be i32 of "
                        "one dimension");
+  if (failed(verifyTiles(*this)))
+    return failure();
   // IDX-GMM-3: shapes here, the region below.
   if (failed(verifyWeightCount(*this, "GMM-1")))
     return failure();
@@ -191,12 +210,13 @@ LogicalResult IdxGroupedMatmulOp::verify() {
       return failure();
   } else {
     ShapedType weight = shapedType(getWeights().front());
-    if (!getSchedule() || getWeights().size() != 1)
-      return emitOpError("IDX-GMM-2: packed needs a schedule and one weight");
+    if (!getCPUSchedule() || getWeights().size() != 1)
+      return emitOpError(
+          "IDX-GMM-2: packed needs a #moe.schedule and one weight");
     int64_t outputs = getNumOutputs();
     if (outputs != 1 && outputs != 2)
       return emitOpError("GMM-5: the region must take one or two outputs");
-    auto shape = getSchedule()->getPackedShape(
+    auto shape = getCPUSchedule().getPackedShape(
         experts, out[1], shapedType(getInput()).getShape().back(), outputs);
     if (failed(verifyCompatibleShape(weight.getShape(), shape)))
       return emitOpError("IDX-GMM-2: the packed weight must have the packed "

@@ -187,6 +187,41 @@ LogicalResult IdxCombineOp::verify() {
   return success();
 }
 
+LogicalResult IdxTilesOp::verify() {
+  if (!isVectorField(getExpertOffsets()) || !isVectorField(getOuts()))
+    return emitOpError(
+        "IDX-TILES-1: expert_offsets and outs must be i32 of one "
+        "dimension");
+  if (getRows() < 1)
+    return emitOpError("IDX-TILES-2: rows must be positive, got ") << getRows();
+  int64_t words = cast<ShapedType>(getOuts().getType()).getDimSize(0);
+  int64_t ends = cast<ShapedType>(getExpertOffsets().getType()).getDimSize(0);
+  int64_t least = ShapedType::isDynamic(ends) ? 1 : ends;
+  if (ShapedType::isStatic(words) &&
+      (words % kRecordWords || words / kRecordWords < least))
+    return emitOpError("IDX-TILES-3: outs must hold whole records of 4 words, "
+                       "and at least ")
+           << least << " of them, got " << getOuts().getType();
+  return success();
+}
+
+int64_t IdxTilesOp::getWords(int64_t room, int64_t experts, int64_t rows) {
+  if (ShapedType::isDynamic(room))
+    return room;
+  return kRecordWords * (1 + llvm::divideCeil(room, rows) + experts);
+}
+
+Value IdxTilesOp::getSize(OpBuilder &builder, Location loc, Value room,
+                          int64_t experts, int64_t rows) {
+  auto constant = [&](int64_t v) {
+    return arith::ConstantIndexOp::create(builder, loc, v);
+  };
+  Value tiles = arith::CeilDivUIOp::create(builder, loc, room, constant(rows));
+  Value records =
+      arith::AddIOp::create(builder, loc, tiles, constant(1 + experts));
+  return arith::MulIOp::create(builder, loc, records, constant(kRecordWords));
+}
+
 //===----------------------------------------------------------------------===//
 // Workspace of route
 //===----------------------------------------------------------------------===//

@@ -92,6 +92,6 @@ void mlir::moe::registerBufferizableOpInterfaceExternalModels(
     DialectRegistry &registry) {
   registry.addExtension(+[](MLIRContext *context, MoEDialect *) {
     attachModels<IdxRouteOp, IdxPlanFromChoiceOp, IdxDispatchOp, IdxPackOp,
-                 IdxGroupedMatmulOp, IdxCombineOp>(context);
+                 IdxTilesOp, IdxGroupedMatmulOp, IdxCombineOp>(context);
   });
 }

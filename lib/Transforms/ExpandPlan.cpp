@@ -286,9 +286,9 @@ struct ExpandGroupedMatmul : Expand<GroupedMatmulOp> {
     auto twin = IdxGroupedMatmulOp::create(
         rewriter, loc, TypeRange(op.getType()), one(adaptor.getInput()),
         field(adaptor.getPlan(), Field::ExpertOffsets),
-        tokens ? rowToken : Value(), weights, extras, out, op.getLayoutAttr(),
-        op.getArrangementAttr(), op.getExtraKinds(), /*packed=*/UnitAttr(),
-        op.getScheduleAttr());
+        tokens ? rowToken : Value(), /*tiles=*/ValueRange(), weights, extras,
+        out, op.getLayoutAttr(), op.getArrangementAttr(), op.getExtraKinds(),
+        /*packed=*/UnitAttr(), op.getScheduleAttr());
     rewriter.inlineRegionBefore(op.getEpilogue(), twin.getEpilogue(),
                                 twin.getEpilogue().end());
     rewriter.replaceOp(op, twin.getResultTensors());

@@ -49,8 +49,8 @@ static FailureOr<SmallVector<Group>> collectGroups(func::FuncOp function) {
     // On memrefs it is too late: the lowering packs panel by panel.
     if (op.getPacked() || !isa<TensorType>(op.getInput().getType()))
       return WalkResult::advance();
-    if (!op.getSchedule()) {
-      op.emitOpError("needs a schedule to have its weights packed; run "
+    if (!op.getCPUSchedule()) {
+      op.emitOpError("needs a #moe.schedule to have its weights packed; run "
                      "moe-choose-schedule before moe-pack-weights");
       return WalkResult::interrupt();
     }
@@ -118,7 +118,7 @@ static std::optional<Source> findSource(const Group &group,
 static Value createPack(OpBuilder &b, IdxGroupedMatmulOp matmul,
                         ValueRange weights) {
   Location loc = matmul.getLoc();
-  ScheduleAttr schedule = *matmul.getSchedule();
+  ScheduleAttr schedule = matmul.getCPUSchedule();
   int64_t outputs = matmul.getNumOutputs();
   bool nk = matmul.getLayout() == Layout::NK;
   auto type = cast<RankedTensorType>(weights.front().getType());

@@ -147,9 +147,9 @@ public:
         b, tensor::getMixedSizes(b, loc(), flat), outType.getElementType());
     auto grouped = IdxGroupedMatmulOp::create(
         b, out.getType(), input, expertOffsets(input, weight),
-        /*row_token=*/Value(), weight, extras, out, matmul.layout,
-        ArrangementAttr(), b.getArrayAttr(kinds), /*packed=*/false,
-        ScheduleAttr());
+        /*row_token=*/Value(), /*tiles=*/ValueRange(), weight, extras, out,
+        matmul.layout, ArrangementAttr(), b.getArrayAttr(kinds),
+        /*packed=*/false, /*schedule=*/Attribute());
     fillEpilogue(grouped, outType.getElementType());
     return restoreLeading(grouped->getResult(0), init, leading);
   }

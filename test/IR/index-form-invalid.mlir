@@ -295,7 +295,7 @@ func.func @f(%x: memref<2x3x8xf32>, %eo: memref<5xi32>, %rt: memref<6xi32>,
 // IDX-GMM-2: packed panels are those of a schedule
 func.func @f(%x: memref<2x3x8xf32>, %eo: memref<5xi32>, %rt: memref<6xi32>,
              %w: memref<4x1x8x64xf32>, %y: memref<6x5xf32>) {
-  // expected-error@+1 {{IDX-GMM-2: packed needs a schedule and one weight}}
+  // expected-error@+1 {{IDX-GMM-2: packed needs a #moe.schedule and one weight}}
   moe.idx.grouped_matmul ins(%x, %eo : memref<2x3x8xf32>, memref<5xi32>)
       tokens(%rt : memref<6xi32>) packed weights(%w : memref<4x1x8x64xf32>) layout = nk
       outs(%y : memref<6x5xf32>) {
@@ -474,5 +474,95 @@ func.func @f(%x: memref<6x8xi32>, %eo: memref<5xi32>, %w: memref<4x5x8xi32>,
   ^bb0(%a: f32):
     moe.yield %a : f32
   }
+  return
+}
+
+// -----
+
+// IDX-GMM-4: tiles belong to the schedule of a GPU
+func.func @f(%x: memref<6x8xbf16>, %eo: memref<5xi32>, %t: memref<24xi32>,
+             %w: memref<4x5x8xbf16>, %y: memref<6x5xf32>) {
+  // expected-error@+1 {{IDX-GMM-4: tiles need a #moe.gpu_matmul schedule}}
+  moe.idx.grouped_matmul ins(%x, %eo : memref<6x8xbf16>, memref<5xi32>)
+      tiles(%t : memref<24xi32>) weights(%w : memref<4x5x8xbf16>) layout = nk
+      outs(%y : memref<6x5xf32>) {
+  ^bb0(%a: f32):
+    moe.yield %a : f32
+  }
+  return
+}
+
+// -----
+
+// IDX-GMM-4: one list for each number of rows
+#s = #moe.gpu_matmul<chip = sm_80, forms = [
+  <rows = 32, columns = 128, depth = 64, warp_rows = 16, stages = 4,
+   lanes = 8, least = 0>,
+  <rows = 32, columns = 64, depth = 64, warp_rows = 16, stages = 4,
+   lanes = 8, least = 2>]>
+func.func @f(%x: memref<6x8xbf16>, %eo: memref<5xi32>, %t: memref<24xi32>,
+             %w: memref<4x5x8xbf16>, %y: memref<6x5xf32>) {
+  // expected-error@+1 {{IDX-GMM-4: the forms of the schedule have 1 different number(s) of rows, but there are 2 list(s) of tiles}}
+  moe.idx.grouped_matmul ins(%x, %eo : memref<6x8xbf16>, memref<5xi32>)
+      tiles(%t, %t : memref<24xi32>, memref<24xi32>)
+      weights(%w : memref<4x5x8xbf16>) layout = nk
+      {schedule = #s} outs(%y : memref<6x5xf32>) {
+  ^bb0(%a: f32):
+    moe.yield %a : f32
+  }
+  return
+}
+
+// -----
+
+// IDX-GMM-4: of indices
+#s = #moe.gpu_matmul<chip = sm_80, forms = [
+  <rows = 32, columns = 128, depth = 64, warp_rows = 16, stages = 4,
+   lanes = 8, least = 0>]>
+func.func @f(%x: memref<6x8xbf16>, %eo: memref<5xi32>, %t: memref<24xf32>,
+             %w: memref<4x5x8xbf16>, %y: memref<6x5xf32>) {
+  // expected-error@+1 {{IDX-GMM-4: tiles must be i32 of one dimension}}
+  moe.idx.grouped_matmul ins(%x, %eo : memref<6x8xbf16>, memref<5xi32>)
+      tiles(%t : memref<24xf32>) weights(%w : memref<4x5x8xbf16>) layout = nk
+      {schedule = #s} outs(%y : memref<6x5xf32>) {
+  ^bb0(%a: f32):
+    moe.yield %a : f32
+  }
+  return
+}
+
+// -----
+
+// IDX-TILES-1
+func.func @f(%eo: memref<5xi64>, %t: memref<24xi32>) {
+  // expected-error@+1 {{IDX-TILES-1: expert_offsets and outs must be i32 of one dimension}}
+  moe.idx.tiles ins(%eo : memref<5xi64>) rows = 32 outs(%t : memref<24xi32>)
+  return
+}
+
+// -----
+
+// IDX-TILES-2
+func.func @f(%eo: memref<5xi32>, %t: memref<24xi32>) {
+  // expected-error@+1 {{IDX-TILES-2: rows must be positive, got 0}}
+  moe.idx.tiles ins(%eo : memref<5xi32>) rows = 0 outs(%t : memref<24xi32>)
+  return
+}
+
+// -----
+
+// IDX-TILES-3: whole records
+func.func @f(%eo: memref<5xi32>, %t: memref<23xi32>) {
+  // expected-error@+1 {{IDX-TILES-3: outs must hold whole records of 4 words, and at least 5 of them, got 'memref<23xi32>'}}
+  moe.idx.tiles ins(%eo : memref<5xi32>) rows = 32 outs(%t : memref<23xi32>)
+  return
+}
+
+// -----
+
+// IDX-TILES-3: one for each expert and one for their number
+func.func @f(%eo: memref<5xi32>, %t: memref<16xi32>) {
+  // expected-error@+1 {{IDX-TILES-3: outs must hold whole records of 4 words, and at least 5 of them, got 'memref<16xi32>'}}
+  moe.idx.tiles ins(%eo : memref<5xi32>) rows = 32 outs(%t : memref<16xi32>)
   return
 }

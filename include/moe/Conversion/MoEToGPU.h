@@ -23,6 +23,14 @@ Value getRouteWorkspaceSize(OpBuilder &builder, IdxRouteOp op);
 void populateRouteToGPUPatterns(RewritePatternSet &patterns);
 /// moe.idx.dispatch: one block of threads for each row.
 void populateDispatchToGPUPatterns(RewritePatternSet &patterns);
+
+/// moe.idx.grouped_matmul: a kernel for each form of its schedule; a block of
+/// threads makes one tile of the result.
+void populateGroupedMatmulToGPUPatterns(RewritePatternSet &patterns);
+
+/// moe.idx.tiles: one block of threads.
+void populateTilesToGPUPatterns(RewritePatternSet &patterns);
+
 /// moe.idx.combine: one block of threads for each token.
 void populateCombineToGPUPatterns(RewritePatternSet &patterns);
 

@@ -253,13 +253,65 @@ def MoE_IdxPackOp : MoE_IdxOp<"pack"> {
   }];
 }
 
+def MoE_IdxTilesOp : MoE_IdxOp<"tiles"> {
+  let summary = "Cut the rows of each expert into tiles";
+  let description = [{
+    Lists the tiles of `rows` rows that cover each expert's rows, the last of
+    an expert with what is left, as records of four i32:
+
+        outs[0]     = (number of tiles, 0, 0, 0)
+        outs[1 + i] = (expert, first row, rows, 0)
+
+    in the order of experts, and of rows within one. An expert without rows has
+    no tile. What lies behind the records is not written. At most
+    ceil(R / rows) + E tiles are needed for R rows, so that a kernel can be
+    launched for that many without asking how many there are.
+
+    Example:
+
+    ```mlir
+    func.func @f(%eo: memref<65xi32>, %tiles: memref<388xi32>) {
+      moe.idx.tiles ins(%eo : memref<65xi32>) rows = 32
+          outs(%tiles : memref<388xi32>)
+      return
+    }
+    ```
+
+    Constraints:
+    - IDX-TILES-1: `expert_offsets` and `outs` are i32 of one dimension.
+    - IDX-TILES-2: `rows` is positive.
+    - IDX-TILES-3: a static size of `outs` is that of a number of records, E
+      and the first one at least.
+  }];
+  let arguments = (ins MoE_Buffer:$expert_offsets, MoE_Buffer:$outs,
+                       I64Attr:$rows);
+  let assemblyFormat = [{
+    `ins` `(` $expert_offsets `:` type($expert_offsets) `)` `rows` `=` $rows
+    `outs` `(` $outs `:` type($outs) `)` attr-dict
+    (`->` type($result_tensors)^)?
+  }];
+  let extraClassDeclaration = destinationStyleMethods # [{
+    /// i32 words of one record.
+    static constexpr int64_t kRecordWords = 4;
+    /// Words of the list for `experts` experts with `room` rows in all, which
+    /// may be dynamic.
+    static int64_t getWords(int64_t room, int64_t experts, int64_t rows);
+    /// The same as an index value; `room` is an index value.
+    static ::mlir::Value getSize(::mlir::OpBuilder &builder,
+                                 ::mlir::Location loc, ::mlir::Value room,
+                                 int64_t experts, int64_t rows);
+  }];
+}
+
 def MoE_IdxGroupedMatmulOp : MoE_IdxOp<"grouped_matmul",
                                        [AttrSizedOperandSegments]> {
   let summary = "Multiply each expert's rows by its weight, index form";
   let description = [{
     `moe.grouped_matmul` with the plan's `expert_offsets`, and `row_token` if
     the input is tokens. With `packed` the one weight is a result of
-    `moe.idx.pack` of the same schedule.
+    `moe.idx.pack` of the same schedule. `tiles` are results of `moe.idx.tiles`
+    of the same `expert_offsets`, which kernels for GPUs read in its place: one
+    for each number of rows that tiles of the schedule's forms have.
 
     Example:
 
@@ -281,13 +333,17 @@ def MoE_IdxGroupedMatmulOp : MoE_IdxOp<"grouped_matmul",
     - IDX-GMM-1: `input` is rows [R, K] or tokens [S, T, K] of f32, bf16 or
       f16; `row_token` belongs to an input of tokens, and only to it;
       `expert_offsets` and `row_token` are i32 of one dimension.
-    - IDX-GMM-2: `packed` needs a schedule and one weight of its packed shape.
+    - IDX-GMM-2: `packed` needs a #moe.schedule and one weight of its packed
+      shape.
     - IDX-GMM-3: shapes and region obey GMM-1 to GMM-8, GMM-10 and GMM-11.
+    - IDX-GMM-4: `tiles` are i32 of one dimension; they need a #moe.gpu_matmul
+      schedule, and are as many as its forms have different numbers of rows.
   }];
   let arguments = (ins
       MoE_Buffer:$input,
       MoE_Buffer:$expert_offsets,
       Optional<MoE_Buffer>:$row_token,
+      Variadic<MoE_Buffer>:$tiles,
       Variadic<MoE_Buffer>:$weights,
       Variadic<MoE_Buffer>:$extras,
       MoE_Buffer:$outs,
@@ -295,13 +351,13 @@ def MoE_IdxGroupedMatmulOp : MoE_IdxOp<"grouped_matmul",
       OptionalAttr<MoE_ArrangementAttr>:$arrangement,
       DefaultValuedAttr<MoE_ExtraArrayAttr, "{}">:$extra_kinds,
       UnitAttr:$packed,
-      OptionalAttr<MoE_ScheduleAttr>:$schedule);
+      OptionalAttr<MoE_MatmulScheduleAttr>:$schedule);
   let regions = (region SizedRegion<1>:$epilogue);
   let assemblyFormat = [{
     `ins` `(` $input `,` $expert_offsets `:` type($input) `,`
     type($expert_offsets) `)`
     (`tokens` `(` $row_token^ `:` type($row_token) `)`)?
-    (`packed` $packed^)?
+    (`tiles` `(` $tiles^ `:` type($tiles) `)`)? (`packed` $packed^)?
     `weights` `(` $weights `:` type($weights) `)` `layout` `=` `` $layout
     (`arrangement` `=` `` $arrangement^)?
     (`extras` $extra_kinds^ `(` $extras `:` type($extras) `)`)? attr-dict
@@ -312,6 +368,15 @@ def MoE_IdxGroupedMatmulOp : MoE_IdxOp<"grouped_matmul",
     /// Logical outputs of one result element: 2 for a GLU, else 1.
     int64_t getNumOutputs() {
       return getEpilogue().getNumArguments() - getExtras().size();
+    }
+    /// The schedule, where it is one of that kind.
+    ::mlir::moe::ScheduleAttr getCPUSchedule() {
+      return ::llvm::dyn_cast_or_null<::mlir::moe::ScheduleAttr>(
+          getScheduleAttr());
+    }
+    ::mlir::moe::GPUMatmulAttr getGPUSchedule() {
+      return ::llvm::dyn_cast_or_null<::mlir::moe::GPUMatmulAttr>(
+          getScheduleAttr());
     }
   }];
   let hasRegionVerifier = 1;

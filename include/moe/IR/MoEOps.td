@@ -3,6 +3,7 @@
 #ifndef MOE_IR_MOEOPS
 #define MOE_IR_MOEOPS
 
+include "moe/IR/MoESchedules.td"
 include "moe/IR/MoETypes.td"
 include "mlir/Interfaces/InferTypeOpInterface.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
@@ -283,7 +284,7 @@ def MoE_GroupedMatmulOp : MoE_Op<"grouped_matmul",
       MoE_LayoutAttr:$layout,
       OptionalAttr<MoE_ArrangementAttr>:$arrangement,
       DefaultValuedAttr<MoE_ExtraArrayAttr, "{}">:$extra_kinds,
-      OptionalAttr<MoE_ScheduleAttr>:$schedule);
+      OptionalAttr<MoE_MatmulScheduleAttr>:$schedule);
   let regions = (region SizedRegion<1>:$epilogue);
   let results = (outs 2DTensorOf<[MoE_Float]>:$result);
   let assemblyFormat = [{

@@ -61,6 +61,11 @@ unsigned Kernel::size(Value index) {
   return arguments.size() - 1;
 }
 
+unsigned Kernel::scalar(Value value) {
+  arguments.push_back(value);
+  return arguments.size() - 1;
+}
+
 gpu::LaunchFuncOp
 Kernel::emit(const Shape &shape,
              function_ref<void(KernelBuilder &, ValueRange)> body) {

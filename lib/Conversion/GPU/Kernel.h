@@ -31,6 +31,9 @@ public:
   /// Number of an argument: an index value of the host as an i32.
   unsigned size(Value index);
 
+  /// Number of an argument: a scalar of the host.
+  unsigned scalar(Value value);
+
   /// How a kernel is launched. Grid sizes are index values of the host.
   struct Shape {
     Value gridX, gridY;

@@ -33,6 +33,13 @@ Value KernelBuilder::offset(Value pointer, int64_t bytes) {
                            LLVM::GEPNoWrapFlags::inbounds);
 }
 
+Value KernelBuilder::offsetOutside(Value pointer, int64_t bytes) {
+  if (bytes == 0)
+    return pointer;
+  return make<LLVM::GEPOp>(pointer.getType(), getI8Type(), pointer,
+                           LLVM::GEPArg(static_cast<int32_t>(bytes)));
+}
+
 Value KernelBuilder::offset(Value pointer, Value bytes) {
   return make<LLVM::GEPOp>(pointer.getType(), getI8Type(), pointer,
                            LLVM::GEPArg(bytes), LLVM::GEPNoWrapFlags::inbounds);

@@ -131,6 +131,9 @@ public:
   /// `pointer` moved by bytes; a value is i32 or i64, and not negative.
   Value offset(Value pointer, int64_t bytes);
   Value offset(Value pointer, Value bytes);
+  /// The same where the result may lie outside of the object that `pointer`
+  /// points into, and is then not accessed.
+  Value offsetOutside(Value pointer, int64_t bytes);
   /// `pointer` moved by `index` elements of `bytes` bytes each, in 64 bits.
   Value element(Value pointer, Value index, int64_t bytes) {
     return offset(pointer, mul(asWide(index), bytes));

@@ -2,12 +2,14 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "moe/Conversion/MoEToGPU.h"
 #include "../OutlineOps.h"
+#include "MatmulShape.h"
 #include "RouteLayout.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -52,6 +54,8 @@ static LogicalResult verifyForm(Operation *op) {
            << route.getNumExperts()
            << " experts, and the kernel of a GPU among "
            << RouteLayout::kMaxExperts << " at most";
+  if (auto matmul = dyn_cast<IdxGroupedMatmulOp>(op))
+    return verifyMatmulOnGPU(matmul);
   return success();
 }
 
@@ -81,6 +85,8 @@ struct ConvertMoEToGPU : moe::impl::ConvertMoEToGPUBase<ConvertMoEToGPU> {
     RewritePatternSet patterns(&getContext());
     populateRouteToGPUPatterns(patterns);
     populateDispatchToGPUPatterns(patterns);
+    populateGroupedMatmulToGPUPatterns(patterns);
+    populateTilesToGPUPatterns(patterns);
     populateCombineToGPUPatterns(patterns);
     walkAndApplyPatterns(module, std::move(patterns));
     if (failed(verifyAll(module, verifyNoMoE)))

@@ -1,0 +1,155 @@
+// moe.idx.grouped_matmul: a kernel for each form, chosen at the launch.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "Kernel.h"
+#include "KernelMath.h"
+#include "MatmulKernel.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
+#include "mlir/IR/PatternMatch.h"
+#include "mlir/Transforms/RegionUtils.h"
+#include "moe/Conversion/MoEToGPU.h"
+#include "llvm/ADT/SetVector.h"
+#include "llvm/Support/FormatVariadic.h"
+
+using namespace mlir;
+using namespace mlir::moe;
+
+namespace {
+/// Writes the host's side of one op: launches, and the kernels they launch.
+class MatmulLaunches {
+public:
+  MatmulLaunches(PatternRewriter &rewriter, IdxGroupedMatmulOp op)
+      : rewriter(rewriter), loc(op.getLoc()), op(op),
+        schedule(op.getGPUSchedule()), room(dim(op.getOuts(), 0)),
+        experts(
+            cast<MemRefType>(op.getExpertOffsets().getType()).getDimSize(0) -
+            1) {
+    getUsedValuesDefinedAbove(op.getEpilogue(), outside);
+  }
+
+  /// The last form whose `least` is at most the rows of an expert on average.
+  void emit() {
+    Value average =
+        rewriter.createOrFold<arith::DivUIOp>(loc, room, index(experts));
+    emitUpTo(schedule.getForms().size() - 1, average);
+  }
+
+private:
+  Value index(int64_t value) {
+    return arith::ConstantIndexOp::create(rewriter, loc, value);
+  }
+  Value dim(Value memref, int64_t dimension) {
+    return rewriter.createOrFold<memref::DimOp>(loc, memref, dimension);
+  }
+
+  void emitUpTo(int64_t last, Value average) {
+    GPUMatmulFormAttr form = schedule.getForms()[last];
+    if (last == 0)
+      return emitForm(form);
+    if (auto known = getConstantIntValue(average))
+      return *known >= form.getLeast() ? emitForm(form)
+                                       : emitUpTo(last - 1, average);
+    Value fits = arith::CmpIOp::create(rewriter, loc, arith::CmpIPredicate::uge,
+                                       average, index(form.getLeast()));
+    auto branch = scf::IfOp::create(rewriter, loc, fits, /*withElse=*/true);
+    OpBuilder::InsertionGuard guard(rewriter);
+    rewriter.setInsertionPointToStart(branch.thenBlock());
+    emitForm(form);
+    rewriter.setInsertionPointToStart(branch.elseBlock());
+    emitUpTo(last - 1, average);
+  }
+
+  /// The tiles that the blocks of a form make.
+  Value tilesOf(GPUMatmulFormAttr form) {
+    SmallVector<int64_t> rows = schedule.getTileRows();
+    return op.getTiles()[llvm::find(rows, form.getRows()) - rows.begin()];
+  }
+
+  void emitForm(GPUMatmulFormAttr form) {
+    MatmulShape shape(op, form);
+    Kernel kernel(rewriter, op,
+                  llvm::formatv("grouped_matmul_{0}x{1}x{2}", form.getRows(),
+                                form.getColumns(), form.getDepth())
+                      .str());
+    unsigned input = kernel.pointer(op.getInput());
+    unsigned tiles = kernel.pointer(tilesOf(form));
+    unsigned outs = kernel.pointer(op.getOuts());
+    unsigned rows = kernel.size(room);
+    unsigned lastRow = kernel.size(lastInputRow());
+    unsigned rowToken = shape.gathered ? kernel.pointer(op.getRowToken()) : 0;
+    SmallVector<unsigned> weights, extras, scalars;
+    for (Value weight : op.getWeights())
+      weights.push_back(kernel.pointer(weight));
+    for (Value extra : op.getExtras())
+      extras.push_back(kernel.pointer(extra));
+    for (Value value : outside)
+      scalars.push_back(kernel.scalar(value));
+
+    Kernel::Shape launch;
+    launch.gridX = gridSize(shape);
+    launch.threads = shape.threads();
+    launch.sharedBytes = shape.sharedBytes();
+    kernel.emit(launch, [&](KernelBuilder &b, ValueRange arguments) {
+      MatmulOperands operands;
+      operands.input = arguments[input];
+      operands.room = arguments[rows];
+      operands.lastInputRow = arguments[lastRow];
+      if (shape.gathered)
+        operands.rowToken = arguments[rowToken];
+      for (unsigned weight : weights)
+        operands.weights.push_back(arguments[weight]);
+      EpilogueOperands epilogue;
+      epilogue.outs = arguments[outs];
+      for (unsigned extra : extras)
+        epilogue.extras.push_back(arguments[extra]);
+      for (auto [value, scalar] : llvm::zip_equal(outside, scalars))
+        epilogue.outside.map(value, arguments[scalar]);
+      MatmulKernel(b, op, shape, operands, epilogue).emit(arguments[tiles]);
+      expandKernelMath(b.getInsertionBlock()->getParentOp());
+    });
+  }
+
+  /// The last token, or the last row of an input of rows.
+  Value lastInputRow() {
+    Value count = dim(op.getInput(), 0);
+    if (op.getRowToken())
+      count = rewriter.createOrFold<arith::MulIOp>(loc, count,
+                                                   dim(op.getInput(), 1));
+    return rewriter.createOrFold<arith::SubIOp>(loc, count, index(1));
+  }
+
+  /// A block for every tile that R rows and E experts can have.
+  Value gridSize(const MatmulShape &shape) {
+    Value tiles =
+        rewriter.createOrFold<arith::CeilDivUIOp>(loc, room, index(shape.rows));
+    tiles = rewriter.createOrFold<arith::AddIOp>(loc, tiles, index(experts));
+    return rewriter.createOrFold<arith::MulIOp>(loc, tiles,
+                                                index(shape.columnTiles()));
+  }
+
+  PatternRewriter &rewriter;
+  Location loc;
+  IdxGroupedMatmulOp op;
+  GPUMatmulAttr schedule;
+  /// Rows that the result has room for.
+  Value room;
+  int64_t experts;
+  llvm::SetVector<Value> outside;
+};
+
+struct LowerGroupedMatmul : OpRewritePattern<IdxGroupedMatmulOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(IdxGroupedMatmulOp op,
+                                PatternRewriter &rewriter) const override {
+    MatmulLaunches(rewriter, op).emit();
+    rewriter.eraseOp(op);
+    return success();
+  }
+};
+} // namespace
+
+void mlir::moe::populateGroupedMatmulToGPUPatterns(
+    RewritePatternSet &patterns) {
+  patterns.add<LowerGroupedMatmul>(patterns.getContext());
+}

@@ -1,0 +1,106 @@
+// Schedules of the GPU lowerings.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "moe/IR/MoE.h"
+#include "llvm/ADT/SetVector.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+using namespace mlir::moe;
+
+/// Most shared memory that one block may have.
+static int64_t getSharedLimit(Chip chip) {
+  switch (chip) {
+  case Chip::SM80:
+    return 163 * 1024;
+  case Chip::SM86:
+  case Chip::SM89:
+  case Chip::SM120:
+    return 99 * 1024;
+  case Chip::SM90:
+  case Chip::SM100:
+    return 227 * 1024;
+  }
+  llvm_unreachable("unknown chip");
+}
+
+/// Most warps of a block: with more, a thread has too few registers.
+static constexpr int64_t kMaxWarps = 16;
+
+static bool isPowerIn(int64_t value, int64_t least, int64_t most) {
+  return value >= least && value <= most && llvm::isPowerOf2_64(value);
+}
+
+LogicalResult
+GPUMatmulFormAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                          int64_t rows, int64_t columns, int64_t depth,
+                          int64_t warpRows, int64_t stages, int64_t lanes,
+                          int64_t least) {
+  if (!isPowerIn(rows, 16, 256))
+    return emitError() << "FORM-1: rows must be a power of two in [16, 256], "
+                          "got "
+                       << rows;
+  if (!isPowerIn(columns, kWarpColumns, 512))
+    return emitError() << "FORM-1: columns must be a power of two in [64, "
+                          "512], got "
+                       << columns;
+  if (!isPowerIn(warpRows, 16, std::min<int64_t>(rows, 64)))
+    return emitError() << "FORM-1: warp_rows must be a power of two in [16, "
+                       << std::min<int64_t>(rows, 64) << "], got " << warpRows;
+  int64_t warps = rows / warpRows * (columns / kWarpColumns);
+  if (warps > kMaxWarps)
+    return emitError() << "FORM-1: a block has at most " << kMaxWarps
+                       << " warps, and tiles of " << rows << " x " << columns
+                       << " by warps of " << warpRows << " x 64 make " << warps;
+  if (depth != 32 && depth != 64 && depth != 128)
+    return emitError() << "FORM-2: depth must be 32, 64 or 128, got " << depth;
+  if (lanes != (depth == 32 ? 4 : 8) && !(depth == 64 && lanes == 4))
+    return emitError() << "FORM-2: lanes must be "
+                       << (depth == 32   ? "4"
+                           : depth == 64 ? "4 or 8"
+                                         : "8")
+                       << " for a depth of " << depth << ", got " << lanes;
+  if (rows < warps * (32 / lanes) || rows > warps * 32)
+    return emitError() << "FORM-3: " << warps << " warps with lanes = " << lanes
+                       << " copy " << warps * (32 / lanes) << " to "
+                       << warps * 32 << " rows, got rows = " << rows;
+  if (columns < warps * 8)
+    return emitError() << "FORM-3: " << warps << " warps copy at least "
+                       << warps * 8 << " columns, got columns = " << columns;
+  if (stages < 2 || stages > 8)
+    return emitError() << "FORM-4: stages must be in [2, 8], got " << stages;
+  if (least < 0)
+    return emitError() << "FORM-4: least must not be negative, got " << least;
+  return success();
+}
+
+LogicalResult
+GPUMatmulAttr::verify(function_ref<InFlightDiagnostic()> emitError, Chip chip,
+                      ArrayRef<GPUMatmulFormAttr> forms) {
+  if (forms.empty())
+    return emitError() << "GPU-MATMUL-1: expected at least one form";
+  if (forms.front().getLeast() != 0)
+    return emitError() << "GPU-MATMUL-1: the first form must have least = 0, "
+                          "got "
+                       << forms.front().getLeast();
+  for (auto [form, next] : llvm::zip(forms, forms.drop_front()))
+    if (next.getLeast() <= form.getLeast())
+      return emitError() << "GPU-MATMUL-1: least must grow from form to form, "
+                            "got "
+                         << next.getLeast() << " after " << form.getLeast();
+  for (GPUMatmulFormAttr form : forms)
+    if (form.getSharedBytes() > getSharedLimit(chip))
+      return emitError() << "GPU-MATMUL-2: a form takes "
+                         << form.getSharedBytes()
+                         << " bytes of shared memory, and a block of "
+                         << stringifyChip(chip) << " has "
+                         << getSharedLimit(chip)
+                         << "; use smaller tiles or fewer stages";
+  return success();
+}
+
+SmallVector<int64_t> GPUMatmulAttr::getTileRows() const {
+  llvm::SmallSetVector<int64_t, 4> rows;
+  for (GPUMatmulFormAttr form : getForms())
+    rows.insert(form.getRows());
+  return rows.takeVector();
+}

@@ -1,0 +1,133 @@
+"""The machine code of grouped matmuls: what is in the main loop, and in registers."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+from emulated import CHIPS
+from matmul_kernels import FORMS, Form, compile_program
+from matmul_programs import Program
+
+LAYER = Program(
+    sizes={"S": 1, "T": 128, "K": 2048, "N": 1024, "E": 64, "R": 1024, "L": 1024},
+    dtype="bf16",
+    out="bf16",
+    weights="concat",
+    layout="nk",
+    gather=True,
+    packed=False,
+    dynamic=False,
+    silu=True,
+    extras=(),
+    whole=False,
+    seed=0,
+)
+SECOND = dataclasses.replace(
+    LAYER,
+    sizes=LAYER.sizes | {"K": 1024, "N": 2048},
+    weights="one",
+    silu=False,
+    gather=False,
+)
+
+
+@dataclasses.dataclass
+class Loop:
+    """Instructions of a loop that multiplies."""
+
+    statements: list[str]
+
+    def count(self, word: str) -> int:
+        return sum(word in statement for statement in self.statements)
+
+    @property
+    def others(self) -> float:
+        """Instructions outside mma for each mma."""
+        products = self.count("mma.sync")
+        return (len(self.statements) - products) / products
+
+
+def main_loops(text: str) -> list[Loop]:
+    """Loops of PTX that multiply: from a label to the branch back to it."""
+    loops, labels, statements = [], {}, []
+    for line in re.sub(r"//.*", "", text).replace("\n", " ").split(";"):
+        for label in re.findall(r"(\$L__BB\w+):", line):
+            labels[label] = len(statements)
+        statement = re.sub(r"^.*\$L__BB\w+:", "", line).strip(" \t{}")
+        if not statement or statement.startswith("."):
+            continue
+        statements.append(statement)
+        back = re.match(r"@!?%p\d+ bra\S*\s+(\$L__BB\w+)", statement)
+        if back and back[1] in labels:
+            loop = Loop(statements[labels[back[1]] :])
+            if loop.count("mma.sync"):
+                loops.append(loop)
+    return loops
+
+
+@pytest.mark.parametrize(
+    ("form", "most"),
+    [
+        (FORMS["128x128x32"], 0.50),
+        (FORMS["128x128x64"], 0.45),
+        (Form(128, 256, 64, 64, 3, 8), 0.45),
+        (Form(128, 128, 64, 64, 3, 4), 0.45),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("program", [LAYER, SECOND], ids=["gated", "plain"])
+def test_main_loop(
+    moe_opt: pathlib.Path, form: Form, most: float, program: Program
+) -> None:
+    """With 64 rows and columns a warp, next to nothing stands beside products."""
+    loop = main_loops(compile_program(moe_opt, program, [form]).text)[0]
+    blocks = form.warp_rows // 16
+    assert loop.count("mma.sync") == form.stages * form.depth // 16 * blocks * 8
+    assert loop.others <= most
+    assert loop.count("ldmatrix") == 0.25 * loop.count("mma.sync")
+    assert loop.count("bar") == form.stages
+    assert loop.count("cp.async.wait_group") == form.stages
+
+
+def test_wide_access(moe_opt: pathlib.Path) -> None:
+    """Aligned sizes are copied and stored by 16 bytes, and nothing is called."""
+    for layout in ("nk", "kn"):
+        program = dataclasses.replace(LAYER, layout=layout)
+        text = compile_program(moe_opt, program, [FORMS["64x128x64"]]).text
+        entries = (part.lstrip() for part in text.split(".entry"))
+        kernel = next(part for part in entries if part.startswith("grouped_matmul"))
+        widths = re.findall(r"cp\.async\.c[ag]\.[^;]*\], *(\w+)", kernel)
+        assert set(widths) == {"16"}
+        assert set(re.findall(r"st\.global\S*", kernel)) == {"st.global.v4.b32"}
+        assert not re.search(r"\bcall\b", text)
+        assert "__nv_" not in text
+
+
+#: Form, and bytes that may be spilled: only where 128 threads take whole lines.
+SPILLS = {name: 192 if name == "128x128x64" else 0 for name in FORMS}
+
+
+@pytest.mark.parametrize("chip", CHIPS)
+@pytest.mark.parametrize("name", ["32x128x64", "64x128x64", "128x128x32", "128x128x64"])
+def test_registers(
+    moe_opt: pathlib.Path, tmp_path: pathlib.Path, name: str, chip: str
+) -> None:
+    ptxas = os.environ.get("PTXAS") or shutil.which("ptxas")
+    if not ptxas:
+        pytest.skip("ptxas is not installed")
+    form = FORMS[name]
+    if chip in ("sm_86", "sm_89", "sm_120"):
+        form = dataclasses.replace(form, stages=min(form.stages, 3))
+    path = tmp_path / "kernels.ptx"
+    path.write_text(compile_program(moe_opt, LAYER, [form], chip).text)
+    command = [ptxas, "-v", f"-arch={chip}", str(path), "-o", os.devnull]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+    spilled = re.findall(r"(\d+) bytes spill", said)
+    assert spilled
+    assert all(int(count) <= SPILLS[name] for count in spilled), said
