@@ -34,10 +34,10 @@ def check_names(root: pathlib.Path, name: str, flag: str) -> list[str]:
         findings.append(f"flag '{flag}' of def {name} should be '{wanted}'")
     pattern = name.removeprefix("Convert") + "*.cpp"
     if name.startswith("Convert"):
-        if not list((root / "lib" / "Conversion").glob(pattern)):
-            findings.append(f"no file lib/Conversion/{pattern} for def {name}")
-    elif not list((root / "lib").glob(f"*/{name}.cpp")):
-        findings.append(f"no file lib/*/{name}.cpp for def {name}")
+        if not list((root / "lib" / "Conversion").rglob(pattern)):
+            findings.append(f"no file lib/Conversion/**/{pattern} for def {name}")
+    elif not list((root / "lib").rglob(f"{name}.cpp")):
+        findings.append(f"no file lib/**/{name}.cpp for def {name}")
     if not list((root / "test").rglob(f"{wanted}.mlir")):
         findings.append(f"no test {wanted}.mlir for def {name}")
     return findings

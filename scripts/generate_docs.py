@@ -92,13 +92,24 @@ def dialect_page(root: pathlib.Path) -> str:
     return tidy(f"{HEADER}\n\n{page}")
 
 
+def order_of(root: pathlib.Path, place: str) -> tuple[int, int]:
+    """Sorts places (FILE:LINE) of Passes.td; what it includes stands at the include."""
+    file, line = place.rsplit(":", 1)
+    name = pathlib.Path(file).name
+    lines = (root / "include/moe/Passes.td").read_text().splitlines()
+    include = f'include "moe/{name}"'
+    if include in lines:
+        return lines.index(include) + 1, int(line)
+    return int(line), 0
+
+
 def passes_page(root: pathlib.Path, moe_opt: pathlib.Path) -> str:
     """The reference of passes, in the order in which a pipeline runs them."""
     order = [
         record["argument"]
         for record in sorted(
             records(root, "moe/Passes.td", "PassBase"),
-            key=lambda record: int(record["!locs"][0].rsplit(":", 1)[1]),
+            key=lambda record: order_of(root, record["!locs"][0]),
         )
     ]
     page = tablegen(root, "Passes.td", "-gen-pass-doc")

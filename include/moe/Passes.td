@@ -316,14 +316,19 @@ def VerifyStage : Pass<"moe-verify-stage"> {
     that is not registered; after `index` no `!moe.plan` and no op of the plan
     form; after `buffers` no tensor; after `loops` arith, cf, func, index,
     memref, scf, ub, vector, x86vector, and the math that a CPU has as
-    instructions; after `llvm` llvm and omp.
+    instructions; after `llvm` llvm and omp. On the way to a GPU: after
+    `launches` the host launches kernels and computes sizes, and touches no
+    element; after `nvvm` kernels are llvm and nvvm and call no function from
+    outside; after `gpu` the host is llvm, and no PTX calls a function from
+    outside.
 
     Before and after: the same module.
 
     Example: test/Transforms/moe-verify-stage.mlir
   }];
   let options = [Option<"stage", "stage", "std::string", /*default=*/"",
-                        "the stage: import, index, buffers, loops or llvm">];
+                        "the stage: import, index, buffers, loops, llvm, "
+                        "launches, nvvm or gpu">];
 }
 
 def KeepArguments : Pass<"moe-keep-arguments", "ModuleOp"> {
@@ -446,82 +451,7 @@ def LowerAllocaScope : Pass<"moe-lower-alloca-scope"> {
 // Conversion: out of moe
 //===----------------------------------------------------------------------===//
 
-def ConvertMoEToCPU : Pass<"convert-moe-to-cpu", "ModuleOp"> {
-  let summary = "Lower bufferized moe.idx ops to loops and vectors";
-  let description = [{
-    Generates the code of every `moe.idx` op from its `#moe.schedule`: routing
-    as scalar and vector loops in a fixed order of operations, grouped matmuls
-    as register tiles over packed weight panels with prefetch, dispatch and
-    combine as row copies and sums. Saves the indirection of library calls and
-    the memory traffic of naive loops that would have to be rewritten.
-
-    Before: `moe.idx` ops on memrefs; a grouped matmul without a schedule gets
-    one that every x86-64 runs. After: no moe op; arith, func, math.sqrt,
-    memref, scf, vector and x86vector ops. Each distinct op becomes one private
-    function, which alike layers share. No math function is left that LLVM
-    would turn into a call. Scratch memory of a task is freed by the task.
-
-    Example: test/Conversion/convert-moe-to-cpu.mlir
-  }];
-  let dependentDialects = [
-    "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
-    "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
-    "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect",
-    "::mlir::x86vector::X86VectorDialect"];
-  let statistics = [Statistic<"numFunctions", "functions",
-                              "Functions made, one for each distinct op">];
-}
-
-def ConvertMoEToGPU : Pass<"convert-moe-to-gpu", "ModuleOp"> {
-  let summary = "Lower bufferized moe.idx ops to GPU kernels and launches";
-  let description = [{
-    Generates one kernel for every distinct `moe.idx` op, from its schedule, in
-    the `gpu.module` `@moe_kernels`, and a `gpu.launch_func` in its place. Grid
-    sizes follow from the shapes alone, so that the host never reads a result
-    back before the last launch.
-
-    Before: `moe.idx` ops on dense memrefs of global memory. After: no moe op;
-    kernels of arith, gpu, llvm, nvvm, scf and vector ops on bare pointers.
-
-    Example: test/Conversion/convert-moe-to-gpu.mlir
-  }];
-  let dependentDialects = [
-    "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
-    "::mlir::gpu::GPUDialect", "::mlir::LLVM::LLVMDialect",
-    "::mlir::NVVM::NVVMDialect", "::mlir::math::MathDialect",
-    "::mlir::memref::MemRefDialect",
-    "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
-  let statistics = [Statistic<"numKernels", "kernels",
-                              "Kernels made, one for each distinct op">];
-}
-
-def ExpandMath : Pass<"moe-expand-math", "ModuleOp"> {
-  let summary = "Replace what would be calls to libraries by arithmetic";
-  let description = [{
-    Replaces math functions on f32, and conversions from and to bf16 and f16, by
-    arithmetic of the same shape. LLVM would make a call of libm or of the
-    compiler's runtime library of each, lane by lane for a vector: slow, and an
-    undefined symbol of emitted objects. `convert-moe-to-cpu` does so for its
-    own code; this pass is for what is left of a model around its layers.
-
-    Functions without an expansion are left for moe-verify-stage to refuse.
-    Arithmetic on bf16 and f16 is that of `arith-emulate-unsupported-floats`.
-
-    Before: arith and math on scalars or vectors. After: the same; math that
-    every target has as instructions.
-
-    Example: test/Conversion/moe-expand-math.mlir
-  }];
-  let dependentDialects = ["::mlir::arith::ArithDialect",
-                           "::mlir::math::MathDialect",
-                           "::mlir::vector::VectorDialect"];
-  let options = [
-    Option<"fma", "fma", "bool", /*default=*/"false",
-           "the target has fused multiply-add and rounding to integers">,
-    Option<"f16c", "f16c", "bool", /*default=*/"false",
-           "the target converts between f16 and f32">,
-  ];
-}
+include "moe/Passes.Conversion.td"
 
 //===----------------------------------------------------------------------===//
 // Reduction: for moe-reduce

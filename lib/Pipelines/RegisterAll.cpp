@@ -28,6 +28,18 @@ void moe::registerPipelines() {
       "moe-cpu-lowering-pipeline",
       "The part of moe-cpu-pipeline from bufferization on",
       buildCPULoweringPipeline);
+  PassPipelineRegistration<GPUPipelineOptions>(
+      "moe-gpu-pipeline",
+      "Compile moe on tensors to GPU kernels and the LLVM dialect",
+      buildGPUPipeline);
+  PassPipelineRegistration<GPUPipelineOptions>(
+      "moe-gpu-tensor-pipeline",
+      "The part of moe-gpu-pipeline before bufferization",
+      buildGPUTensorPipeline);
+  PassPipelineRegistration<GPUPipelineOptions>(
+      "moe-gpu-lowering-pipeline",
+      "The part of moe-gpu-pipeline from bufferization on",
+      buildGPULoweringPipeline);
 }
 
 void moe::registerAllMoEPasses() {

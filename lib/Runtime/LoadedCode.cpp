@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "moe/Runtime/LoadedCode.h"
 #include "moe/Runtime/CallMemory.h"
+#include "moe/Runtime/GPUProgram.h"
 #include "moe/Runtime/NativeModule.h"
 #include "moe/Runtime/OpenMP.h"
 
@@ -29,6 +30,8 @@ static void *resolve(StringRef name, const OpenMP *openMP) {
       {"memset", reinterpret_cast<void *>(&std::memset)}};
   if (auto found = memory.find(name); found != memory.end())
     return found->second;
+  if (void *function = lookupGPURuntime(name))
+    return function;
   return openMP ? openMP->lookup(name.str().c_str()) : nullptr;
 }
 

@@ -1,5 +1,6 @@
 // What the machine code of a module may call.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "moe/Runtime/GPUProgram.h"
 #include "moe/Runtime/NativeModule.h"
 
 #include "llvm/ADT/StringSet.h"
@@ -55,11 +56,13 @@ llvm::Error moe::checkUndefinedSymbols(StringRef object) {
   if (!names)
     return names.takeError();
   for (const std::string &name : *names)
-    if (!isMemoryFunction(name) && !isOpenMPFunction(name))
+    if (!isMemoryFunction(name) && !isOpenMPFunction(name) &&
+        !lookupGPURuntime(name))
       return llvm::createStringError(
           "the generated code calls '" + name +
           "', which is not part of what compiled code may call (memory "
-          "functions of C and the OpenMP run time); an operation of the module "
+          "functions of C, the OpenMP run time and the runtime of GPUs); an "
+          "operation of the module "
           "was lowered to a library call, or the module declares a function "
           "without a body");
   return llvm::Error::success();

@@ -1,7 +1,10 @@
 // moe-verify-stage: what may and may not be left after a stage of a pipeline.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
 #include "moe/IR/MoE.h"
 #include "moe/Passes.h"
@@ -108,6 +111,76 @@ static LogicalResult verifyLLVM(Operation *op) {
 }
 
 //===----------------------------------------------------------------------===//
+// Operations of the GPU's pipeline
+//===----------------------------------------------------------------------===//
+
+static bool isInKernels(Operation *op) {
+  return isa<gpu::GPUModuleOp>(op) || op->getParentOfType<gpu::GPUModuleOp>();
+}
+
+/// The host launches kernels and computes sizes; it touches no element.
+static LogicalResult verifyLaunches(Operation *op) {
+  if (isInKernels(op))
+    return success();
+  StringRef dialect = op->getName().getDialectNamespace();
+  bool touches = isa<memref::CopyOp, memref::GetGlobalOp, memref::GlobalOp,
+                     memref::LoadOp, memref::StoreOp>(op);
+  if (isa<gpu::LaunchFuncOp, LLVM::IntToPtrOp>(op) ||
+      op->getName().getStringRef() == "affine.apply" ||
+      (!touches &&
+       llvm::is_contained({"arith", "builtin", "func", "index", "memref"},
+                          dialect)))
+    return success();
+  return refuse(op, "launches")
+         << "there is no kernel for it; a function that is compiled for a GPU "
+            "holds moe ops, matmuls and elementwise linalg";
+}
+
+/// What PTX would call from outside, which the driver cannot find: functions
+/// of math libraries, mostly.
+static LogicalResult verifyNVVM(Operation *op) {
+  if (!isInKernels(op) || isa<gpu::GPUModuleOp>(op))
+    return success();
+  auto function = dyn_cast<LLVM::LLVMFuncOp>(op);
+  if (function && function.isExternal())
+    return refuse(op, "nvvm")
+           << "a kernel calls the function '" << function.getSymName()
+           << "', and kernels call no library";
+  StringRef dialect = op->getName().getDialectNamespace();
+  if (dialect == "llvm" || dialect == "nvvm")
+    return success();
+  return refuse(op, "nvvm") << "there is no lowering of it to NVVM";
+}
+
+static LogicalResult verifyBinary(gpu::BinaryOp op) {
+  for (auto object : op.getObjects().getAsRange<gpu::ObjectAttr>()) {
+    if (object.getFormat() != gpu::CompilationTarget::Assembly)
+      continue;
+    StringRef rest =
+        object.getObject().getValue().split(".extern .func").second;
+    if (rest.empty())
+      continue;
+    // .extern .func (.param .b32 func_retval0) name ( ...
+    rest = rest.ltrim();
+    if (rest.starts_with("("))
+      rest = rest.split(")").second.ltrim();
+    return refuse(op, "gpu")
+           << "its PTX calls the function '"
+           << rest.take_until([](char c) { return c == '(' || isspace(c); })
+           << "', and kernels call no library";
+  }
+  return success();
+}
+
+static LogicalResult verifyGPU(Operation *op) {
+  if (auto binary = dyn_cast<gpu::BinaryOp>(op))
+    return verifyBinary(binary);
+  return isa<ModuleOp>(op) || op->getName().getDialectNamespace() == "llvm"
+             ? success()
+             : refuse(op, "gpu") << "there is no lowering of it to LLVM";
+}
+
+//===----------------------------------------------------------------------===//
 // The pass
 //===----------------------------------------------------------------------===//
 
@@ -124,18 +197,24 @@ struct VerifyStage : moe::impl::VerifyStageBase<VerifyStage> {
                       .Case("buffers", verifyBuffers)
                       .Case("loops", verifyLoops)
                       .Case("llvm", verifyLLVM)
+                      .Case("launches", verifyLaunches)
+                      .Case("nvvm", verifyNVVM)
+                      .Case("gpu", verifyGPU)
                       .Default(nullptr);
     if (!check) {
       getOperation()->emitError("moe-verify-stage: unknown stage '")
-          << stage << "'; stages are import, index, buffers, loops and llvm";
+          << stage
+          << "'; stages are import, index, buffers, loops, llvm, launches, "
+             "nvvm and gpu";
       return signalPassFailure();
     }
     if (stage == "index" && failed(verifyNoPlan(getOperation())))
       return signalPassFailure();
-    WalkResult result = getOperation()->walk([&](Operation *op) {
-      return failed(check(op)) ? WalkResult::interrupt()
-                               : WalkResult::advance();
-    });
+    WalkResult result =
+        getOperation()->walk<WalkOrder::PreOrder>([&](Operation *op) {
+          return failed(check(op)) ? WalkResult::interrupt()
+                                   : WalkResult::advance();
+        });
     if (result.wasInterrupted())
       signalPassFailure();
   }

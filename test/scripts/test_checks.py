@@ -132,7 +132,11 @@ BAD = [
         {"include/moe/Passes.td": GOOD_PASSES.replace("moe-set-scope", "set-scope")},
         "should be 'moe-set-scope'",
     ),
-    (check_passes, {"lib/Transforms/SetScope.cpp": None}, "no file lib/*/SetScope.cpp"),
+    (
+        check_passes,
+        {"lib/Transforms/SetScope.cpp": None},
+        "no file lib/**/SetScope.cpp",
+    ),
     (
         check_passes,
         {"test/Transforms/moe-set-scope.mlir": None},

@@ -20,6 +20,29 @@ struct CPUPipelineOptions : PassPipelineOptions<CPUPipelineOptions> {
                       llvm::cl::init(true)};
 };
 
+/// What the kernels of --moe-gpu-pipeline become.
+enum class KernelFormat { ISA, Binary, Fatbin };
+
+/// Options of --moe-gpu-pipeline.
+struct GPUPipelineOptions : PassPipelineOptions<GPUPipelineOptions> {
+  Option<std::string> chip{
+      *this, "chip",
+      llvm::cl::desc("the chip: sm_80, sm_86, sm_89, sm_90, sm_100 or sm_120"),
+      llvm::cl::init("sm_80")};
+  Option<KernelFormat> format{
+      *this, "format", llvm::cl::desc("what kernels become"),
+      llvm::cl::init(KernelFormat::ISA),
+      llvm::cl::values(
+          clEnumValN(KernelFormat::ISA, "isa", "PTX"),
+          clEnumValN(KernelFormat::Binary, "bin", "machine code, by ptxas"),
+          clEnumValN(KernelFormat::Fatbin, "fatbin", "both"))};
+  Option<std::string> toolkit{
+      *this, "toolkit",
+      llvm::cl::desc("folder of a CUDA toolkit, whose bin/ptxas bin and fatbin "
+                     "need; default: CUDA_HOME, then the PATH"),
+      llvm::cl::init("")};
+};
+
 /// A front end's module -> moe and linalg on tensors. The module may hold ops
 /// of StableHLO and tm_tensor in generic form.
 void buildImportPipeline(OpPassManager &pm);
@@ -38,8 +61,21 @@ void buildCPULoweringPipeline(OpPassManager &pm,
 /// Both: moe and linalg on tensors -> the LLVM dialect.
 void buildCPUPipeline(OpPassManager &pm, const CPUPipelineOptions &options);
 
-/// Registers --moe-import-pipeline, --moe-cpu-pipeline and its two parts,
-/// --moe-cpu-tensor-pipeline and --moe-cpu-lowering-pipeline.
+/// moe and elementwise linalg on tensors -> moe.idx and linalg on tensors.
+void buildGPUTensorPipeline(OpPassManager &pm,
+                            const GPUPipelineOptions &options);
+
+/// What buildGPUTensorPipeline makes -> the LLVM dialect for the host, whose
+/// functions take a context of the runtime first (moe-lower-launches), and one
+/// gpu.binary with the kernels, whose names by number are in `moe.kernels`.
+void buildGPULoweringPipeline(OpPassManager &pm,
+                              const GPUPipelineOptions &options);
+
+/// Both: moe and elementwise linalg on tensors -> kernels and the host's side.
+void buildGPUPipeline(OpPassManager &pm, const GPUPipelineOptions &options);
+
+/// Registers --moe-import-pipeline; --moe-cpu-pipeline and its two parts,
+/// --moe-cpu-tensor-pipeline and --moe-cpu-lowering-pipeline; the same of gpu.
 void registerPipelines();
 
 } // namespace mlir::moe

@@ -49,12 +49,12 @@ private:
   /// Rows [begin, end) at `column`, added in order; mul and add stay apart.
   Value sumRows(Value begin, Value end, Value column) {
     Type type = access.vectorOf(b.getF32Type());
-    Value zero = b.make<arith::ConstantOp>(cast<TypedAttr>(b.getZeroAttr(type)));
-    return b.fold(begin, end, b.word(kInFlight), zero,
-                  [&](Value at, ValueRange sum) {
-                    return KernelBuilder::Values{
-                        addRows(at, end, column, sum[0])};
-                  })[0];
+    Value zero =
+        b.make<arith::ConstantOp>(cast<TypedAttr>(b.getZeroAttr(type)));
+    return b.fold(
+        begin, end, b.word(kInFlight), zero, [&](Value at, ValueRange sum) {
+          return KernelBuilder::Values{addRows(at, end, column, sum[0])};
+        })[0];
   }
 
   Value addRows(Value at, Value end, Value column, Value sum) {
@@ -64,8 +64,8 @@ private:
       Value pair = b.add(at, i);
       live.push_back(b.less(pair, end));
       // Pairs past the end read the last one again, from the cache.
-      Value row = b.loadConstant(
-          b.getI32Type(), b.element(tokenRow, b.min(pair, last), 4));
+      Value row = b.loadConstant(b.getI32Type(),
+                                 b.element(tokenRow, b.min(pair, last), 4));
       terms.push_back(term(b.min(row, lastRow), column));
     }
     for (auto [isLive, value] : llvm::zip_equal(live, terms))
@@ -79,7 +79,8 @@ private:
     if (!gates)
       return value;
     int64_t size = gateElement.getIntOrFloatBitWidth() / 8;
-    Value gate = widen(b.loadConstant(gateElement, b.element(gates, row, size)));
+    Value gate =
+        widen(b.loadConstant(gateElement, b.element(gates, row, size)));
     gate = b.make<vector::BroadcastOp>(value.getType(), gate);
     return b.make<arith::MulFOp>(gate, value);
   }
@@ -127,8 +128,8 @@ struct LowerCombine : OpRewritePattern<IdxCombineOp> {
       kernel.pointer(op.getGates());
 
     Kernel::Shape shape;
-    shape.gridX = rewriter.createOrFold<arith::MulIOp>(
-        loc, dim(op.getOuts(), 0), tokens);
+    shape.gridX =
+        rewriter.createOrFold<arith::MulIOp>(loc, dim(op.getOuts(), 0), tokens);
     shape.threads = access.threads;
     kernel.emit(shape, [&](KernelBuilder &b, ValueRange arguments) {
       TokenSums(b, op, arguments, access).emit();

@@ -42,12 +42,12 @@ struct LowerDispatch : OpRewritePattern<IdxDispatchOp> {
     auto dim = [&](Value memref, int64_t dimension) -> Value {
       return rewriter.createOrFold<memref::DimOp>(loc, memref, dimension);
     };
-    Value tokens = rewriter.createOrFold<arith::MulIOp>(
-        loc, dim(op.getX(), 0), dim(op.getX(), 1));
+    Value tokens = rewriter.createOrFold<arith::MulIOp>(loc, dim(op.getX(), 0),
+                                                        dim(op.getX(), 1));
     Value one = arith::ConstantIndexOp::create(rewriter, loc, 1);
     Kernel kernel(rewriter, op, "dispatch");
-    for (Value memref : {op.getX(), op.getExpertOffsets(), op.getRowToken(),
-                         op.getOuts()})
+    for (Value memref :
+         {op.getX(), op.getExpertOffsets(), op.getRowToken(), op.getOuts()})
       kernel.pointer(memref);
     kernel.size(rewriter.createOrFold<arith::SubIOp>(
         loc, dim(op.getExpertOffsets(), 0), one));

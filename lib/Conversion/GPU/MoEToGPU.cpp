@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "moe/Conversion/MoEToGPU.h"
 #include "../OutlineOps.h"
+#include "DeviceMemory.h"
+#include "ElementwiseToGPU.h"
 #include "MatmulShape.h"
 #include "RouteLayout.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -75,19 +77,38 @@ static LogicalResult verifyAll(ModuleOp module,
   return failure(result.wasInterrupted());
 }
 
+/// Gives each routing whose workspace is allocated one of its kernel's size,
+/// which the runtime zeroes once and keeps.
+static void provideWorkspaces(ModuleOp module) {
+  module.walk([](IdxRouteOp op) {
+    OpOperand &workspace = op.getOutsMutable()[5];
+    if (!workspace.get().getDefiningOp<memref::AllocOp>())
+      return;
+    OpBuilder b(op);
+    auto type = MemRefType::get({ShapedType::kDynamic}, b.getI32Type());
+    auto alloc = memref::AllocOp::create(b, op.getLoc(), type,
+                                         getRouteWorkspaceSize(b, op));
+    alloc->setAttr(kZeroedMark, b.getUnitAttr());
+    workspace.set(alloc.getMemref());
+  });
+}
+
 namespace {
 struct ConvertMoEToGPU : moe::impl::ConvertMoEToGPUBase<ConvertMoEToGPU> {
   void runOnOperation() override {
     ModuleOp module = getOperation();
     if (failed(verifyAll(module, verifyForm)))
       return signalPassFailure();
+    provideWorkspaces(module);
     numKernels += outlineIdxOps(module);
+    convertStoresToGPU(module);
     RewritePatternSet patterns(&getContext());
     populateRouteToGPUPatterns(patterns);
     populateDispatchToGPUPatterns(patterns);
     populateGroupedMatmulToGPUPatterns(patterns);
     populateTilesToGPUPatterns(patterns);
     populateCombineToGPUPatterns(patterns);
+    populateElementwiseToGPUPatterns(patterns);
     walkAndApplyPatterns(module, std::move(patterns));
     if (failed(verifyAll(module, verifyNoMoE)))
       return signalPassFailure();
