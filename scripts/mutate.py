@@ -59,6 +59,8 @@ class Mutation:
             return [self.words[0]]
         if self.words[0].startswith("test/PTX/"):
             return PTX_TARGETS
+        if self.words[0].startswith("test/GPU/"):
+            return [*TARGETS[self.kind], *PTX_TARGETS]
         return TARGETS[self.kind]
 
     def command(self, source: pathlib.Path) -> list[str]:

@@ -15,9 +15,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from moe_mlir.device_array import DeviceArray
     from moe_mlir.errors import MoEError
     from moe_mlir.executable import CompiledModel
     from moe_mlir.frontends import from_jax, from_stablehlo, from_torch
+    from moe_mlir.gpu_model import CompiledGPUModel
     from moe_mlir.model import Model
     from moe_mlir.plan import Plan, plot_plans
     from moe_mlir.routing import route
@@ -25,7 +27,9 @@ if TYPE_CHECKING:
     from moe_mlir.summary import format_report
 
 __all__ = [
+    "CompiledGPUModel",
     "CompiledModel",
+    "DeviceArray",
     "MoEError",
     "Model",
     "Plan",
@@ -41,7 +45,9 @@ __all__ = [
 # Where each name comes from. Loaded when first used, so that the emulator
 # (moe_mlir.ptx) can be imported without the compiler.
 _HOME = {
+    "CompiledGPUModel": "gpu_model",
     "CompiledModel": "executable",
+    "DeviceArray": "device_array",
     "MoEError": "errors",
     "Model": "model",
     "Plan": "plan",

@@ -7,7 +7,7 @@ imported it.
 from __future__ import annotations
 
 import sys
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import ml_dtypes
 import numpy as np
@@ -17,6 +17,18 @@ from moe_mlir.errors import MoEError
 
 Kind = Literal["numpy", "torch", "jax"]
 Array = npt.NDArray[Any]
+
+
+class Shaped(Protocol):
+    """What has an element type and sizes, on whatever device."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def ndim(self) -> int: ...
+
 
 #: Element types by their names in MLIR.
 DTYPES: dict[str, np.dtype[Any]] = {
@@ -178,6 +190,6 @@ def dense(array: Array) -> Array:
     return array
 
 
-def describe(array: Array) -> str:
+def describe(array: Shaped) -> str:
     """Type and shape in the words of the framework's users: float32 [2, 3]."""
     return f"{array.dtype} {list(array.shape)}"

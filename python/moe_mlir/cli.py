@@ -11,6 +11,9 @@ from pathlib import Path
 from moe_mlir import commands
 from moe_mlir.emit import ENDINGS
 from moe_mlir.errors import MoEError
+from moe_mlir.gpu import CHIPS, TARGETS
+
+_CHIP_HELP = f"of the GPU: {', '.join(CHIPS)}"
 
 EXIT_REFUSED = 1
 EXIT_INTERRUPTED = 130
@@ -66,15 +69,21 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE.npy",
         help="where a result goes, one for each result",
     )
-    command.add_argument("--threads", type=int, help="default: all CPUs")
-    command.add_argument("--cpu", default="host")
+    command.add_argument(
+        "--target", choices=["cpu", *TARGETS], default="cpu", help="default: cpu"
+    )
+    command.add_argument("--threads", type=int, help="of the CPU; default: all")
+    command.add_argument("--cpu", help="host (default) or an LLVM CPU name")
+    command.add_argument("--chip", help=_CHIP_HELP)
+    command.add_argument("--device", type=int, help="number of the GPU")
     command.set_defaults(run=commands.run_model)
 
     command = add("compile", help="compile a model into a file")
     _add_model(command)
     command.add_argument("--emit", choices=list(ENDINGS), required=True)
     command.add_argument("-o", "--output", type=Path, metavar="FILE")
-    command.add_argument("--cpu", default="host", help="host or an LLVM CPU name")
+    command.add_argument("--cpu", help="host (default) or an LLVM CPU name")
+    command.add_argument("--chip", help=_CHIP_HELP)
     command.set_defaults(run=commands.compile_model)
 
     command = add("show", help="describe a model")

@@ -14,8 +14,10 @@ import numpy as np
 from moe_mlir.arrays import Array, numpy_dtype, to_numpy
 from moe_mlir.emit import ENDINGS, emit
 from moe_mlir.errors import MoEError
+from moe_mlir.executable import CompiledModel
 from moe_mlir.files import written_file
 from moe_mlir.frontends import from_jax, from_stablehlo, from_torch
+from moe_mlir.gpu_model import CompiledGPUModel
 from moe_mlir.model import Model
 from moe_mlir.storage import load
 from moe_mlir.summary import draw, summary
@@ -96,13 +98,26 @@ def run_model(options: argparse.Namespace) -> None:
             f"{len(results)} results: {', '.join(map(str, results))}",
             where="--output",
         )
-    compiled = model.compile(threads=options.threads, cpu=options.cpu)
+    compiled = _compile(model, options)
     values = compiled(**inputs)
     values = values if isinstance(values, tuple) else (values,)
     for path, value in zip(options.output, values, strict=True):
         with written_file(path) as stream:
             np.save(stream, value, allow_pickle=False)
         print(f"{path}: {value.dtype} {list(value.shape)}")
+
+
+def _compile(
+    model: Model, options: argparse.Namespace
+) -> CompiledModel | CompiledGPUModel:
+    """The model, compiled for the target of the command line."""
+    given = {
+        name: getattr(options, name)
+        for name in ("threads", "cpu", "chip", "device")
+        if getattr(options, name) is not None
+    }
+    compiled: CompiledModel | CompiledGPUModel = model.compile(options.target, **given)
+    return compiled
 
 
 def _read_inputs(model: Model, given: list[str]) -> dict[str, Array]:
@@ -141,7 +156,7 @@ def compile_model(options: argparse.Namespace) -> None:
     """``moe-mlir compile``."""
     output = options.output or Path(options.model.name + ENDINGS[options.emit])
     model = load(options.model)
-    for path in emit(model, options.emit, output, cpu=options.cpu):
+    for path in emit(model, options.emit, output, cpu=options.cpu, chip=options.chip):
         print(f"{path}: {path.stat().st_size} bytes")
 
 

@@ -11,22 +11,43 @@ from moe_mlir import _moe
 from moe_mlir.cpu import OPTIMIZE_MODEL, lower
 from moe_mlir.errors import MoEError
 from moe_mlir.files import written_file
+from moe_mlir.gpu import check_chip, lower_gpu
 from moe_mlir.header import c_header
 from moe_mlir.model import Model
 from moe_mlir.progress import progress
+from moe_mlir.ptxas import assemble
 
 #: What can be written, and the ending of the file.
-ENDINGS = {"mlir": ".mlir", "llvm": ".ll", "object": ".o", "shared": ".so"}
+ENDINGS = {
+    "mlir": ".mlir",
+    "llvm": ".ll",
+    "object": ".o",
+    "shared": ".so",
+    "ptx": ".ptx",
+    "cubin": ".cubin",
+}
+#: Those that are for a GPU.
+GPU_KINDS = ("ptx", "cubin")
 _LINKERS = ("cc", "clang-22", "clang", "gcc")
 
 
-def emit(model: Model, kind: str, output: Path, *, cpu: str = "host") -> list[Path]:
+def emit(
+    model: Model,
+    kind: str,
+    output: Path,
+    *,
+    cpu: str | None = None,
+    chip: str | None = None,
+) -> list[Path]:
     """Compiles a model into a file; "object" and "shared" come with a C header.
 
     Args:
-        kind: One of ``ENDINGS``: "mlir" is the LLVM dialect, "llvm" is LLVM IR.
+        kind: One of ``ENDINGS``: "mlir" is the LLVM dialect, "llvm" is LLVM IR, "ptx"
+            and "cubin" are the kernels of a GPU.
         output: The file.
         cpu: As in ``Model.compile``; it need not run here.
+        chip: The same for the kinds of a GPU; None: sm_80, which every later one runs
+            as PTX.
 
     Returns:
         The files written.
@@ -34,6 +55,15 @@ def emit(model: Model, kind: str, output: Path, *, cpu: str = "host") -> list[Pa
     Raises:
         MoEError: The model cannot be compiled, or a file cannot be written.
     """
+    if kind in GPU_KINDS:
+        return _emit_kernels(model, kind, output, cpu, chip)
+    if chip is not None:
+        raise MoEError(
+            f"--chip {chip} is for --emit {' and '.join(GPU_KINDS)}; --emit {kind} is "
+            "for a CPU, which --cpu names",
+            where="--chip",
+        )
+    cpu = cpu or "host"
     if kind in ("object", "shared") and output.suffix == ".h":
         raise MoEError(
             f"{output}: the C header of the code goes there; name the code "
@@ -62,6 +92,26 @@ def emit(model: Model, kind: str, output: Path, *, cpu: str = "host") -> list[Pa
             stream.write(text.encode())
         written.append(header)
     return written
+
+
+def _emit_kernels(
+    model: Model, kind: str, output: Path, cpu: str | None, chip: str | None
+) -> list[Path]:
+    if cpu is not None:
+        raise MoEError(
+            f"--cpu {cpu} is for a CPU; --emit {kind} is for a GPU, which --chip names",
+            where="--cpu",
+        )
+    target = check_chip(chip or "sm_80")
+    names = [spec.name for spec in model.signature.inputs]
+    with progress(f"compiling {output}"):
+        lowered = lower_gpu(model._module, target, names)
+        content = lowered.ptx
+        if kind == "cubin":
+            content = assemble(content, target.name)
+    with written_file(output) as stream:
+        stream.write(content)
+    return [output]
 
 
 def _link(code: bytes) -> bytes:

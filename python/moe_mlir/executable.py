@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from moe_mlir import _moe
@@ -77,7 +77,7 @@ class CompiledModel:
         Raises:
             MoEError: An input is missing, or of the wrong type or shape.
         """
-        given = self._order(inputs, named)
+        given = order_inputs(self.signature.inputs, inputs, named)
         arrays = []
         for spec, value in zip(self.signature.inputs, given, strict=True):
             arrays.append(to_numpy(value, f"input '{spec.name}'"))
@@ -92,28 +92,32 @@ class CompiledModel:
         values = tuple(from_numpy(result, kind) for result in results)
         return values[0] if len(values) == 1 else values
 
-    def _order(self, inputs: tuple[Any, ...], named: dict[str, Any]) -> list[Any]:
-        """The inputs in the order of the signature."""
-        specs = self.signature.inputs
-        takes = "it takes " + (", ".join(f"{s.name}: {s}" for s in specs) or "no input")
-        if len(inputs) > len(specs):
-            raise MoEError(
-                f"the model got {len(inputs)} inputs by position; {takes}",
-                where="inputs",
-            )
-        ordered = dict(zip((spec.name for spec in specs), inputs, strict=False))
-        for name, value in named.items():
-            if name in ordered:
-                raise MoEError(f"input '{name}' is given twice; {takes}", where=name)
-            if name not in {spec.name for spec in specs}:
-                raise MoEError(f"there is no input '{name}'; {takes}", where=name)
-            ordered[name] = value
-        for spec in specs:
-            if spec.name not in ordered:
-                raise MoEError(
-                    f"input '{spec.name}' is missing; {takes}", where=spec.name
-                )
-        return [ordered[spec.name] for spec in specs]
+
+def order_inputs(
+    specs: Sequence[TensorSpec], inputs: tuple[Any, ...], named: dict[str, Any]
+) -> list[Any]:
+    """What a call gave by position and by name, in the order of the signature.
+
+    Raises:
+        MoEError: An input is missing, given twice, or unknown.
+    """
+    takes = "it takes " + (", ".join(f"{s.name}: {s}" for s in specs) or "no input")
+    if len(inputs) > len(specs):
+        raise MoEError(
+            f"the model got {len(inputs)} inputs by position; {takes}",
+            where="inputs",
+        )
+    ordered = dict(zip((spec.name for spec in specs), inputs, strict=False))
+    for name, value in named.items():
+        if name in ordered:
+            raise MoEError(f"input '{name}' is given twice; {takes}", where=name)
+        if name not in {spec.name for spec in specs}:
+            raise MoEError(f"there is no input '{name}'; {takes}", where=name)
+        ordered[name] = value
+    for spec in specs:
+        if spec.name not in ordered:
+            raise MoEError(f"input '{spec.name}' is missing; {takes}", where=spec.name)
+    return [ordered[spec.name] for spec in specs]
 
 
 def _pack_function(functions: dict[str, Signature], argument: TensorSpec) -> Signature:

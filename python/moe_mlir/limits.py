@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from moe_mlir import _moe
-from moe_mlir.arrays import Array
+from moe_mlir.arrays import Shaped
 from moe_mlir.errors import MoEError
 from moe_mlir.signature import TensorSpec, elements
 
@@ -51,7 +51,7 @@ class Limits:
             groups.setdefault(str(entry["requested"]), []).append(place)
         return cls(experts, tuple(tuple(g) for g in groups.values() if len(g) > 1))
 
-    def check(self, specs: Sequence[TensorSpec], arrays: Sequence[Array]) -> None:
+    def check(self, specs: Sequence[TensorSpec], arrays: Sequence[Shaped]) -> None:
         """Raises MoEError if the sizes of a call's inputs break a limit."""
         shapes = {}
         for spec, array in zip(specs, arrays, strict=True):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, overload
 
 from moe_mlir import _moe
 from moe_mlir.cpu import check_threads, lower
 from moe_mlir.errors import MoEError
 from moe_mlir.executable import CompiledModel, weight_of
+from moe_mlir.gpu import TARGETS, choose_chip, lower_gpu, open_device
+from moe_mlir.gpu_model import CompiledGPUModel
 from moe_mlir.limits import Limits
 from moe_mlir.progress import progress
 from moe_mlir.signature import Signature, read_signatures
@@ -182,34 +184,70 @@ class Model:
     def _layer_names(self) -> list[str]:
         return [str(layer.get("layer") or "(unnamed)") for layer in self.layers]
 
+    @overload
     def compile(
-        self, target: str = "cpu", *, threads: int | None = None, cpu: str = "host"
-    ) -> CompiledModel:
-        """Machine code of the model, with its weights packed, ready to be called.
+        self,
+        target: Literal["cpu"] = "cpu",
+        *,
+        threads: int | None = None,
+        cpu: str = "host",
+    ) -> CompiledModel: ...
+
+    @overload
+    def compile(
+        self,
+        target: Literal["cuda", "emulator"],
+        *,
+        chip: str | None = None,
+        device: int = 0,
+    ) -> CompiledGPUModel: ...
+
+    def compile(
+        self,
+        target: str = "cpu",
+        *,
+        threads: int | None = None,
+        cpu: str | None = None,
+        chip: str | None = None,
+        device: int | None = None,
+    ) -> CompiledModel | CompiledGPUModel:
+        """Machine code of the model, with its weights, ready to be called.
 
         Args:
-            target: "cpu".
-            threads: Threads of each call; None: all CPUs of this process. Results do
-                not depend on it.
-            cpu: "host", "x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v4", or an LLVM
-                name such as "znver4". One that this machine cannot run is refused.
+            target: "cpu"; "cuda", a GPU of this machine; "emulator", the same code on
+                an emulated GPU (docs/ptx-emulator.md).
+            threads: Of the CPU, for each call; None: all CPUs of this process.
+                Results do not depend on it.
+            cpu: "host" (None), "x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v4", or an
+                LLVM name such as "znver4". One that this machine cannot run is
+                refused.
+            chip: "sm_80", "sm_86", "sm_89", "sm_90", "sm_100" or "sm_120"; None: that
+                of the device.
+            device: Number of the GPU; None: the first.
 
         Raises:
-            MoEError: An operation cannot be compiled; a weight is missing.
+            MoEError: An operation cannot be compiled; a weight is missing; there is no
+                such device.
         """
-        if target != "cpu":
-            raise MoEError(
-                f"compile: target {target!r} is not supported: code is generated for "
-                'the CPU only; use target="cpu", and see docs/limits.md',
-                where="target",
-            )
-        threads = check_threads(threads)
-        _moe.check_cpu(cpu, runs_here=True)
         limits = Limits.of(self._module, self.report.get("dynamic_dims", ()))
         names = [spec.name for spec in self.signature.inputs]
-        with progress("compiling and packing weights"):
-            lowered = lower(self._module, cpu, names)
-            return CompiledModel(lowered, self.weights, limits, threads)
+        if target == "cpu":
+            _refuse(target, chip=chip, device=device)
+            threads = check_threads(threads)
+            _moe.check_cpu(cpu or "host", runs_here=True)
+            with progress("compiling and packing weights"):
+                lowered = lower(self._module, cpu or "host", names)
+                return CompiledModel(lowered, self.weights, limits, threads)
+        if target not in TARGETS:
+            raise MoEError(
+                f"compile: target is {target!r}; use cpu, {' or '.join(TARGETS)}",
+                where="target",
+            )
+        _refuse(target, threads=threads, cpu=cpu)
+        opened = open_device(target, device or 0)
+        with progress("compiling"):
+            kernels = lower_gpu(self._module, choose_chip(chip, opened), names)
+            return CompiledGPUModel(kernels, self.weights, limits, opened)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Writes ``model.mlir``, ``manifest.json`` and the weights into a folder.
@@ -234,6 +272,15 @@ class Model:
 
     def __repr__(self) -> str:
         return f"<moe_mlir.Model of {len(self.layers)} MoE layers>"
+
+
+def _refuse(target: str, **options: object) -> None:
+    """Refuses options of another target."""
+    for name, value in options.items():
+        if value is not None:
+            raise MoEError(
+                f"compile: {name} is no option of target {target!r}", where=name
+            )
 
 
 def _enum_word(value: Any) -> Any:

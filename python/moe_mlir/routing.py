@@ -12,20 +12,21 @@ from moe_mlir import _moe, checks
 from moe_mlir.arrays import DTYPES, Array, dense, describe, dtype_name, to_numpy
 from moe_mlir.cpu import default_threads, lower_routing
 from moe_mlir.errors import MoEError
+from moe_mlir.model import Model
 from moe_mlir.plan import Plan
 
 Scope = Literal["token", "sequence"]
 Score = Literal["softmax", "sigmoid", "sqrtsoftplus", "identity"]
 Normalize = Literal["none", "sum", "softmax"]
 GroupScore = Literal["max", "top2_sum"]
-Target = Literal["cpu", "reference"]
+Target = Literal["cpu", "reference", "emulator", "cuda"]
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "scope": ("token", "sequence"),
     "score": ("softmax", "sigmoid", "sqrtsoftplus", "identity"),
     "normalize": ("none", "sum", "softmax"),
     "group_score": ("max", "top2_sum"),
-    "target": ("cpu", "reference"),
+    "target": ("cpu", "reference", "emulator", "cuda"),
 }
 _LOGITS = ("f32", "bf16", "f16")
 
@@ -79,7 +80,8 @@ def route(
         lengths: integers ``[S]``; shorthand for padding after so many tokens.
         rank_logits: Permits sequence scope with ``score="identity"``, a ranking of
             raw logits across tokens.
-        target: "cpu": compiled code. "reference": the rule in plain C++.
+        target: "cpu": compiled code. "reference": the rule in plain C++. "cuda": the
+            kernel of a GPU; "emulator": the same kernel on an emulated one.
 
     Raises:
         MoEError: An argument is wrong; the message says which, why and what to do.
@@ -113,7 +115,12 @@ def route(
         fields[2] = fields[2].reshape(sequences, tokens + 1)
     else:
         kernel = _kernel(
-            tuple(options.items()), dtype, experts, bias is not None, mask is not None
+            tuple(options.items()),
+            dtype,
+            experts,
+            bias is not None,
+            mask is not None,
+            target,
         )
         fields = kernel.call([a for a in (array, bias, mask) if a is not None])
     return Plan.trimmed(fields, _moe.nan_tokens(array, dtype, mask))
@@ -253,6 +260,17 @@ class _Kernel:
         return self.code.call("main", arguments, self.results)
 
 
+class _GPUKernel:
+    """The same on a GPU; arrays are copied in and out."""
+
+    def __init__(self, text: str, target: str) -> None:
+        model = Model.from_text(text, name="route.mlir")
+        self.model = model.compile(target)  # type: ignore[call-overload]
+
+    def call(self, arguments: list[Array]) -> list[Array]:
+        return list(self.model(*arguments))
+
+
 _compiling = threading.Lock()
 
 
@@ -262,9 +280,10 @@ def _kernel(
     experts: int,
     bias: bool,
     valid: bool,
-) -> _Kernel:
+    target: str,
+) -> _Kernel | _GPUKernel:
     with _compiling:  # so that two threads do not compile the same
-        return _cached_kernel(options, dtype, experts, bias, valid)
+        return _cached_kernel(options, dtype, experts, bias, valid, target)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -274,8 +293,10 @@ def _cached_kernel(
     experts: int,
     bias: bool,
     valid: bool,
-) -> _Kernel:
-    return _Kernel(route_module(dict(options), dtype, experts, bias, valid))
+    target: str,
+) -> _Kernel | _GPUKernel:
+    text = route_module(dict(options), dtype, experts, bias, valid)
+    return _Kernel(text) if target == "cpu" else _GPUKernel(text, target)
 
 
 def _f32(value: float) -> str:

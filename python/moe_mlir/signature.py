@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from moe_mlir import _moe
-from moe_mlir.arrays import Array, describe, numpy_dtype
+from moe_mlir.arrays import Shaped, describe, numpy_dtype
 from moe_mlir.errors import MoEError
 
 
@@ -50,7 +50,7 @@ class TensorSpec:
         sizes = ", ".join("?" if size is None else str(size) for size in self.shape)
         return f"{numpy_dtype(self.dtype, self.name).name} [{sizes}]"
 
-    def check(self, array: Array, where: str) -> None:
+    def check(self, array: Shaped, where: str) -> None:
         """Refuses an array that is not of this type.
 
         Raises:

@@ -5,6 +5,7 @@
 #include "Nesting.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
 #include "mlir/InitAllPasses.h"
@@ -224,6 +225,36 @@ py::dict Module::operations() const {
   return result;
 }
 
+py::dict Module::takeKernels() {
+  py::dict result;
+  result["kernels"] = py::list();
+  result["format"] = py::none();
+  result["image"] = py::bytes();
+  if (auto names = module.get()->getAttrOfType<ArrayAttr>("moe.kernels"))
+    result["kernels"] = toPython(names);
+  for (auto binary :
+       llvm::make_early_inc_range(module.get().getOps<gpu::BinaryOp>())) {
+    auto object = cast<gpu::ObjectAttr>(binary.getObjects()[0]);
+    switch (object.getFormat()) {
+    case gpu::CompilationTarget::Assembly:
+      result["format"] = "isa";
+      break;
+    case gpu::CompilationTarget::Binary:
+      result["format"] = "bin";
+      break;
+    default:
+      result["format"] = "fatbin";
+    }
+    StringRef image = object.getObject().getValue();
+    // PTX ends with a zero for the driver, which is no part of the text.
+    if (object.getFormat() == gpu::CompilationTarget::Assembly)
+      image = image.rtrim('\0');
+    result["image"] = py::bytes(image.data(), image.size());
+    binary.erase();
+  }
+  return result;
+}
+
 /// Translates and optimises. Takes the GIL for raising only.
 static mlir::moe::NativeModule translate(ModuleOp module, std::mutex &mutex,
                                          const std::string &cpu,
@@ -273,6 +304,7 @@ void python::bindModule(py::module_ &m) {
       .def("signatures", &Module::signatures)
       .def("operations", &Module::operations)
       .def("find", &Module::find, py::arg("name"))
+      .def("take_kernels", &Module::takeKernels)
       .def("llvm_ir", &Module::llvmIR, py::arg("cpu") = "host",
            py::arg("optimize") = 0)
       .def("object", &Module::object, py::arg("cpu") = "host",

@@ -43,6 +43,11 @@ public:
   /// Number of operations by full name, e.g. "moe.route".
   pybind11::dict operations() const;
 
+  /// Takes the kernels out of a module that moe-gpu-pipeline made, so that the
+  /// host's part is left: `kernels` (names by number), `format` ("isa", "bin"
+  /// or "fatbin"; None without kernels) and `image`.
+  pybind11::dict takeKernels();
+
   std::string llvmIR(const std::string &cpu, unsigned optimize) const;
   pybind11::bytes object(const std::string &cpu, unsigned optimize,
                          bool callers) const;
@@ -57,6 +62,7 @@ private:
 
 void bindModule(pybind11::module_ &m);
 void bindExecutable(pybind11::module_ &m);
+void bindGPU(pybind11::module_ &m);
 void bindRouting(pybind11::module_ &m);
 
 } // namespace mlir::moe::python

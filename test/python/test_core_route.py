@@ -23,7 +23,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"scope": "batch"}, "scope is 'batch'; use one of token, sequence"),
     ({"score": None}, "score is None; use one of softmax, sigmoid"),
     ({"normalize": "l1"}, "normalize is 'l1'; use one of none, sum, softmax"),
-    ({"target": "cuda"}, "target is 'cuda'; use one of cpu, reference"),
+    ({"target": "tpu"}, "target is 'tpu'; use one of cpu, reference, emulator"),
     ({"scope": "sequence", "floor": 9}, "floor = 9 exceeds k = 8.*lower floor"),
     ({"scope": "sequence", "cap": 7}, "cap = 7 is below k = 8.*raise cap"),
     ({"scope": "sequence", "cap": 65}, "cap = 65 exceeds the 64 experts"),
