@@ -161,7 +161,7 @@ def RaiseMatmul : Pass<"moe-raise-matmul"> {
 }
 
 def ChooseSchedule : Pass<"moe-choose-schedule", "ModuleOp"> {
-  let summary = "Write the default schedule of a CPU on ops without one";
+  let summary = "Write the default schedule on ops without one";
   let description = [{
     Puts a `#moe.schedule` on every moe op that takes one and has none, in both
     forms. The schedule says what a lowering may choose without changing the
@@ -175,6 +175,18 @@ def ChooseSchedule : Pass<"moe-choose-schedule", "ModuleOp"> {
     | AVX2 and FMA | 8 | 6 x 2 | `fma` |
     | anything else | 4 | 4 x 2 | `mul_add`, or `fma` where that is one instruction |
 
+    With `chip` the machine is a GPU, and what takes a schedule there is a
+    grouped matmul: it gets a `#moe.gpu_matmul` of up to three forms of tiles,
+    of which the rows of an expert decide at the launch. A form is left out
+    where the chip's shared memory does not hold it, or where half of its
+    columns would be empty.
+
+    | rows of an expert | tile | stages |
+    |---|---|---|
+    | fewer than 16 | 32 x 128 x 64 | 4 |
+    | 16 and more | 128 x 128 x 64 | 3 |
+    | 128 and more | 128 x 256 x 64 | 4; 3 on sm_80; not on sm_86, sm_89, sm_120 |
+
     Before: moe ops in either form. After: the same, each op that takes a
     schedule has one.
 
@@ -182,7 +194,9 @@ def ChooseSchedule : Pass<"moe-choose-schedule", "ModuleOp"> {
   }];
   let options = [Option<"cpu", "cpu", "std::string", /*default=*/"\"host\"",
                         "the CPU: host, or LLVM's name of an x86-64 CPU, such "
-                        "as x86-64-v3 or znver4">];
+                        "as x86-64-v3 or znver4">,
+                 Option<"chip", "chip", "std::string", /*default=*/"\"\"",
+                        "the GPU instead of a CPU, such as sm_80">];
   let statistics = [Statistic<"numScheduled", "scheduled",
                               "Ops that got a schedule">];
 }
@@ -250,19 +264,9 @@ def AddTiles : Pass<"moe-add-tiles"> {
     have. Matmuls of one plan share them, so that a layer makes each list once.
     A kernel can then start at any tile, and none has to search the plan.
 
-    Before:
-
-    ```mlir
-    %h = moe.idx.grouped_matmul ins(%x, %eo ...) ... {schedule = #s} ...
-    ```
-
-    After:
-
-    ```mlir
-    %list = tensor.empty() : tensor<268xi32>
-    %tiles = moe.idx.tiles ins(%eo ...) rows = 128 outs(%list ...)
-    %h = moe.idx.grouped_matmul ins(%x, %eo ...) tiles(%tiles ...) ...
-    ```
+    Before: `moe.idx.grouped_matmul ins(%x, %expert_offsets ...)`. After:
+    `%tiles = moe.idx.tiles ins(%expert_offsets ...) rows = 128 outs(...)` and
+    `moe.idx.grouped_matmul ins(%x, %expert_offsets ...) tiles(%tiles ...)`.
 
     Must run before bufferization: on memrefs nothing is changed.
 

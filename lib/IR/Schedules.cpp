@@ -1,26 +1,15 @@
 // Schedules of the GPU lowerings.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "moe/IR/MoE.h"
+#include "moe/Routing/GPUChip.h"
 #include "llvm/ADT/SetVector.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace mlir::moe;
 
-/// Most shared memory that one block may have.
 static int64_t getSharedLimit(Chip chip) {
-  switch (chip) {
-  case Chip::SM80:
-    return 163 * 1024;
-  case Chip::SM86:
-  case Chip::SM89:
-  case Chip::SM120:
-    return 99 * 1024;
-  case Chip::SM90:
-  case Chip::SM100:
-    return 227 * 1024;
-  }
-  llvm_unreachable("unknown chip");
+  return ::moe::routing::findGPUChip(stringifyChip(chip))->sharedBytes;
 }
 
 /// Most warps of a block: with more, a thread has too few registers.

@@ -47,6 +47,7 @@ void mlir::moe::buildGPUTensorPipeline(OpPassManager &pm,
   // The router's matmul runs on the kernels of the experts.
   pm.addPass(createRaiseMatmul());
   pm.addPass(createFuse());
+  pm.addPass(createChooseSchedule({/*cpu=*/"host", options.chip}));
 
   pm.addPass(createExpandPlan());
   addCleanUp(pm);

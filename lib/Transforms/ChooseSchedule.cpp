@@ -4,6 +4,8 @@
 #include "mlir/IR/TypeUtilities.h"
 #include "moe/IR/MoE.h"
 #include "moe/Passes.h"
+#include "moe/Routing/GPUChip.h"
+#include "moe/Routing/GPUMatmulForms.h"
 #include "moe/Transforms/CPUFeatures.h"
 
 namespace mlir::moe {
@@ -43,11 +45,34 @@ static bool multipliesBF16(Operation *op) {
          getElementTypeOrSelf(op->getOperand(0)).isBF16();
 }
 
+/// Weight columns of one expert in a grouped matmul, of all its weights.
+template <typename OpT> static int64_t weightColumnsOf(OpT op) {
+  int64_t columns = 0;
+  for (Value weight : op.getWeights())
+    columns += cast<ShapedType>(weight.getType())
+                   .getDimSize(op.getLayout() == Layout::NK ? 1 : 2);
+  return columns;
+}
+
+static GPUMatmulAttr chooseGPUMatmul(MLIRContext *context,
+                                     const ::moe::routing::GPUChip &chip,
+                                     int64_t columns) {
+  SmallVector<GPUMatmulFormAttr> forms;
+  for (const ::moe::routing::GPUMatmulForm &form :
+       ::moe::routing::chooseGPUMatmulForms(chip, columns))
+    forms.push_back(GPUMatmulFormAttr::get(
+        context, form.rows, form.columns, form.depth, form.warpRows,
+        form.stages, form.lanes, form.least));
+  return GPUMatmulAttr::get(context, *symbolizeChip(chip.name), forms);
+}
+
 namespace {
-struct ChooseSchedule : moe::impl::ChooseScheduleBase<ChooseSchedule> {
+struct ChooseSchedule : mlir::moe::impl::ChooseScheduleBase<ChooseSchedule> {
   using ChooseScheduleBase::ChooseScheduleBase;
 
   void runOnOperation() override {
+    if (!chip.empty())
+      return chooseForGPU();
     llvm::Expected<CPUFeatures> target = CPUFeatures::get(cpu);
     if (!target) {
       getOperation().emitError("moe-choose-schedule: ")
@@ -63,6 +88,28 @@ struct ChooseSchedule : moe::impl::ChooseScheduleBase<ChooseSchedule> {
       op->setInherentAttr(
           name, chooseSchedule(&getContext(), *target, multipliesBF16(op)));
       ++numScheduled;
+    });
+  }
+
+  void chooseForGPU() {
+    auto known = ::moe::routing::findGPUChip(chip);
+    if (!known) {
+      getOperation().emitError("moe-choose-schedule: unknown chip '")
+          << chip << "'; accepted are " << ::moe::routing::gpuChipNames();
+      return signalPassFailure();
+    }
+    auto choose = [&](auto op) {
+      if (op.getSchedule())
+        return;
+      op.setScheduleAttr(
+          chooseGPUMatmul(&getContext(), *known, weightColumnsOf(op)));
+      ++numScheduled;
+    };
+    getOperation().walk([&](Operation *op) {
+      if (auto matmul = dyn_cast<GroupedMatmulOp>(op))
+        choose(matmul);
+      if (auto matmul = dyn_cast<IdxGroupedMatmulOp>(op))
+        choose(matmul);
     });
   }
 };

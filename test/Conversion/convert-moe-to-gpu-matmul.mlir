@@ -79,11 +79,12 @@ func.func @gated(%x: memref<2x30x512xbf16>, %eo: memref<5xi32>,
 // CHECK-LABEL: func.func private @moe_idx_grouped_matmul_0(
 // CHECK:       %[[ROWS:.*]] = memref.dim
 // CHECK:       %[[AVERAGE:.*]] = arith.divui %[[ROWS]], %c4
-// CHECK:       %[[FITS:.*]] = arith.cmpi uge, %[[AVERAGE]], %c64
-// CHECK:       scf.if %[[FITS]]
-// CHECK:       gpu.launch_func @moe_kernels::@grouped_matmul_128x128x32
-// CHECK:       } else {
-// CHECK:       gpu.launch_func @moe_kernels::@grouped_matmul_32x128x64_0
+// CHECK:       %[[MANY:.*]] = arith.cmpi uge, %[[AVERAGE]], %c64
+// CHECK:       %[[BLOCKS:.*]] = arith.select %[[MANY]], %{{.*}}, %c0
+// CHECK:       gpu.launch_func @moe_kernels::@grouped_matmul_128x128x32 blocks in (%[[BLOCKS]],
+// CHECK:       %[[FEW:.*]] = arith.cmpi ult, %[[AVERAGE]], %c64
+// CHECK:       %[[BLOCKS:.*]] = arith.select %[[FEW]], %{{.*}}, %c0
+// CHECK:       gpu.launch_func @moe_kernels::@grouped_matmul_32x128x64_0 blocks in (%[[BLOCKS]],
 func.func @by_rows(%x: memref<?x256xf16>, %eo: memref<5xi32>,
                    %t: memref<?xi32>, %u: memref<?xi32>,
                    %w: memref<4x256x128xf16>, %y: memref<?x128xf16>,

@@ -148,7 +148,7 @@ def test_a_module_may_have_its_own_printf() -> None:
         ("sust.b.1d.b32.trap [t, {r}], {r};", "textures and surfaces"),
         (
             "cp.async.bulk.prefetch.tensor.3d.L2.global.im2col [d, {r, r, r}], {h};",
-            "tile mode only",
+            "im2col mode are not modelled",
         ),
         ("cvt.rs.f16x2.f32 r, f, f, r;", "stochastic rounding"),
     ],

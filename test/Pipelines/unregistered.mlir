@@ -13,7 +13,7 @@
 // CHECK-LABEL: func.func @main
 // CHECK: "other.op"(%{{.*}}) ({
 // CHECK:   "other.inner"() : () -> ()
-// REFUSED: error: 'other.inner' op cannot be left after stage 'import'
+// REFUSED: error: 'other.op' op cannot be left after stage 'import'
 func.func @main(%x: memref<4xf32>) {
   "other.op"(%x) ({
     "other.inner"() : () -> ()

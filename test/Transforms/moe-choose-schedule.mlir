@@ -3,7 +3,12 @@
 // RUN: moe-opt %s -moe-choose-schedule=cpu=x86-64 | FileCheck %s --check-prefixes=CHECK,V1
 // RUN: moe-opt %s -moe-choose-schedule=cpu=znver4 | FileCheck %s --check-prefixes=CHECK,ZEN4
 // RUN: not moe-opt %s -moe-choose-schedule=cpu=pdp11 2>&1 | FileCheck %s --check-prefix=UNKNOWN
+// RUN: moe-opt %s -moe-choose-schedule=chip=sm_80 | FileCheck %s --check-prefixes=GPU,SM80
+// RUN: moe-opt %s -moe-choose-schedule=chip=sm_86 | FileCheck %s --check-prefixes=GPU,SM86
+// RUN: moe-opt %s -moe-choose-schedule=chip=sm_90 | FileCheck %s --check-prefixes=GPU,SM90
+// RUN: not moe-opt %s -moe-choose-schedule=chip=sm_70 2>&1 | FileCheck %s --check-prefix=OLD
 
+// OLD: moe-choose-schedule: unknown chip 'sm_70'; accepted are sm_80, {{.*}}sm_120
 // UNKNOWN: moe-choose-schedule: unknown CPU 'pdp11'; accepted are host, {{.*}}x86-64-v3, x86-64-v4
 
 !plan = !moe.plan<2x3x4, rows = 6>
@@ -76,4 +81,26 @@ func.func @index_form(%x: memref<2x3x8xf32>, %eo: memref<5xi32>,
       ins(%rows, %to, %i : memref<6x8xf32>, memref<2x4xi32>, memref<6xi32>)
       outs(%x : memref<2x3x8xf32>)
   return
+}
+
+// On a GPU the matmuls alone have a schedule: tiles for few, some and many rows
+// of an expert, as far as the chip's shared memory holds them.
+// GPU-LABEL: func.func @tiles
+// GPU-NOT: schedule
+// GPU: moe.grouped_matmul
+// GPU-SAME: forms = [<rows = 32, columns = 128, depth = 64, warp_rows = 16, stages = 4, lanes = 8, least = 0>,
+// GPU-SAME: <rows = 128, columns = 128, depth = 64, warp_rows = 64, stages = 3, lanes = 8, least = 16>
+// SM80-SAME: <rows = 128, columns = 256, depth = 64, warp_rows = 64, stages = 3, lanes = 8, least = 128>]
+// SM90-SAME: <rows = 128, columns = 256, depth = 64, warp_rows = 64, stages = 4, lanes = 8, least = 128>]
+// SM86-NOT: columns = 256
+// GPU: return
+func.func @tiles(%rows: tensor<6x64xbf16>, %p: !plan, %w: tensor<4x256x64xbf16>)
+    -> tensor<6x256xbf16> {
+  %h = moe.grouped_matmul %rows by %p weights(%w : tensor<4x256x64xbf16>)
+      layout = nk : tensor<6x64xbf16>, !plan -> tensor<6x256xbf16> {
+  ^bb0(%acc: f32):
+    %t = arith.truncf %acc : f32 to bf16
+    moe.yield %t : bf16
+  }
+  return %h : tensor<6x256xbf16>
 }

@@ -17,6 +17,7 @@ struct GPUChip {
   int capability;        ///< ten times the compute capability: 80
   int ptx;               ///< ten times the version of PTX that is emitted: 76
   int driver;            ///< the oldest driver interface that reads it: 11060
+  int sharedBytes;       ///< the most shared memory of one block
 };
 
 /// All of them, the oldest first.

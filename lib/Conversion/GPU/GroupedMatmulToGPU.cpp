@@ -27,11 +27,21 @@ public:
     getUsedValuesDefinedAbove(op.getEpilogue(), outside);
   }
 
-  /// The last form whose `least` is at most the rows of an expert on average.
+  /// A launch for every form that may be the last one whose `least` is at most
+  /// the rows of an expert on average. Where shapes do not tell which one it
+  /// is, the grids of the others have no blocks: the host needs no branch.
   void emit() {
     Value average =
         rewriter.createOrFold<arith::DivUIOp>(loc, room, index(experts));
-    emitUpTo(schedule.getForms().size() - 1, average);
+    Value later = truth(false);
+    for (GPUMatmulFormAttr form : llvm::reverse(schedule.getForms())) {
+      Value reached = isAtLeast(average, form.getLeast());
+      Value used = rewriter.createOrFold<arith::SelectOp>(
+          loc, later, truth(false), reached);
+      if (!matchPattern(used, m_Zero()))
+        emitForm(form, used);
+      later = reached;
+    }
   }
 
 private:
@@ -42,21 +52,15 @@ private:
     return rewriter.createOrFold<memref::DimOp>(loc, memref, dimension);
   }
 
-  void emitUpTo(int64_t last, Value average) {
-    GPUMatmulFormAttr form = schedule.getForms()[last];
-    if (last == 0)
-      return emitForm(form);
-    if (auto known = getConstantIntValue(average))
-      return *known >= form.getLeast() ? emitForm(form)
-                                       : emitUpTo(last - 1, average);
-    Value fits = arith::CmpIOp::create(rewriter, loc, arith::CmpIPredicate::uge,
-                                       average, index(form.getLeast()));
-    auto branch = scf::IfOp::create(rewriter, loc, fits, /*withElse=*/true);
-    OpBuilder::InsertionGuard guard(rewriter);
-    rewriter.setInsertionPointToStart(branch.thenBlock());
-    emitForm(form);
-    rewriter.setInsertionPointToStart(branch.elseBlock());
-    emitUpTo(last - 1, average);
+  Value truth(bool value) {
+    return arith::ConstantIntOp::create(rewriter, loc, rewriter.getI1Type(),
+                                        value);
+  }
+  Value isAtLeast(Value average, int64_t least) {
+    if (least == 0)
+      return truth(true);
+    return rewriter.createOrFold<arith::CmpIOp>(loc, arith::CmpIPredicate::uge,
+                                                average, index(least));
   }
 
   /// The tiles that the blocks of a form make.
@@ -65,7 +69,7 @@ private:
     return op.getTiles()[llvm::find(rows, form.getRows()) - rows.begin()];
   }
 
-  void emitForm(GPUMatmulFormAttr form) {
+  void emitForm(GPUMatmulFormAttr form, Value used) {
     MatmulShape shape(op, form);
     Kernel kernel(rewriter, op,
                   llvm::formatv("grouped_matmul_{0}x{1}x{2}", form.getRows(),
@@ -86,7 +90,8 @@ private:
       scalars.push_back(kernel.scalar(value));
 
     Kernel::Shape launch;
-    launch.gridX = gridSize(shape);
+    launch.gridX = rewriter.createOrFold<arith::SelectOp>(
+        loc, used, gridSize(shape), index(0));
     launch.threads = shape.threads();
     launch.sharedBytes = shape.sharedBytes();
     kernel.emit(launch, [&](KernelBuilder &b, ValueRange arguments) {

@@ -1,0 +1,76 @@
+"""A whole MoE layer on the emulator agrees with the CPU but for rounding."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ml_dtypes
+import moe_mlir as moe
+import numpy as np
+import pytest
+
+E, K, H, I = 6, 2, 72, 40  # noqa: E741
+
+
+def layer_module(element: str, scope: str) -> str:
+    """``@main(x, logits, gate_up, down)``: a gated layer with SiLU."""
+    x, plan = f"tensor<?x?x{H}x{element}>", f"!moe.plan<?x?x{E}, rows = ?>"
+    logits = f"tensor<?x?x{E}xf32>"
+    gate_up = f"tensor<{E}x{2 * I}x{H}x{element}>"
+    down = f"tensor<{E}x{H}x{I}x{element}>"
+    narrow, rows = f"tensor<?x{I}x{element}>", f"tensor<?x{H}x{element}>"
+    return f"""
+  func.func @main(%x: {x}, %logits: {logits},
+                  %gu: {gate_up} {{moe.param = "gate_up"}},
+                  %d: {down} {{moe.param = "down"}}) -> {x} {{
+    %p, %g = moe.route %logits top {K} scope = {scope} score = softmax
+        normalize = sum : {logits}
+    %r = moe.dispatch %x by %p : {x}, {plan}
+    %h = moe.grouped_matmul %r by %p weights(%gu : {gate_up}) layout = nk
+        arrangement = concat : {rows}, {plan} -> {narrow} {{
+    ^bb0(%gate: f32, %up: f32):
+      %one = arith.constant 1.0 : f32
+      %n = arith.negf %gate : f32
+      %e = math.exp %n : f32
+      %s = arith.addf %e, %one : f32
+      %q = arith.divf %gate, %s : f32
+      %v = arith.mulf %q, %up : f32
+      %t = arith.truncf %v : f32 to {element}
+      moe.yield %t : {element}
+    }}
+    %o = moe.grouped_matmul %h by %p weights(%d : {down}) layout = nk
+        : {narrow}, {plan} -> {rows} {{
+    ^bb0(%sum: f32):
+      %t = arith.truncf %sum : f32 to {element}
+      moe.yield %t : {element}
+    }}
+    %y = moe.combine %o by %p gates(%g : tensor<?xf32>) : {rows}, {plan}
+    return %y : {x}
+  }}"""
+
+
+@pytest.mark.parametrize("scope", ["token", "sequence"])
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_layer_is_that_of_the_cpu(dtype: str, scope: str) -> None:
+    random = np.random.default_rng(3)
+
+    def values(*sizes: int) -> np.ndarray[Any, Any]:
+        return random.standard_normal(sizes).astype(dtype)
+
+    weights = {
+        "gate_up": values(E, 2 * I, H),
+        "down": values(E, H, I),
+    }
+    element = {"bfloat16": "bf16", "float16": "f16"}[dtype]
+    model = moe.Model.from_text(layer_module(element, scope), weights)
+    on_gpu = model.compile(target="emulator")
+    on_cpu = model.compile()
+    step = float(ml_dtypes.finfo(dtype).eps)
+    for sequences, tokens in [(2, 5), (1, 40), (1, 1), (1, 0)]:
+        x = values(sequences, tokens, H)
+        logits = random.standard_normal((sequences, tokens, E)).astype(np.float32)
+        got = on_gpu(x, logits).astype(float)
+        want = on_cpu(x, logits).astype(float)
+        # Rounded three times: after each matmul, and at the end.
+        scale = np.abs(want).max(initial=0.0)
+        assert np.abs(got - want).max(initial=0.0) <= 3 * step * scale
