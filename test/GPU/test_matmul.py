@@ -105,12 +105,19 @@ def test_forms(moe_opt: pathlib.Path, name: str, layout: str) -> None:
 @pytest.mark.parametrize("dtype", ["bf16", "f16"])
 @pytest.mark.parametrize("layout", ["nk", "kn"])
 @pytest.mark.parametrize("weights", ["concat", "interleaved", "two"])
-@pytest.mark.parametrize("columns", [64, 128, 256])
+@pytest.mark.parametrize(
+    ("columns", "warp_rows"), [(64, 32), (128, 16), (256, 32)], ids=str
+)
 def test_outputs(
-    moe_opt: pathlib.Path, weights: str, layout: str, dtype: str, columns: int
+    moe_opt: pathlib.Path,
+    weights: str,
+    layout: str,
+    dtype: str,
+    columns: int,
+    warp_rows: int,
 ) -> None:
-    """Gate and up in every way that weights hold them, and in the right order."""
-    form = Form(32, columns, 64, 32, 3, 4)
+    """Gate and up in every way that weights hold them, copied by one warp or two."""
+    form = Form(32, columns, 64, warp_rows, 3, 4)
     program = program_of(K=96, N=104, R=60, L=50, weights=weights, layout=layout)
     program = dataclasses.replace(
         program, dtype=dtype, out=dtype, silu=True, whole=False
