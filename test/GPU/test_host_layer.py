@@ -12,13 +12,16 @@ import pytest
 E, K, H, I = 6, 2, 72, 40  # noqa: E741
 
 
-def layer_module(element: str, scope: str) -> str:
+def layer_module(element: str, scope: str, batch: str = "?x?", pairs: str = "?") -> str:
     """``@main(x, logits, gate_up, down)``: a gated layer with SiLU."""
-    x, plan = f"tensor<?x?x{H}x{element}>", f"!moe.plan<?x?x{E}, rows = ?>"
-    logits = f"tensor<?x?x{E}xf32>"
+    x, plan = (
+        f"tensor<{batch}x{H}x{element}>",
+        f"!moe.plan<{batch}x{E}, rows = {pairs}>",
+    )
+    logits = f"tensor<{batch}x{E}xf32>"
     gate_up = f"tensor<{E}x{2 * I}x{H}x{element}>"
     down = f"tensor<{E}x{H}x{I}x{element}>"
-    narrow, rows = f"tensor<?x{I}x{element}>", f"tensor<?x{H}x{element}>"
+    narrow, rows = f"tensor<{pairs}x{I}x{element}>", f"tensor<{pairs}x{H}x{element}>"
     return f"""
   func.func @main(%x: {x}, %logits: {logits},
                   %gu: {gate_up} {{moe.param = "gate_up"}},
@@ -44,34 +47,52 @@ def layer_module(element: str, scope: str) -> str:
       %t = arith.truncf %sum : f32 to {element}
       moe.yield %t : {element}
     }}
-    %y = moe.combine %o by %p gates(%g : tensor<?xf32>) : {rows}, {plan}
+    %y = moe.combine %o by %p gates(%g : tensor<{pairs}xf32>) : {rows}, {plan}
     return %y : {x}
   }}"""
+
+
+def values(
+    random: np.random.Generator, dtype: str, *sizes: int
+) -> np.ndarray[Any, Any]:
+    return random.standard_normal(sizes).astype(dtype)
+
+
+def compiled(dtype: str, scope: str, *batch: str) -> tuple[Any, Any]:
+    """The layer for the emulator and for the CPU."""
+    random = np.random.default_rng(3)
+    weights = {
+        "gate_up": values(random, dtype, E, 2 * I, H),
+        "down": values(random, dtype, E, H, I),
+    }
+    element = {"bfloat16": "bf16", "float16": "f16"}[dtype]
+    model = moe.Model.from_text(layer_module(element, scope, *batch), weights)
+    return model.compile(target="emulator"), model.compile()
+
+
+def check(models: tuple[Any, Any], dtype: str, sequences: int, tokens: int) -> None:
+    random = np.random.default_rng(4)
+    step = float(ml_dtypes.finfo(dtype).eps)
+    x = values(random, dtype, sequences, tokens, H)
+    logits = random.standard_normal((sequences, tokens, E)).astype(np.float32)
+    got, want = (model(x, logits).astype(float) for model in models)
+    # Rounded three times: after each matmul, and at the end.
+    scale = np.abs(want).max(initial=0.0)
+    assert np.abs(got - want).max(initial=0.0) <= 3 * step * scale
 
 
 @pytest.mark.parametrize("scope", ["token", "sequence"])
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_layer_is_that_of_the_cpu(dtype: str, scope: str) -> None:
-    random = np.random.default_rng(3)
-
-    def values(*sizes: int) -> np.ndarray[Any, Any]:
-        return random.standard_normal(sizes).astype(dtype)
-
-    weights = {
-        "gate_up": values(E, 2 * I, H),
-        "down": values(E, H, I),
-    }
-    element = {"bfloat16": "bf16", "float16": "f16"}[dtype]
-    model = moe.Model.from_text(layer_module(element, scope), weights)
-    on_gpu = model.compile(target="emulator")
-    on_cpu = model.compile()
-    step = float(ml_dtypes.finfo(dtype).eps)
+    models = compiled(dtype, scope)
     # Few rows of an expert, and enough for the second form of tiles.
     for sequences, tokens in [(2, 5), (1, 60), (1, 1), (1, 0)]:
-        x = values(sequences, tokens, H)
-        logits = random.standard_normal((sequences, tokens, E)).astype(np.float32)
-        got = on_gpu(x, logits).astype(float)
-        want = on_cpu(x, logits).astype(float)
-        # Rounded three times: after each matmul, and at the end.
-        scale = np.abs(want).max(initial=0.0)
-        assert np.abs(got - want).max(initial=0.0) <= 3 * step * scale
+        check(models, dtype, sequences, tokens)
+
+
+@pytest.mark.parametrize("scope", ["token", "sequence"])
+def test_layer_of_known_sizes(scope: str) -> None:
+    """Several blocks route; what they keep between calls is zero at first."""
+    models = compiled("bfloat16", scope, "1x60", str(60 * K))
+    for _ in range(2):
+        check(models, "bfloat16", 1, 60)

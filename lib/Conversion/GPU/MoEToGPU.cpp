@@ -85,11 +85,15 @@ static void provideWorkspaces(ModuleOp module) {
     if (!workspace.get().getDefiningOp<memref::AllocOp>())
       return;
     OpBuilder b(op);
-    auto type = MemRefType::get({ShapedType::kDynamic}, b.getI32Type());
-    auto alloc = memref::AllocOp::create(b, op.getLoc(), type,
-                                         getRouteWorkspaceSize(b, op));
+    // A known size belongs to the type: the fold that would move it there makes
+    // a new op without the mark.
+    auto alloc = memref::AllocOp::create(
+        b, op.getLoc(), getAsOpFoldResult(getRouteWorkspaceSize(b, op)),
+        b.getI32Type());
     alloc->setAttr(kZeroedMark, b.getUnitAttr());
-    workspace.set(alloc.getMemref());
+    auto type = MemRefType::get({ShapedType::kDynamic}, b.getI32Type());
+    workspace.set(
+        memref::CastOp::create(b, op.getLoc(), type, alloc.getMemref()));
   });
 }
 
