@@ -75,7 +75,7 @@ struct CounterValues {
     auto at = values.find(name);
     return at == values.end() ? 0 : at->second;
   }
-  /// One JSON object: launch, "counters" and "blocks".
+  /// One JSON object: launch, "counters", "blocks" and "lines".
   std::string json() const;
 };
 

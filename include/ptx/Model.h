@@ -109,6 +109,8 @@ struct TimeEstimate {
   std::vector<TimeTerm> terms;
   /// The term with the largest best time, or "latency".
   std::string_view limit;
+  /// One JSON object with these names.
+  std::string json() const;
 };
 
 /// \p counters need the cache model for the terms of L2 and DRAM; without it

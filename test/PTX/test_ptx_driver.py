@@ -1,5 +1,6 @@
 """The driver interface: a program built with the CUDA headers runs unchanged."""
 
+import json
 import pathlib
 import re
 import shutil
@@ -105,6 +106,26 @@ def test_checks_by_environment(program: pathlib.Path) -> None:
     assert "race" in found.stderr
     failed = run(program, "fail", "racy", PTX_CHECK="race", PTX_FINDINGS="error")
     assert failed.stdout == "cuCtxSynchronize: CUDA_ERROR_LAUNCH_FAILED\n"
+
+
+def test_counters_of_every_launch(
+    program: pathlib.Path, kernels: str, tmp_path: pathlib.Path
+) -> None:
+    path = tmp_path / "launches.jsonl"
+    result = run(program, kernels, PTX_COUNTERS=str(path))
+    assert (result.returncode, result.stderr) == (0, "")
+    launches = [json.loads(line) for line in path.read_text().splitlines()]
+    assert len(launches) > 1
+    for launch in launches:
+        assert launch["launch"]["counters"]["warp_inst"] > 0
+        assert launch["launch"]["cache_model"]
+        for chip in ("h100", "a100"):
+            time = launch[chip]
+            assert 0 < time["lower"] <= time["point"] <= time["upper"]
+            assert time["limit"] in (*time["terms"], "latency", "launch")
+    refused = run(program, kernels, PTX_COUNTERS=str(tmp_path))
+    assert refused.returncode == 0
+    assert "cannot be written" in refused.stderr
 
 
 def test_machine_code_is_refused(program: pathlib.Path, tmp_path: pathlib.Path) -> None:

@@ -1,6 +1,7 @@
-// Counters as JSON.
+// Counters and modelled times as JSON.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "ptx/Counters.h"
+#include "ptx/Model.h"
 
 #include <cstdio>
 #include <sstream>
@@ -70,7 +71,35 @@ std::string CounterValues::json() const {
         << ", \"ideal_wavefronts\": " << b.idealWavefronts << "}";
     comma = ",";
   }
+  out << "],\n \"lines\": [";
+  comma = "";
+  for (const LineCounters &l : lines) {
+    out << comma << "\n  {\"line\": " << l.line << ", \"warps\": " << l.warps
+        << ", \"sectors\": " << l.sectors
+        << ", \"ideal_sectors\": " << l.idealSectors
+        << ", \"wavefronts\": " << l.wavefronts
+        << ", \"ideal_wavefronts\": " << l.idealWavefronts << "}";
+    comma = ",";
+  }
   out << "]}\n";
+  return out.str();
+}
+
+std::string TimeEstimate::json() const {
+  std::ostringstream out;
+  out << "{\"lower\": " << number(lower) << ", \"upper\": " << number(upper)
+      << ", \"point\": " << number(point)
+      << ", \"latency\": " << number(latency)
+      << ", \"limit\": " << quoted(std::string(limit)) << ", \"terms\": {";
+  const char *comma = "";
+  for (const TimeTerm &term : terms) {
+    out << comma << quoted(std::string(term.name))
+        << ": {\"what\": " << quoted(std::string(term.what))
+        << ", \"best\": " << number(term.best)
+        << ", \"usual\": " << number(term.usual) << "}";
+    comma = ", ";
+  }
+  out << "}}";
   return out.str();
 }
 

@@ -9,6 +9,9 @@
 //               fails with CODE (default 999); several, separated by commas
 //   PTX_FINDINGS=error  findings of checks make the launch fail
 //   PTX_REPORT  h100 or a100: prints the report of every launch
+//   PTX_COUNTERS  a file to which each launch appends a line of JSON: its
+//               counters, and the modelled times on each chip
+//   PTX_TENSOR=fast  tensor cores add up in float32
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef PTX_DRIVER_DRIVERSTATE_H
 #define PTX_DRIVER_DRIVERSTATE_H

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <iostream>
 #include <sstream>
 
@@ -22,7 +23,8 @@ struct Environment {
   unsigned threads = 1;
   std::optional<uint64_t> seed;
   bool findingsAreErrors = false;
-  std::string report;
+  bool fastTensor = false;
+  std::string report, countersFile;
 
   Environment() {
     if (const char *list = std::getenv("PTX_CHECK"))
@@ -39,6 +41,10 @@ struct Environment {
       findingsAreErrors = std::strcmp(text, "error") == 0;
     if (const char *text = std::getenv("PTX_REPORT"))
       report = text;
+    if (const char *text = std::getenv("PTX_COUNTERS"))
+      countersFile = text;
+    if (const char *text = std::getenv("PTX_TENSOR"))
+      fastTensor = std::strcmp(text, "fast") == 0;
   }
 
 private:
@@ -164,6 +170,19 @@ void printFindings(const CUfunc_st &function, const LaunchResult &result) {
                  finding.text().c_str());
 }
 
+/// Appends a line of JSON to the file that PTX_COUNTERS names.
+void appendCounters(const std::string &path, const CounterValues &counters) {
+  std::string line = "{\"launch\": " + counters.json();
+  for (const Chip &chip : allChips())
+    line += ", \"" + std::string(chip.name) +
+            "\": " + estimateTime(counters, chip).json();
+  std::replace(line.begin(), line.end(), '\n', ' ');
+  std::ofstream out(path, std::ios::app);
+  out << line << "}\n";
+  if (!out.flush())
+    std::fprintf(stderr, "PTX_COUNTERS=%s: cannot be written\n", path.c_str());
+}
+
 CUresult run(CUctx_st &context, CUfunc_st &function, LaunchOptions options,
              void **params, void **extra) {
   std::vector<std::byte> bytes;
@@ -183,13 +202,18 @@ CUresult run(CUctx_st &context, CUfunc_st &function, LaunchOptions options,
     options.order = ScheduleOrder::Random;
     options.seed = *asked.seed;
   }
-  options.counters = options.cacheModel = !asked.report.empty();
+  if (asked.fastTensor)
+    options.tensor = TensorMode::Fast;
+  options.counters = options.cacheModel =
+      !asked.report.empty() || !asked.countersFile.empty();
   LaunchResult result = launch(context.device, function.module->module,
                                function.kernel->name, options, bytes);
   printFindings(function, result);
-  if (result.counters)
+  if (!asked.report.empty())
     printReport(std::cout, *result.counters, chipNamed(asked.report),
                 function.module->module.text());
+  if (!asked.countersFile.empty())
+    appendCounters(asked.countersFile, *result.counters);
   // As on the hardware, the next call that waits reports what went wrong.
   for (const Finding &finding : result.findings)
     if (!context.failure && (finding.fatal || asked.findingsAreErrors))
