@@ -5,6 +5,7 @@
 #include "OutlineOps.h"
 #include "RouteToCPU.h"
 #include "VectorizeEpilogue.h"
+#include "VerifyOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -54,12 +55,8 @@ static LogicalResult verifyMatmul(IdxGroupedMatmulOp op) {
 
 /// Plan form and tensors belong to earlier stages.
 static LogicalResult verifyForm(Operation *op) {
-  if (!isa_and_nonnull<MoEDialect>(op->getDialect()) || isa<YieldOp>(op))
-    return success();
-  if (!isa<DestinationStyleOpInterface>(op) ||
-      !llvm::all_of(op->getOperandTypes(), llvm::IsaPred<MemRefType>))
-    return op->emitOpError("must be bufferized before convert-moe-to-cpu; run "
-                           "moe-expand-plan and one-shot-bufferize first");
+  if (failed(verifyBufferized(op, "convert-moe-to-cpu")))
+    return failure();
   for (Type type : op->getOperandTypes()) {
     if (cast<MemRefType>(type).getMemorySpace())
       return op->emitOpError("has an operand of type ")
@@ -76,22 +73,6 @@ static LogicalResult verifyForm(Operation *op) {
   if (auto matmul = dyn_cast<IdxGroupedMatmulOp>(op))
     return verifyMatmul(matmul);
   return success();
-}
-
-/// The postcondition: no moe op is left.
-static LogicalResult verifyNoMoE(Operation *op) {
-  if (!isa_and_nonnull<MoEDialect>(op->getDialect()) || isa<YieldOp>(op))
-    return success();
-  return op->emitOpError("has no lowering to the CPU in this form");
-}
-
-static LogicalResult verifyAll(ModuleOp module,
-                               LogicalResult (*verify)(Operation *)) {
-  WalkResult result = module.walk([&](Operation *op) {
-    return succeeded(verify(op)) ? WalkResult::advance()
-                                 : WalkResult::interrupt();
-  });
-  return failure(result.wasInterrupted());
 }
 
 /// Functions of `module` cannot be called from symbol tables within it.
@@ -127,7 +108,7 @@ struct ConvertMoEToCPU : moe::impl::ConvertMoEToCPUBase<ConvertMoEToCPU> {
   void runOnOperation() override {
     ModuleOp module = getOperation();
     if (failed(verifyNotNested(module)) ||
-        failed(verifyAll(module, verifyForm)))
+        failed(verifyMoEOps(module, verifyForm)))
       return signalPassFailure();
     numFunctions += outlineIdxOps(module);
     RewritePatternSet patterns(&getContext());
@@ -141,7 +122,7 @@ struct ConvertMoEToCPU : moe::impl::ConvertMoEToCPUBase<ConvertMoEToCPU> {
     walkAndApplyPatterns(module, std::move(patterns));
     for (auto [function, hasFma] : epilogues)
       expandVectorMath(function, hasFma);
-    if (failed(verifyAll(module, verifyNoMoE)))
+    if (failed(verifyNoMoE(module, "the CPU")))
       return signalPassFailure();
   }
 };

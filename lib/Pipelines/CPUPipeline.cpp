@@ -1,5 +1,6 @@
 // --moe-cpu-pipeline: from moe on tensors to the LLVM dialect.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "PipelineStages.h"
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Dialect/Bufferization/Pipelines/Passes.h"
@@ -16,17 +17,6 @@
 using namespace mlir;
 using namespace mlir::moe;
 
-static void addCleanUp(OpPassManager &pm) {
-  pm.addPass(createCanonicalizerPass());
-  pm.addPass(createCSEPass());
-}
-
-static void addVerification(OpPassManager &pm, StringRef stage) {
-  VerifyStageOptions options;
-  options.stage = stage.str();
-  pm.addPass(createVerifyStage(options));
-}
-
 //===----------------------------------------------------------------------===//
 // Tensors
 //===----------------------------------------------------------------------===//
@@ -35,10 +25,7 @@ void mlir::moe::buildCPUTensorPipeline(OpPassManager &pm,
                                        const CPUPipelineOptions &options) {
   // The inliner does not survive unregistered ops with regions.
   addVerification(pm, "import");
-  // One function per entry, so that what follows sees whole layers.
-  pm.addPass(createInlinerPass());
-  pm.addPass(createSymbolDCEPass());
-  addCleanUp(pm);
+  addInlining(pm);
 
   // Dense matmuls run on the kernels of the experts.
   pm.addPass(createRaiseMatmul());
@@ -57,20 +44,9 @@ void mlir::moe::buildCPUTensorPipeline(OpPassManager &pm,
 // Buffers
 //===----------------------------------------------------------------------===//
 
-static void addBufferization(OpPassManager &pm) {
-  pm.addPass(createKeepArguments());
-  pm.addPass(createOwnResults());
-  pm.addPass(bufferization::createEmptyTensorEliminationPass());
-  addCleanUp(pm);
-  bufferization::OneShotBufferizePassOptions options;
-  options.bufferizeFunctionBoundaries = true;
-  options.functionBoundaryTypeConversion =
-      bufferization::LayoutMapOption::IdentityLayoutMap;
+static void addBuffers(OpPassManager &pm) {
   // A loop that carries a plan hands a new one to the next iteration.
-  options.allowReturnAllocsFromLoops = true;
-  pm.addPass(bufferization::createOneShotBufferizePass(options));
-  addCleanUp(pm);
-  addVerification(pm, "buffers");
+  addBufferization(pm, /*loopsMayAllocate=*/true);
 
   // Before the lowering of moe: its loops would only slow the analysis down,
   // and they allocate nothing.
@@ -135,7 +111,7 @@ static void addLLVM(OpPassManager &pm, const CPUPipelineOptions &options) {
 
 void mlir::moe::buildCPULoweringPipeline(OpPassManager &pm,
                                          const CPUPipelineOptions &options) {
-  addBufferization(pm);
+  addBuffers(pm);
   addLoops(pm, options);
   addLLVM(pm, options);
 }

@@ -1,7 +1,7 @@
 // --moe-gpu-pipeline: from moe on tensors to PTX and the LLVM dialect.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "PipelineStages.h"
 #include "mlir/Conversion/Passes.h"
-#include "mlir/Dialect/Bufferization/Transforms/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/GPU/Transforms/Passes.h"
@@ -13,24 +13,6 @@
 
 using namespace mlir;
 using namespace mlir::moe;
-
-static void addCleanUp(OpPassManager &pm) {
-  pm.addPass(createCanonicalizerPass());
-  pm.addPass(createCSEPass());
-}
-
-static void addVerification(OpPassManager &pm, StringRef stage) {
-  VerifyStageOptions options;
-  options.stage = stage.str();
-  pm.addPass(createVerifyStage(options));
-}
-
-/// One function per entry: launches are lowered in entries only.
-static void addInlining(OpPassManager &pm) {
-  pm.addPass(createInlinerPass());
-  pm.addPass(createSymbolDCEPass());
-  addCleanUp(pm);
-}
 
 //===----------------------------------------------------------------------===//
 // Tensors
@@ -55,25 +37,6 @@ void mlir::moe::buildGPUTensorPipeline(OpPassManager &pm,
   pm.addPass(createLinalgElementwiseOpFusionPass());
   addCleanUp(pm);
   addVerification(pm, "index");
-}
-
-//===----------------------------------------------------------------------===//
-// Buffers
-//===----------------------------------------------------------------------===//
-
-/// Nothing is freed here: moe-lower-launches places all memory of a call.
-static void addBufferization(OpPassManager &pm) {
-  pm.addPass(createKeepArguments());
-  pm.addPass(createOwnResults());
-  pm.addPass(bufferization::createEmptyTensorEliminationPass());
-  addCleanUp(pm);
-  bufferization::OneShotBufferizePassOptions options;
-  options.bufferizeFunctionBoundaries = true;
-  options.functionBoundaryTypeConversion =
-      bufferization::LayoutMapOption::IdentityLayoutMap;
-  pm.addPass(bufferization::createOneShotBufferizePass(options));
-  addCleanUp(pm);
-  addVerification(pm, "buffers");
 }
 
 //===----------------------------------------------------------------------===//
@@ -136,7 +99,8 @@ static void addHost(OpPassManager &pm) {
 
 void mlir::moe::buildGPULoweringPipeline(OpPassManager &pm,
                                          const GPUPipelineOptions &options) {
-  addBufferization(pm);
+  // Nothing is freed: moe-lower-launches places all memory of a call.
+  addBufferization(pm, /*loopsMayAllocate=*/false);
   addKernels(pm, options);
   addHost(pm);
 }

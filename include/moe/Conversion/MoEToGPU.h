@@ -21,6 +21,10 @@ Value getRouteWorkspaceSize(OpBuilder &builder, IdxRouteOp op);
 
 /// moe.idx.route: both views of the plan and the gates in one launch.
 void populateRouteToGPUPatterns(RewritePatternSet &patterns);
+
+/// moe.idx.plan_from_choice: one warp for each expert.
+void populatePlanFromChoiceToGPUPatterns(RewritePatternSet &patterns);
+
 /// moe.idx.dispatch: one block of threads for each row.
 void populateDispatchToGPUPatterns(RewritePatternSet &patterns);
 

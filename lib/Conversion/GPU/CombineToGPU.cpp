@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Kernel.h"
 #include "RowAccess.h"
-#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "moe/Conversion/MoEToGPU.h"
@@ -110,26 +109,19 @@ struct LowerCombine : OpRewritePattern<IdxCombineOp> {
 
   LogicalResult matchAndRewrite(IdxCombineOp op,
                                 PatternRewriter &rewriter) const override {
-    Location loc = op.getLoc();
     RowAccess access(cast<MemRefType>(op.getRows().getType()));
-    auto dim = [&](Value memref, int64_t dimension) -> Value {
-      return rewriter.createOrFold<memref::DimOp>(loc, memref, dimension);
-    };
-    Value tokens = dim(op.getOuts(), 1);
-    Value one = arith::ConstantIndexOp::create(rewriter, loc, 1);
     Kernel kernel(rewriter, op, "combine");
     for (Value memref :
          {op.getRows(), op.getTokenOffsets(), op.getTokenRow(), op.getOuts()})
       kernel.pointer(memref);
-    kernel.size(tokens);
-    kernel.size(rewriter.createOrFold<arith::SubIOp>(
-        loc, dim(op.getTokenRow(), 0), one));
+    kernel.size(op.getOuts(), 1);
+    kernel.size(op.getTokenRow(), 0, /*minus=*/1);
     if (op.getGates())
       kernel.pointer(op.getGates());
 
     Kernel::Shape shape;
-    shape.gridX =
-        rewriter.createOrFold<arith::MulIOp>(loc, dim(op.getOuts(), 0), tokens);
+    shape.gridX = rewriter.createOrFold<arith::MulIOp>(
+        op.getLoc(), kernel.dim(op.getOuts(), 0), kernel.dim(op.getOuts(), 1));
     shape.threads = access.threads;
     kernel.emit(shape, [&](KernelBuilder &b, ValueRange arguments) {
       TokenSums(b, op, arguments, access).emit();

@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Kernel.h"
 #include "RowAccess.h"
-#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/PatternMatch.h"
 #include "moe/Conversion/MoEToGPU.h"
 #include "moe/IR/MoE.h"
@@ -39,22 +38,18 @@ struct LowerDispatch : OpRewritePattern<IdxDispatchOp> {
                                 PatternRewriter &rewriter) const override {
     Location loc = op.getLoc();
     RowAccess access(cast<MemRefType>(op.getX().getType()));
-    auto dim = [&](Value memref, int64_t dimension) -> Value {
-      return rewriter.createOrFold<memref::DimOp>(loc, memref, dimension);
-    };
-    Value tokens = rewriter.createOrFold<arith::MulIOp>(loc, dim(op.getX(), 0),
-                                                        dim(op.getX(), 1));
-    Value one = arith::ConstantIndexOp::create(rewriter, loc, 1);
     Kernel kernel(rewriter, op, "dispatch");
     for (Value memref :
          {op.getX(), op.getExpertOffsets(), op.getRowToken(), op.getOuts()})
       kernel.pointer(memref);
-    kernel.size(rewriter.createOrFold<arith::SubIOp>(
-        loc, dim(op.getExpertOffsets(), 0), one));
+    kernel.size(op.getExpertOffsets(), 0, /*minus=*/1);
+    Value tokens = rewriter.createOrFold<arith::MulIOp>(
+        loc, kernel.dim(op.getX(), 0), kernel.dim(op.getX(), 1));
+    Value one = arith::ConstantIndexOp::create(rewriter, loc, 1);
     kernel.size(rewriter.createOrFold<arith::SubIOp>(loc, tokens, one));
 
     Kernel::Shape shape;
-    shape.gridX = dim(op.getOuts(), 0);
+    shape.gridX = kernel.dim(op.getOuts(), 0);
     shape.threads = access.threads;
     kernel.emit(shape, [&](KernelBuilder &b, ValueRange arguments) {
       emitCopy(b, arguments, access);

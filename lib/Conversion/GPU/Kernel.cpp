@@ -61,6 +61,19 @@ unsigned Kernel::size(Value index) {
   return arguments.size() - 1;
 }
 
+unsigned Kernel::size(Value memref, int64_t dimension, int64_t minus) {
+  return size(dim(memref, dimension, minus));
+}
+
+Value Kernel::dim(Value memref, int64_t dimension, int64_t minus) {
+  Location loc = op->getLoc();
+  Value extent = host.createOrFold<memref::DimOp>(loc, memref, dimension);
+  if (minus == 0)
+    return extent;
+  Value less = arith::ConstantIndexOp::create(host, loc, minus);
+  return host.createOrFold<arith::SubIOp>(loc, extent, less);
+}
+
 unsigned Kernel::scalar(Value value) {
   arguments.push_back(value);
   return arguments.size() - 1;

@@ -30,6 +30,8 @@ public:
   unsigned pointer(Value memref);
   /// Number of an argument: an index value of the host as an i32.
   unsigned size(Value index);
+  /// Number of an argument: a size of a memref, less `minus`, as an i32.
+  unsigned size(Value memref, int64_t dimension, int64_t minus = 0);
 
   /// Number of an argument: a scalar of the host.
   unsigned scalar(Value value);
@@ -51,6 +53,9 @@ public:
   /// Writes the body and launches it; `body` gets the kernel's arguments.
   gpu::LaunchFuncOp emit(const Shape &shape,
                          function_ref<void(KernelBuilder &, ValueRange)> body);
+
+  /// A size of a memref, less `minus`, as an index value of the host.
+  Value dim(Value memref, int64_t dimension, int64_t minus = 0);
 
   /// The start of dynamic shared memory, aligned to 1024 bytes.
   static Value sharedMemory(KernelBuilder &b);

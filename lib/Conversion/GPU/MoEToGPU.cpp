@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "moe/Conversion/MoEToGPU.h"
 #include "../OutlineOps.h"
+#include "../VerifyOps.h"
 #include "DeviceMemory.h"
 #include "ElementwiseToGPU.h"
 #include "MatmulShape.h"
@@ -30,12 +31,8 @@ using namespace mlir::moe;
 
 /// Plan form and tensors belong to earlier stages.
 static LogicalResult verifyForm(Operation *op) {
-  if (!isa_and_nonnull<MoEDialect>(op->getDialect()) || isa<YieldOp>(op))
-    return success();
-  if (!isa<DestinationStyleOpInterface>(op) ||
-      !llvm::all_of(op->getOperandTypes(), llvm::IsaPred<MemRefType>))
-    return op->emitOpError("must be bufferized before convert-moe-to-gpu; run "
-                           "moe-expand-plan and one-shot-bufferize first");
+  if (failed(verifyBufferized(op, "convert-moe-to-gpu")))
+    return failure();
   for (Type type : op->getOperandTypes()) {
     auto memref = cast<MemRefType>(type);
     if (!memref.getLayout().isIdentity())
@@ -59,22 +56,6 @@ static LogicalResult verifyForm(Operation *op) {
   if (auto matmul = dyn_cast<IdxGroupedMatmulOp>(op))
     return verifyMatmulOnGPU(matmul);
   return success();
-}
-
-/// The postcondition: no moe op is left.
-static LogicalResult verifyNoMoE(Operation *op) {
-  if (!isa_and_nonnull<MoEDialect>(op->getDialect()) || isa<YieldOp>(op))
-    return success();
-  return op->emitOpError("has no lowering to a GPU in this form");
-}
-
-static LogicalResult verifyAll(ModuleOp module,
-                               LogicalResult (*verify)(Operation *)) {
-  WalkResult result = module.walk([&](Operation *op) {
-    return succeeded(verify(op)) ? WalkResult::advance()
-                                 : WalkResult::interrupt();
-  });
-  return failure(result.wasInterrupted());
 }
 
 /// Gives each routing whose workspace is allocated one of its kernel's size,
@@ -101,20 +82,21 @@ namespace {
 struct ConvertMoEToGPU : moe::impl::ConvertMoEToGPUBase<ConvertMoEToGPU> {
   void runOnOperation() override {
     ModuleOp module = getOperation();
-    if (failed(verifyAll(module, verifyForm)))
+    if (failed(verifyMoEOps(module, verifyForm)))
       return signalPassFailure();
     provideWorkspaces(module);
     numKernels += outlineIdxOps(module);
     convertStoresToGPU(module);
     RewritePatternSet patterns(&getContext());
     populateRouteToGPUPatterns(patterns);
+    populatePlanFromChoiceToGPUPatterns(patterns);
     populateDispatchToGPUPatterns(patterns);
     populateGroupedMatmulToGPUPatterns(patterns);
     populateTilesToGPUPatterns(patterns);
     populateCombineToGPUPatterns(patterns);
     populateElementwiseToGPUPatterns(patterns);
     walkAndApplyPatterns(module, std::move(patterns));
-    if (failed(verifyAll(module, verifyNoMoE)))
+    if (failed(verifyNoMoE(module, "a GPU")))
       return signalPassFailure();
   }
 };
