@@ -13,8 +13,10 @@ static constexpr int kCooperativeAttribute = 2, kClusterAttribute = 4;
 // Calls
 //===----------------------------------------------------------------------===//
 
-void GPUContext::begin(DriverStream on, std::vector<GPUResult> given) {
+void GPUContext::begin(DriverStream on, std::vector<GPUResult> given,
+                       GPURecording *into) {
   stream = on;
+  recording = into;
   workspace = &workspaces[on];
   results = std::move(given);
   failure.clear();
@@ -61,6 +63,8 @@ std::shared_ptr<GPUBuffer> GPUContext::allocate(size_t bytes) {
 DevicePointer GPUContext::arena(size_t bytes) {
   if (hasFailed)
     return 0;
+  if (recording)
+    return recording->memory(GPURecording::Space::Arena, 0, bytes);
   std::shared_ptr<GPUBuffer> &arena = workspace->arena;
   if (!arena || arena->bytes < bytes) {
     // The old one is freed first: the two together may not fit. That waits for
@@ -74,6 +78,8 @@ DevicePointer GPUContext::arena(size_t bytes) {
 DevicePointer GPUContext::result(int32_t number, size_t bytes) {
   if (hasFailed)
     return 0;
+  if (recording)
+    return recording->memory(GPURecording::Space::Result, number, bytes);
   if (results.size() <= static_cast<size_t>(number))
     results.resize(number + 1);
   GPUResult &result = results[number];
@@ -93,6 +99,8 @@ DevicePointer GPUContext::result(int32_t number, size_t bytes) {
 DevicePointer GPUContext::zeroed(int32_t number, size_t bytes) {
   if (hasFailed)
     return 0;
+  if (recording)
+    return recording->memory(GPURecording::Space::Kept, number, bytes);
   Workspace::Zeroed &zeroed = workspace->zeroed[number];
   if (!zeroed.buffer || zeroed.buffer->bytes < bytes) {
     zeroed.buffer = allocate(bytes);
@@ -120,14 +128,14 @@ DevicePointer GPUContext::zeroed(int32_t number, size_t bytes) {
 // Launches
 //===----------------------------------------------------------------------===//
 
-int GPUContext::launchPlain(DriverFunction function, const Launch &launch,
+int GPUContext::launchPlain(DriverFunction function, const GPULaunch &launch,
                             void **arguments) {
   return device->driver.cuLaunchKernel(
       function, launch.grid[0], launch.grid[1], launch.grid[2], launch.threads,
       1, 1, launch.sharedBytes, stream, arguments, nullptr);
 }
 
-int GPUContext::launchExtended(DriverFunction function, const Launch &launch,
+int GPUContext::launchExtended(DriverFunction function, const GPULaunch &launch,
                                void **arguments) {
   DriverLaunchAttribute attributes[2] = {};
   unsigned count = 0;
@@ -152,7 +160,7 @@ int GPUContext::launchExtended(DriverFunction function, const Launch &launch,
   return device->driver.cuLaunchKernelEx(&config, function, arguments, nullptr);
 }
 
-void GPUContext::launch(const Launch &launch, void **arguments) {
+void GPUContext::launch(const GPULaunch &launch, void **arguments) {
   // A grid without blocks has nothing to do, and the driver refuses it.
   if (hasFailed || llvm::is_contained(launch.grid, 0))
     return;
@@ -166,6 +174,11 @@ void GPUContext::launch(const Launch &launch, void **arguments) {
         std::to_string(launch.grid[1]) + " x " +
         std::to_string(launch.grid[2]) +
         " blocks, more than a GPU launches; pass fewer tokens in one call"));
+  if (recording) {
+    if (llvm::Error error = recording->add(launch, arguments))
+      fail(std::move(error));
+    return;
+  }
   DriverFunction function = module.function(launch.kernel);
   bool isPlain = !launch.cooperative && !launch.cluster;
   if (!isPlain && !driver.cuLaunchKernelEx)

@@ -45,6 +45,31 @@ llvm::Expected<std::vector<GPUProgram::Output>>
 GPUProgram::call(llvm::StringRef function, llvm::ArrayRef<Tensor> arguments,
                  llvm::ArrayRef<size_t> resultRanks, DriverStream stream,
                  std::vector<GPUResult> given) {
+  return run(function, arguments, resultRanks, stream, std::move(given),
+             /*recording=*/nullptr);
+}
+
+llvm::Expected<std::vector<GPUProgram::Tensor>> GPUProgram::record(
+    llvm::StringRef function, std::vector<std::vector<int64_t>> shapes,
+    llvm::ArrayRef<size_t> resultRanks, GPURecording &recording) {
+  std::vector<Tensor> arguments;
+  for (auto [number, shape] : llvm::enumerate(shapes))
+    arguments.push_back(
+        {GPURecording::address(GPURecording::Space::Argument, number), shape});
+  auto outputs = run(function, arguments, resultRanks, /*stream=*/nullptr,
+                     /*given=*/{}, &recording);
+  if (!outputs)
+    return outputs.takeError();
+  std::vector<Tensor> results;
+  for (Output &output : *outputs)
+    results.push_back(std::move(output.tensor));
+  return results;
+}
+
+llvm::Expected<std::vector<GPUProgram::Output>>
+GPUProgram::run(llvm::StringRef function, llvm::ArrayRef<Tensor> arguments,
+                llvm::ArrayRef<size_t> resultRanks, DriverStream stream,
+                std::vector<GPUResult> given, GPURecording *recording) {
   std::lock_guard<std::mutex> lock(mutex);
   auto address = code->lookup(function);
   if (!address)
@@ -67,7 +92,7 @@ GPUProgram::call(llvm::StringRef function, llvm::ArrayRef<Tensor> arguments,
   GPUDevice::Scope scope(*device);
   if (llvm::Error error = scope.takeError())
     return error;
-  context->begin(stream, std::move(given));
+  context->begin(stream, std::move(given), recording);
   llvm::Error refused = code->call(*address, pointers.data(), /*threads=*/1);
   auto results = context->end();
   if (refused) {

@@ -66,6 +66,13 @@ class GPUProgram:
         stream: int = 0,
         given: Sequence[tuple[int, int]] = (),
     ) -> list[tuple[int, list[int], GPUBuffer | None]]: ...
+    def record(
+        self,
+        function: str,
+        shapes: Sequence[Sequence[int]],
+        ranks: Sequence[int],
+        parameter_bytes: Sequence[Sequence[int]],
+    ) -> dict[str, Any]: ...
     @property
     def kept_bytes(self) -> int: ...
     def release(self) -> None: ...

@@ -7,6 +7,8 @@
 #include "moe/Routing/GPUChip.h"
 #include "moe/Runtime/GPUProgram.h"
 
+#include "llvm/ADT/STLExtras.h"
+
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
@@ -133,6 +135,50 @@ callProgram(GPUProgram &program, const std::string &function,
   return list;
 }
 
+/// (space, number, offset) of an address in a recording.
+static py::tuple placeOf(DevicePointer address) {
+  static constexpr const char *kNames[] = {"argument", "result", "arena",
+                                           "kept"};
+  GPURecording::Place place = GPURecording::place(address);
+  return py::make_tuple(kNames[static_cast<int>(place.space)], place.number,
+                        place.offset);
+}
+
+static py::dict
+recordProgram(GPUProgram &program, const std::string &function,
+              const std::vector<Shape> &shapes,
+              const std::vector<size_t> &ranks,
+              const std::vector<std::vector<size_t>> &parameterBytes) {
+  using py::literals::operator""_a;
+  GPURecording recording(parameterBytes);
+  auto results = released(
+      [&] { return program.record(function, shapes, ranks, recording); });
+  py::list launches, memory, tensors;
+  for (const auto &[launch, arguments] : recording.launches) {
+    py::list values;
+    for (auto [bytes, value] :
+         llvm::zip_equal(parameterBytes[launch.kernel], arguments))
+      if (bytes == sizeof(DevicePointer))
+        values.append(placeOf(value));
+      else
+        values.append(static_cast<int32_t>(value));
+    launches.append(py::dict(
+        "kernel"_a = launch.kernel,
+        "grid"_a =
+            py::make_tuple(launch.grid[0], launch.grid[1], launch.grid[2]),
+        "threads"_a = launch.threads, "shared_bytes"_a = launch.sharedBytes,
+        "cluster"_a = launch.cluster, "cooperative"_a = launch.cooperative != 0,
+        "arguments"_a = values));
+  }
+  for (const auto &[place, bytes] : recording.bytes)
+    memory.append(py::make_tuple(
+        placeOf(GPURecording::address(place.first, place.second)), bytes));
+  for (const GPUProgram::Tensor &tensor : results)
+    tensors.append(py::make_tuple(placeOf(tensor.pointer), tensor.shape));
+  return py::dict("launches"_a = launches, "memory"_a = memory,
+                  "results"_a = tensors);
+}
+
 void python::bindGPU(py::module_ &m) {
   bindDevice(m);
   bindDLPack(m);
@@ -142,6 +188,7 @@ void python::bindGPU(py::module_ &m) {
       .def("call", &callProgram, py::arg("function"), py::arg("arguments"),
            py::arg("ranks"), py::arg("stream") = 0,
            py::arg("given") = py::list())
+      .def("record", &recordProgram)
       .def_property_readonly(
           "kept_bytes", [](GPUProgram &program) { return program.keptBytes(); })
       .def("release", &GPUProgram::release,

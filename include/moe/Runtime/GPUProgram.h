@@ -46,6 +46,49 @@ struct GPUResult {
   std::shared_ptr<GPUBuffer> owner; ///< null if the caller's
 };
 
+/// A launch: its kernel by number, blocks, threads of one, and how it is made.
+struct GPULaunch {
+  int32_t kernel;
+  int64_t grid[3];
+  int32_t threads, sharedBytes, cluster, cooperative;
+};
+
+/// What a call would launch, written down in place of launching it. Memory has
+/// addresses that only say what it is.
+class GPURecording {
+public:
+  /// What memory is for; `Kept` is that of moe_gpu_zeroed.
+  enum class Space { Argument, Result, Arena, Kept };
+  /// A place in memory: the `number`th argument, result and so on.
+  struct Place {
+    Space space;
+    int32_t number;
+    int64_t offset;
+  };
+  struct Launch {
+    GPULaunch launch;
+    /// An address for parameters of 8 bytes, a number for those of 4.
+    std::vector<uint64_t> arguments;
+  };
+
+  /// `parameterBytes` are those of each kernel's parameters, by its number.
+  explicit GPURecording(std::vector<std::vector<size_t>> parameterBytes)
+      : parameterBytes(std::move(parameterBytes)) {}
+
+  static DevicePointer address(Space space, int32_t number);
+  static Place place(DevicePointer address);
+  /// Memory of so many bytes.
+  DevicePointer memory(Space space, int32_t number, size_t bytes);
+  llvm::Error add(const GPULaunch &launch, void **arguments);
+
+  std::vector<Launch> launches;
+  /// Bytes of everything that was asked for.
+  std::map<std::pair<Space, int32_t>, size_t> bytes;
+
+private:
+  std::vector<std::vector<size_t>> parameterBytes;
+};
+
 /// What compiled host code calls: one call of it at a time. The first failure
 /// of a call is kept, and what the call asks for after it is not done.
 class GPUContext {
@@ -54,8 +97,10 @@ public:
       : device(std::move(device)), module(module) {}
 
   /// Begins a call on a stream. `given` are the caller's buffers for results,
-  /// with pointer 0 where one is to be allocated.
-  void begin(DriverStream stream, std::vector<GPUResult> given);
+  /// with pointer 0 where one is to be allocated. With `recording` nothing is
+  /// allocated or launched.
+  void begin(DriverStream stream, std::vector<GPUResult> given,
+             GPURecording *recording = nullptr);
   /// Ends it: its results, in order, or its failure.
   llvm::Expected<std::vector<GPUResult>> end();
 
@@ -64,12 +109,7 @@ public:
   DevicePointer arena(size_t bytes);
   DevicePointer result(int32_t number, size_t bytes);
   DevicePointer zeroed(int32_t number, size_t bytes);
-  struct Launch {
-    int32_t kernel;
-    int64_t grid[3];
-    int32_t threads, sharedBytes, cluster, cooperative;
-  };
-  void launch(const Launch &launch, void **arguments);
+  void launch(const GPULaunch &launch, void **arguments);
 
   /// Bytes that are kept from call to call, for all streams.
   size_t keptBytes() const;
@@ -89,9 +129,9 @@ private:
   };
 
   std::shared_ptr<GPUBuffer> allocate(size_t bytes);
-  int launchPlain(DriverFunction function, const Launch &launch,
+  int launchPlain(DriverFunction function, const GPULaunch &launch,
                   void **arguments);
-  int launchExtended(DriverFunction function, const Launch &launch,
+  int launchExtended(DriverFunction function, const GPULaunch &launch,
                      void **arguments);
   void fail(llvm::Error error);
 
@@ -100,6 +140,7 @@ private:
   std::map<DriverStream, Workspace> workspaces;
   // Of the call that runs:
   DriverStream stream = nullptr;
+  GPURecording *recording = nullptr;
   Workspace *workspace = nullptr;
   std::vector<GPUResult> results;
   std::string failure;
@@ -135,10 +176,20 @@ public:
                                            DriverStream stream,
                                            std::vector<GPUResult> given);
 
+  /// Writes down what a call with arguments of these shapes would launch; gives
+  /// the results, whose addresses are those of the recording.
+  llvm::Expected<std::vector<Tensor>>
+  record(llvm::StringRef function, std::vector<std::vector<int64_t>> shapes,
+         llvm::ArrayRef<size_t> resultRanks, GPURecording &recording);
+
   size_t keptBytes();
   void release();
 
 private:
+  llvm::Expected<std::vector<Output>>
+  run(llvm::StringRef function, llvm::ArrayRef<Tensor> arguments,
+      llvm::ArrayRef<size_t> resultRanks, DriverStream stream,
+      std::vector<GPUResult> given, GPURecording *recording);
   GPUProgram() = default;
   std::shared_ptr<const GPUDevice> device;
   std::unique_ptr<GPUModule> module;
