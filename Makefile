@@ -3,6 +3,8 @@
 
 VENV ?= .venv
 PRESET ?= release
+# What test-device runs with: the environment, where there is one.
+DEVICE_PYTHON ?= $(or $(wildcard $(VENV)/bin/python),python3)
 # Empty: as many jobs as there are cores.
 JOBS ?=
 
@@ -18,7 +20,7 @@ export PYTHONPATH := $(abspath $(BUILD))/python$(addprefix :,$(PYTHONPATH))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup configure build test test-long demo bench bench-model fuzz \
-        mutate docs format lint install clean
+        device-kit test-device mutate docs format lint install clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | \
@@ -49,6 +51,15 @@ bench: build ## Measure what the documentation promises
 
 bench-model: build ## Compare the PTX emulator's counters with an H100's
 	@$(PYTHON_BIN) benchmarks/bench_ptx_model.py --build $(BUILD) $(ARGS)
+
+device-kit: build ## Prepare kernels, inputs and results for a machine with a GPU
+	@PYTHONPATH="$(CURDIR)/benchmarks:$$PYTHONPATH" \
+	  $(PYTHON_BIN) -m device_kit --output $(BUILD)/device-kit $(ARGS)
+
+# Runs where nothing can be built: it needs a driver, Python and NumPy.
+test-device: ## Execute the kit's kernels on a GPU, if there is one, and compare
+	@PYTHONPATH="$(CURDIR)/benchmarks" \
+	  $(DEVICE_PYTHON) -m device --kit $(BUILD)/device-kit $(ARGS)
 
 fuzz: build ## Give the PTX front end a million hostile texts (10 minutes)
 	@$(PYTHON_BIN) scripts/fuzz_ptx.py --build $(BUILD) $(ARGS)

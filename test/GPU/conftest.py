@@ -6,8 +6,10 @@ import sys
 
 import pytest
 
+TESTS = pathlib.Path(__file__).resolve().parent.parent
 # The oracle of routing, which imports nothing of the package.
-sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "python"))
+sys.path.append(str(TESTS / "python"))
+sys.path.append(str(TESTS.parent / "benchmarks"))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,0 +1,1 @@
+"""Prepares a kit that benchmarks/device runs where there is no compiler."""
