@@ -32,7 +32,6 @@ REFUSED = {
     r"multimem\b": "several devices",
     r"cp\..*\.im2col": "tensor maps of im2col mode",
     r"cp\..*\.cta_group::": "pairs of blocks",
-    r"cvt\.rs\b": "which random bits are used is not published",
     r"(st|red)\.async(?!.*complete_tx)": "nothing waits for them",
     r"tensormap\..*\.elemtype\..* 1[345];": "elements of 4 and 6 bits",
     # Not in the manual. What becomes of them is not what they are called: fma.rz.bf16

@@ -150,7 +150,6 @@ def test_a_module_may_have_its_own_printf() -> None:
             "cp.async.bulk.prefetch.tensor.3d.L2.global.im2col [d, {r, r, r}], {h};",
             "im2col mode are not modelled",
         ),
-        ("cvt.rs.f16x2.f32 r, f, f, r;", "stochastic rounding"),
     ],
 )
 def test_refuses_by_name_what_is_not_modelled(statement: str, why: str) -> None:

@@ -257,7 +257,6 @@ def test_parameters_of_kernels_stay() -> None:
         ("mbarrier.arrive.cta.shared.b64 d0, [r1];", "needs a memory order"),
         ("mbarrier.arrive.shared::cluster.b64 d0, [r1];", "write '_'"),
         ("setp.eq.f16 p0|p1, h0, h1;", "no operand behind"),
-        ("cvt.rs.f16x2.f32 r0, r1, r2, r3;", "stochastic rounding"),
         ("multimem.red.relaxed.sys.global.add.u32 [a0], r0;", "several devices"),
         ("st.async.release.gpu.global.b32 [a0], r0;", "nothing waits for"),
         ("red.async.release.gpu.global.add.u32 [a0], r0;", "nothing waits for"),

@@ -33,8 +33,6 @@ struct Unmodelled {
 constexpr std::string_view kTextures = "textures and surfaces are not modelled";
 constexpr std::string_view kIm2col =
     "tensor maps of im2col mode are not modelled";
-constexpr std::string_view kRandomBits =
-    "the bits that stochastic rounding takes are not known";
 constexpr Unmodelled kUnmodelled[] = {
     {"tcgen05", "tensor memory and its instructions are not modelled"},
     {"multimem", "its addresses name the memory of several devices at once, "
@@ -53,7 +51,6 @@ constexpr Unmodelled kUnmodelled[] = {
     {".im2col_no_offs", kIm2col},
     {".cta_group::1", "pairs of blocks are not modelled"},
     {".cta_group::2", "pairs of blocks are not modelled"},
-    {".rs", kRandomBits},
 };
 
 /// St.async and red.async that no mbarrier hears of.

@@ -16,6 +16,7 @@ struct Since {
   unsigned ptx = 10;
   bool needsA = false;
   bool laterFamilies = false; ///< see Row
+  bool onlyA = false;         ///< see Row
 };
 
 /// What a form costs.
@@ -44,6 +45,7 @@ inline void addForm(IsaTable &table, const std::string &name,
   row.minPtx = since.ptx;
   row.needsA = since.needsA;
   row.laterFamilies = since.laterFamilies;
+  row.onlyA = since.onlyA;
   row.cost = weight.cost;
   row.machineWeight = weight.instructions;
   row.handlers = handlers;

@@ -3,7 +3,7 @@
 #include "Arithmetic/ConvertFloat.h"
 #include "Arithmetic/ConvertSmall.h"
 #include "Arithmetic/LaneConvert.h"
-#include "Isa/LaneRows.h"
+#include "Isa/ConvertRows.h"
 
 using namespace ptx;
 using namespace ptx::arithmetic;
@@ -12,13 +12,12 @@ using namespace ptx::operand;
 
 namespace {
 void addCvt(IsaTable &table, const std::string &name, Type to,
-            std::vector<Type> from, const HandlerSet &handlers,
+            const std::vector<Type> &from, const HandlerSet &handlers,
             Since since = {}, float weight = 1) {
-  std::vector<OperandSpec> operands = {reg(to).wider()};
+  std::vector<OperandSpec> sources;
   for (Type type : from)
-    operands.push_back(source(type).wider());
-  addForm(table, "cvt" + name, operands, handlers, {Cost::Convert, weight},
-          since);
+    sources.push_back(source(type));
+  addConvert(table, name, to, std::move(sources), handlers, since, weight);
 }
 template <class H> constexpr Type pairOf() {
   return std::is_same_v<H, Half> ? Type::F16x2 : Type::BF16x2;

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Arithmetic/ConvertInteger.h"
 #include "Arithmetic/LaneConvert.h"
-#include "Isa/LaneRows.h"
+#include "Isa/ConvertRows.h"
 
 using namespace ptx;
 using namespace ptx::arithmetic;
@@ -13,11 +13,11 @@ namespace {
 void addCvt(IsaTable &table, const std::string &modifiers, Type to, Type from,
             const HandlerSet &handlers, Since since = {}) {
   bool wide = bitWidth(to) == 64 || bitWidth(from) == 64;
-  std::string name = "cvt" + modifiers;
+  std::string name = modifiers;
   name += typeName(to);
   name += typeName(from);
-  addForm(table, name, {reg(to).wider(), source(from).wider()}, handlers,
-          {Cost::Convert, wide ? 2.0f : 1.0f}, since);
+  addConvert(table, name, to, {source(from)}, handlers, since,
+             wide ? 2.0f : 1.0f);
 }
 template <class T> inline constexpr bool kIsBHalf = std::is_same_v<T, BHalf>;
 template <class T> inline constexpr bool kIsHalf = std::is_same_v<T, Half>;

@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 
+from arithmetic import stochastic
 from arithmetic.integers import clamp, number, saturate
 from arithmetic.numbers import (
     FORMATS,
@@ -17,14 +18,6 @@ from arithmetic.rows import WIDTHS, Row
 
 FLOATS = ("f16", "bf16", "f32", "f64")
 INTEGRAL = {"rni": "rn", "rzi": "rz", "rmi": "rm", "rpi": "rp"}
-#: Largest pattern, and what a NaN becomes.
-SMALL = {
-    "e4m3": (0x7E, 0x7F),
-    "e5m2": (0x7B, 0x7F),
-    "e2m3": (0x1F, 0x1F),
-    "e3m2": (0x1F, 0x1F),
-    "e2m1": (0x7, 0x7),
-}
 
 
 def operand(row: Row, bits: int, kind: str) -> Float:
@@ -137,7 +130,7 @@ def to_tf32(row: Row, bits: int) -> int:
 def to_small(row: Row, value: Float, kind: str) -> int:
     """8-, 6- and 4-bit floats, always saturated."""
     form = FORMATS[kind]
-    largest, nan = SMALL[kind]
+    largest, nan = stochastic.SMALL[kind]
     if value.nan:
         return nan
     if row.has("relu") and (value.negative or value.zero):
@@ -198,6 +191,8 @@ def packed(row: Row, args: list[int]) -> int:
 def convert(row: Row, args: list[int]) -> int:
     if row.has("pack"):
         return packed(row, args)
+    if row.has("rs"):
+        return stochastic.convert(row, args)
     to, kind = row.modifiers[-2:]
     base, source = to.removesuffix("x2"), kind.removesuffix("x2")
     if to == "tf32":
@@ -217,14 +212,14 @@ def convert(row: Row, args: list[int]) -> int:
         parts = [args[0] >> width & ((1 << width) - 1), args[0] & ((1 << width) - 1)]
     else:
         parts = args
-    if base in SMALL:
+    if base in stochastic.SMALL:
         form = FORMATS[source]
         high, low = (to_small(row, decode(x, form), base) for x in parts)
         return high << shift | low
     if base == "ue8m0":
         high, low = (to_scale(row, decode(x, FORMATS[source])) for x in parts)
         return high << 8 | low
-    if source in SMALL:
+    if source in stochastic.SMALL:
         high, low = (small_to_half(row, x, source) for x in parts)
     elif source == "ue8m0":
         high, low = (scale_to_half(x) for x in parts)

@@ -49,6 +49,8 @@ class KernelText:
     def register(self, type_name: str) -> str:
         if type_name in ("pred", "b8"):
             return f".{type_name}"
+        if WIDTHS[type_name] == 8 and "bf16" in self.row.types:
+            return ".b8"  # no wider ones
         return f".b{max(register_width(type_name), self.widen)}"
 
     def address(self, index: int, size: int) -> str:
