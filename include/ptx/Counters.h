@@ -77,6 +77,10 @@ struct CounterValues {
   }
   /// One JSON object: launch, "counters", "blocks" and "lines".
   std::string json() const;
+  /// Of a launch of \p grid CTAs that do \p factor times the work of these, and
+  /// work like these: sums grow, what one warp or CTA does stays. Blocks and
+  /// lines are left out.
+  CounterValues scaled(double factor, Dim3 grid) const;
 };
 
 } // namespace ptx

@@ -184,9 +184,25 @@ class Result:
         """All counters as one JSON object."""
         return self._counted().json()
 
-    def estimate(self, model: Literal["h100", "a100"] = "h100") -> dict[str, Any]:
-        """The modelled time in seconds: lower and upper bound, point, all terms."""
-        return self._counted().estimate(model)
+    def estimate(
+        self,
+        model: Literal["h100", "a100"] = "h100",
+        factor: float = 1.0,
+        grid: int | Sequence[int] | None = None,
+    ) -> dict[str, Any]:
+        """The modelled time in seconds: lower and upper bound, point, all terms.
+
+        Args:
+            factor: How many times this launch's work is done.
+            grid: By so many blocks that work like these; None: those of this launch.
+                So a part of a launch tells of all of it.
+        """
+        counted = self._counted()
+        if grid is not None:
+            counted = counted.scaled(factor, _size(grid, "grid"))
+        elif factor != 1.0:
+            raise PtxError("estimate(factor=...) needs the grid that does this work")
+        return counted.estimate(model)
 
     def report(self, model: Literal["h100", "a100"] = "h100") -> str:
         """What a kernel engineer would read."""

@@ -137,6 +137,11 @@ void ptx::python::bindLaunch(py::module_ &m) {
       .def("block_work",
            [](const CounterValues &counters) { return counters.blockWork; })
       .def("json", &CounterValues::json)
+      .def("scaled",
+           [](const CounterValues &counters, double factor, const Size &grid) {
+             return std::make_shared<CounterValues>(
+                 counters.scaled(factor, dim(grid)));
+           })
       .def("estimate",
            [](const CounterValues &counters, const std::string &chip) {
              return describe(estimateTime(counters, chipNamed(chip)));

@@ -206,6 +206,12 @@ def test_counters_and_estimate() -> None:
     assert 0 < time["lower"] <= time["point"] <= time["upper"]
     assert result.blocks
     assert json.loads(result.counters_json())["counters"]["warp_inst"] > 0
+    assert result.estimate("h100", 1, 16) == time
+    larger = result.estimate("h100", 100, 1600)
+    assert larger["terms"]["issue"]["best"] > 10 * time["terms"]["issue"]["best"]
+    assert larger["terms"]["longest warp"] == time["terms"]["longest warp"]
+    with pytest.raises(ptx.PtxError, match="needs the grid"):
+        result.estimate("h100", 2)
     without = module.launch("scale", 1, 32, [x, np.uint32(9), 2.0], counters=False)
     assert without.counters == {}
     with pytest.raises(ptx.PtxError, match="counters=True"):
