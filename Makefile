@@ -19,8 +19,9 @@ export CCACHE_NOHASHDIR := 1
 export PYTHONPATH := $(abspath $(BUILD))/python$(addprefix :,$(PYTHONPATH))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup configure build test test-long demo bench bench-model fuzz \
-        device-kit test-device mutate docs format lint install clean
+.PHONY: help setup configure build test test-long demo bench bench-model \
+        bench-gpu sweep-gpu device-kit test-device fuzz mutate docs format lint \
+        install clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | \
@@ -51,6 +52,12 @@ bench: build ## Measure what the documentation promises
 
 bench-model: build ## Compare the PTX emulator's counters with an H100's
 	@$(PYTHON_BIN) benchmarks/bench_ptx_model.py --build $(BUILD) $(ARGS)
+
+bench-gpu: build ## Compare our GPU kernels with the peer's by counters (30 minutes)
+	@$(PYTHON_BIN) benchmarks/compare_gpu.py $(ARGS)
+
+sweep-gpu: build ## Choose the peer's tiles for bench-gpu (hours; goes on where it was)
+	@$(PYTHON_BIN) benchmarks/sweep_gpu.py $(ARGS)
 
 device-kit: build ## Prepare kernels, inputs and results for a machine with a GPU
 	@PYTHONPATH="$(CURDIR)/benchmarks:$$PYTHONPATH" \
