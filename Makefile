@@ -64,7 +64,7 @@ device-kit: build ## Prepare kernels, inputs and results for a machine with a GP
 	  $(PYTHON_BIN) -m device_kit --output $(BUILD)/device-kit $(ARGS)
 
 # Runs where nothing can be built: it needs a driver, Python and NumPy.
-test-device: ## Execute the kit's kernels on a GPU, if there is one, and compare
+test-device: ## Execute, compare and time the kit's kernels on a GPU, if there is one
 	@PYTHONPATH="$(CURDIR)/benchmarks" \
 	  $(DEVICE_PYTHON) -m device --kit $(BUILD)/device-kit $(ARGS)
 

@@ -1,9 +1,10 @@
-"""Executes the kernels of a kit on a device and compares.
+"""Executes the kernels of a kit on a device, compares, and times.
 
-usage: python3 -m device [--kit DIR] [--driver LIBRARY] [--only TEXT]
+usage: python3 -m device [--kit DIR] [--driver LIBRARY] [--only TEXT] [--no-timing]
+           [--without-graphs]
 
 The exit status is 0 if everything passes, or where there is no device: it then says
-that nothing was tested. 1: a result is wrong. 2: the kit cannot
+that nothing was tested. 1: a result is wrong, or a bar is missed. 2: the kit cannot
 be read, or the driver fails.
 """
 
@@ -15,12 +16,36 @@ import sys
 import time
 
 from device.checks import run_checks
-from device.driver import LIBRARY, Driver, DriverError, NoDevice
+from device.driver import (
+    EVENT_FUNCTIONS,
+    GRAPH_FUNCTIONS,
+    LIBRARY,
+    Driver,
+    DriverError,
+    NoDevice,
+)
 from device.execute import Modules
-from device.manifest import KitError, read
+from device.manifest import Kit, KitError, read
+from device.rows import run_rows
 
 #: A kit brings this package along.
 HERE = pathlib.Path(__file__).resolve().parent.parent
+
+
+def time_kernels(options: argparse.Namespace, kit: Kit, modules: Modules) -> bool:
+    """Times what the kit says; whether no bar is missed."""
+    driver = modules.driver
+    graphs = not options.without_graphs
+    needed = EVENT_FUNCTIONS + (GRAPH_FUNCTIONS if graphs else ())
+    if options.no_timing:
+        print("timing: skipped, as asked for")
+    elif not kit.timed:
+        print("timing: skipped, the kit has nothing to time")
+    elif missing := driver.missing(needed):
+        print(f"timing: skipped, the driver has no {', '.join(missing)}")
+    else:
+        return run_rows(kit, driver, modules, graphs)
+    return True
 
 
 def run(options: argparse.Namespace, driver: Driver) -> int:
@@ -35,7 +60,7 @@ def run(options: argparse.Namespace, driver: Driver) -> int:
     )
     modules = Modules(kit, driver)
     passed = run_checks(kit, driver, modules, options.only)
-    print("timing: skipped, the kit has nothing to time")
+    passed &= time_kernels(options, kit, modules)
     seconds = time.monotonic() - start
     print(f"{'pass' if passed else 'FAIL'} after {seconds:.0f} s")
     return 0 if passed else 1
@@ -48,6 +73,12 @@ def main() -> int:
     parser.add_argument("--kit", type=pathlib.Path, default=HERE)
     parser.add_argument("--driver", default=LIBRARY, help="another driver's library")
     parser.add_argument("--only", default="", help="checks with this in their name")
+    parser.add_argument("--no-timing", action="store_true")
+    parser.add_argument(
+        "--without-graphs",
+        action="store_true",
+        help="time launches, with what launching costs; judges no bar",
+    )
     options = parser.parse_args()
     try:
         driver = Driver(options.driver)

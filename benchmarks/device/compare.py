@@ -27,7 +27,7 @@ class Comparison:
 
 
 def _bits(elements: Array) -> Array:
-    kinds = {1: np.uint8, 2: np.uint16, 4: np.uint32}
+    kinds = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
     return elements.view(kinds[elements.dtype.itemsize])
 
 
@@ -85,6 +85,6 @@ def _compare_within(
 
 def _show(element: object, result: Result) -> str:
     value = np.array([element], DTYPES[result.dtype])
-    if result.dtype in ("i32", "i8"):
+    if result.dtype.startswith("i"):
         return str(value[0])
     return f"{to_float(value, result.dtype)[0]:g} (bits {_bits(value)[0]:#x})"

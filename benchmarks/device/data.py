@@ -20,6 +20,7 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "f16": np.dtype(np.float16),
     "bf16": np.dtype(np.uint16),
     "i32": np.dtype(np.int32),
+    "i64": np.dtype(np.int64),
     "i8": np.dtype(np.uint8),
 }
 #: Distance of 1 to the next larger number.

@@ -19,10 +19,8 @@ _MULTIPROCESSORS, _L2_BYTES, _MAJOR, _MINOR, _SHARED_OPT_IN = 16, 38, 75, 76, 97
 _STATIC_SHARED, _MAX_DYNAMIC_SHARED, _NON_PORTABLE_CLUSTER = 1, 8, 14
 # CUjit_option
 _ERROR_LOG, _ERROR_LOG_BYTES = 5, 6
-# CUlaunchAttributeID
-_COOPERATIVE, _CLUSTER = 2, 4
-# CUstream_flags, CUstreamCaptureMode
-_NON_BLOCKING, _CAPTURE_RELAXED = 1, 2
+# CUstream_flags, CUstreamCaptureMode: other threads may call what they like
+_NON_BLOCKING, CAPTURE_RELAXED = 1, 2
 _CLUSTER_CAPABILITY = 90
 #: What timing needs; a driver may lack it.
 GRAPH_FUNCTIONS = (
@@ -32,6 +30,9 @@ GRAPH_FUNCTIONS = (
     "cuGraphLaunch",
     "cuGraphExecDestroy",
     "cuGraphDestroy",
+)
+#: And this, with graphs or without.
+EVENT_FUNCTIONS = (
     "cuEventCreate",
     "cuEventRecord",
     "cuEventSynchronize",
@@ -45,97 +46,6 @@ class NoDevice(Exception):
 
 class DriverError(Exception):
     """A call of the driver failed."""
-
-
-class _Attribute(ctypes.Structure):
-    """CUlaunchAttribute"""
-
-    _fields_ = [
-        ("id", ctypes.c_int),
-        ("pad", ctypes.c_char * 4),
-        ("value", ctypes.c_uint32 * 16),
-    ]
-
-
-class _Config(ctypes.Structure):
-    """CUlaunchConfig"""
-
-    _fields_ = [
-        ("grid", ctypes.c_uint32 * 3),
-        ("block", ctypes.c_uint32 * 3),
-        ("shared", ctypes.c_uint32),
-        ("stream", ctypes.c_void_p),
-        ("attributes", ctypes.POINTER(_Attribute)),
-        ("count", ctypes.c_uint32),
-    ]
-
-
-assert ctypes.sizeof(_Attribute) == 72 and ctypes.sizeof(_Config) == 56
-
-
-class Call:
-    """A launch that is ready to be made: its parameters are in memory."""
-
-    def __init__(
-        self,
-        driver: Driver,
-        function: int,
-        grid: Sequence[int],
-        threads: int,
-        shared: int,
-        arguments: Sequence[tuple[int, int]],
-        cluster: int = 0,
-        cooperative: bool = False,
-    ) -> None:
-        """`arguments` are pairs of bytes (4 or 8) and value."""
-        self._driver, self._function = driver, function
-        self._values = [
-            ctypes.c_uint64(value) if size == 8 else ctypes.c_int32(value)
-            for size, value in arguments
-        ]
-        self._pointers = (ctypes.c_void_p * max(len(self._values), 1))(
-            *(ctypes.addressof(value) for value in self._values)
-        )
-        used: list[tuple[int, tuple[int, ...]]] = []
-        if cooperative:
-            used.append((_COOPERATIVE, (1,)))
-        if cluster:
-            used.append((_CLUSTER, (cluster, 1, 1)))
-        self._attributes = (_Attribute * 2)()
-        for attribute, (number, words) in zip(self._attributes, used, strict=False):
-            attribute.id = number
-            attribute.value[: len(words)] = words
-        self._config = _Config(
-            (ctypes.c_uint32 * 3)(*grid),
-            (ctypes.c_uint32 * 3)(threads, 1, 1),
-            shared,
-            None,
-            self._attributes,
-            len(used),
-        )
-
-    def launch(self, stream: int) -> None:
-        """Launches the kernel on a stream."""
-        config = self._config
-        if config.count:
-            config.stream = stream
-            self._driver.call(
-                "cuLaunchKernelEx",
-                ctypes.byref(config),
-                ctypes.c_void_p(self._function),
-                self._pointers,
-                None,
-            )
-            return
-        self._driver.call(
-            "cuLaunchKernel",
-            ctypes.c_void_p(self._function),
-            *(ctypes.c_uint32(size) for size in (*config.grid, *config.block)),
-            ctypes.c_uint32(config.shared),
-            ctypes.c_void_p(stream),
-            self._pointers,
-            None,
-        )
 
 
 class Driver:

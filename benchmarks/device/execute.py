@@ -9,8 +9,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from device.data import DTYPES, Array, make, product
-from device.driver import Call, Driver, DriverError
-from device.manifest import Buffer, Image, Kit, Launch, Program
+from device.driver import Driver, DriverError
+from device.launch import Call
+from device.manifest import Buffer, Kit, Launch, Program
 
 #: What memory holds that a kernel may not read: NaNs, and indices out of range.
 UNWRITTEN = 0xFF
@@ -21,22 +22,34 @@ class Unsupported(Exception):
 
 
 class Modules:
-    """The modules of a kit, each loaded when it is first needed."""
+    """The modules of a kit, each loaded when it is first needed.
+
+    Attributes:
+        driver: Of the device they are loaded to.
+    """
 
     def __init__(self, kit: Kit, driver: Driver) -> None:
-        self._kit, self._driver = kit, driver
+        self._kit, self.driver = kit, driver
         self._loaded: dict[str, int] = {}
         self._functions: dict[tuple[str, str], int] = {}
 
-    def _image(self, name: str) -> Image:
-        capability = self._driver.capability
-        for image in self._kit.modules[name]:
-            if image.capability == capability or (
-                not image.exact and image.capability < capability
-            ):
-                return image
-        least = min(image.capability for image in self._kit.modules[name])
-        raise Unsupported(f"needs sm_{least}, and the device is sm_{capability}")
+    def _load(self, name: str) -> int:
+        """The first image that is for this device and that the driver takes: it may
+        refuse machine code of a newer assembler, and compile the PTX."""
+        capability = self.driver.capability
+        images = [
+            image
+            for image in self._kit.modules[name]
+            if image.capability == capability
+            or (not image.exact and image.capability < capability)
+        ]
+        if not images:
+            least = min(image.capability for image in self._kit.modules[name])
+            raise Unsupported(f"needs sm_{least}, and the device is sm_{capability}")
+        for image in images[:-1]:
+            with contextlib.suppress(DriverError):
+                return self.driver.load(self._kit.bytes(image.file))
+        return self.driver.load(self._kit.bytes(images[-1].file))
 
     def function(self, module: str, kernel: str) -> int:
         """A kernel.
@@ -46,17 +59,16 @@ class Modules:
             DriverError: The driver refuses the code.
         """
         if module not in self._loaded:
-            image = self._kit.bytes(self._image(module).file)
-            self._loaded[module] = self._driver.load(image)
+            self._loaded[module] = self._load(module)
         key = module, kernel
         if key not in self._functions:
-            self._functions[key] = self._driver.function(self._loaded[module], kernel)
+            self._functions[key] = self.driver.function(self._loaded[module], kernel)
         return self._functions[key]
 
     def unload(self, module: str) -> None:
         """Forgets a module."""
         if module in self._loaded:
-            self._driver.unload(self._loaded.pop(module))
+            self.driver.unload(self._loaded.pop(module))
         for key in [key for key in self._functions if key[0] == module]:
             del self._functions[key]
 
@@ -131,16 +143,20 @@ class Loaded:
     ) -> None:
         """`given` are addresses of buffers, by name, that are there already."""
         self.program, self._driver = program, driver
+        given = given or {}
         # Before anything is allocated: the device may not be able to run it.
         functions = {
             launch.kernel: modules.function(program.module, launch.kernel)
             for launch in program.launches
         }
         self.pointers = [
-            given[buffer.name]
-            if given and buffer.name in given
-            else self._place(buffer, memory)
+            given.get(buffer.name) or self._place(buffer, memory)
             for buffer in program.buffers
+        ]
+        self._spoiled = [
+            (pointer, buffer.bytes)
+            for buffer, pointer in zip(program.buffers, self.pointers, strict=True)
+            if buffer.fill is None and not buffer.zero and buffer.name not in given
         ]
         self.calls = [
             self._call(launch, functions[launch.kernel]) for launch in program.launches
@@ -175,9 +191,8 @@ class Loaded:
     def run(self) -> list[Array]:
         """Runs it once; the elements of its results, with those not written."""
         driver = self._driver
-        for buffer, pointer in zip(self.program.buffers, self.pointers, strict=True):
-            if buffer.fill is None and not buffer.zero:
-                driver.set_bytes(pointer, UNWRITTEN, buffer.bytes)
+        for pointer, size in self._spoiled:
+            driver.set_bytes(pointer, UNWRITTEN, size)
         for call in self.calls:
             call.launch(driver.stream)
         driver.synchronize()

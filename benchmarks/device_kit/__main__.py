@@ -1,11 +1,13 @@
 """Prepares a kit: kernels, inputs by seeds, and what the emulator computes.
 
-usage: python -m device_kit [--output DIR] [--only PATTERN] [--without-timing]
+usage: python -m device_kit [--output DIR] [--only PATTERN] [--timed full|small|none]
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import importlib.util
 import os
 import pathlib
 import re
@@ -16,7 +18,7 @@ import time
 #: Newer kernels run in the emulator, too.
 os.environ.setdefault("PTX_ARCH", "sm_90")
 
-from device.manifest import Kit  # noqa: E402
+from device.manifest import NAME, Kit  # noqa: E402
 
 from device_kit.cases import all_cases  # noqa: E402
 from device_kit.programs import Writer  # noqa: E402
@@ -35,8 +37,8 @@ sys.exit(main())
 '''
 
 
-def write(folder: pathlib.Path, only: str) -> Kit:
-    """Writes a kit of the cases that match a pattern."""
+def write(folder: pathlib.Path, only: str, timed: str) -> Kit:
+    """Writes a kit of the cases that match a pattern, and a plan of what is timed."""
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(
         RUNNER, folder / "device", ignore=shutil.ignore_patterns("__pycache__")
@@ -49,8 +51,13 @@ def write(folder: pathlib.Path, only: str) -> Kit:
             start = time.monotonic()
             checks.append(writer.case(case))
             print(f"{case.name} ({time.monotonic() - start:.1f} s)", flush=True)
-    timed: dict[str, object] = {}
-    return Kit(folder, writer.modules, tuple(checks), timed)
+    content = {}
+    if timed != "none":
+        # Needs Triton.
+        from device_kit.timed import PLANS, write_timed
+
+        content = dataclasses.asdict(write_timed(writer, PLANS[timed]))
+    return Kit(folder, writer.modules, tuple(checks), content)
 
 
 def main() -> int:
@@ -59,11 +66,15 @@ def main() -> int:
     )
     parser.add_argument("--output", type=pathlib.Path, required=True)
     parser.add_argument("--only", default="", help="cases that match this pattern")
-    parser.add_argument(
-        "--without-timing", action="store_true", help="leave out what is timed"
-    )
+    parser.add_argument("--timed", choices=("full", "small", "none"), default="full")
     options = parser.parse_args()
-    kit = write(options.output, options.only)
+    if options.timed != "none" and not importlib.util.find_spec("triton"):
+        parser.error("the peer needs Triton: pip install triton, or --timed none")
+    if options.output.exists() and not (options.output / NAME).exists():
+        parser.error(f"{options.output} is there, and is no kit; name another folder")
+    cache = options.output.resolve().parent / "ptx-cache" / "triton"
+    os.environ.setdefault("TRITON_CACHE_DIR", str(cache))
+    kit = write(options.output, options.only, options.timed)
     kit.write()
     size = sum(f.stat().st_size for f in kit.folder.rglob("*") if f.is_file())
     print(f"{kit.folder}: {len(kit.checks)} programs, {size / 2**20:.1f} MiB")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from device.data import EPSILON, plan_of, top_choices, words
 
-from device_kit import modules
+from device_kit import layers, modules
 from device_kit.programs import EXACT, Bound, Case
 
 Fill = dict[str, Any]
@@ -104,6 +104,23 @@ def route_cases() -> Iterator[Case]:
         _, tokens, experts, _ = sizes
         for scope in ("token", "sequence"):
             yield _route(f"T{tokens}-E{experts}", sizes, scope, normalize="sum")
+
+
+def choice_cases() -> Iterator[Case]:
+    """Plans of given choices, some of which name no expert."""
+    for tokens, experts, chosen, ids, weights in (
+        (50, 6, 3, "i32", "bf16"),
+        (300, 128, 8, "i32", "f32"),
+        (33, 60, 4, "i64", "f16"),
+    ):
+        logits = words(9, tokens * experts).astype(np.float64).reshape(tokens, experts)
+        choices = top_choices(logits, chosen).ravel()
+        choices[words(10, choices.size) % np.uint64(7) == 0] = -1
+        yield Case(
+            f"choice-{ids}-{weights}-T{tokens}-E{experts}",
+            modules.plan_from_choice(tokens, experts, chosen, ids, weights),
+            (values(choices), seeded("normal", 1)),
+        )
 
 
 # Grouped matmuls
@@ -227,11 +244,11 @@ def rows_cases() -> Iterator[Case]:
         )
 
 
-def _layer(shape: modules.Shape, dtype: str, scope: str, sequences: int) -> Case:
+def _layer(shape: layers.Shape, dtype: str, scope: str, sequences: int) -> Case:
     small = {"scale": 0.25}
     return Case(
         f"layer-{dtype}-{scope}-T{shape.tokens}-{shape.name}",
-        modules.layer(shape, dtype, scope, sequences),
+        layers.layer(shape, dtype, scope, sequences),
         (
             seeded("normal", 1),
             seeded("normal", 2),
@@ -246,14 +263,15 @@ def layer_cases() -> Iterator[Case]:
     """Layers whose experts get few rows, and many."""
     for scope in ("token", "sequence"):
         for dtype in ("bf16", "f16"):
-            yield _layer(modules.Shape(5, 6, 2, 72, 40), dtype, scope, 2)
-            yield _layer(modules.Shape(60, 6, 2, 72, 40), dtype, scope, 1)
-        yield _layer(modules.Shape(128, 16, 4, 256, 128), "bf16", scope, 1)
+            yield _layer(layers.Shape(5, 6, 2, 72, 40), dtype, scope, 2)
+            yield _layer(layers.Shape(60, 6, 2, 72, 40), dtype, scope, 1)
+        yield _layer(layers.Shape(128, 16, 4, 256, 128), "bf16", scope, 1)
 
 
 def all_cases() -> Iterator[Case]:
     """Everything that a kit executes."""
     yield from route_cases()
+    yield from choice_cases()
     yield from matmul_cases()
     yield from rows_cases()
     yield from layer_cases()

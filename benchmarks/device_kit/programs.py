@@ -46,6 +46,8 @@ class Bound:
 
 
 EXACT = Bound()
+#: Of the arguments of a program; None: the runner brings them.
+Fills = tuple[dict[str, Any] | None, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +98,7 @@ class _Numbers:
         self.of[space, number] = len(self.buffers)
         self.buffers.append(buffer)
 
-    def add_inputs(self, fills: tuple[dict[str, Any] | None, ...]) -> None:
+    def add_inputs(self, fills: Fills) -> None:
         arguments = self._lowered.functions["main"].arguments
         for number, (spec, fill) in enumerate(zip(arguments, fills, strict=True)):
             shape = tuple(size for size in spec.shape if size is not None)
@@ -121,7 +123,7 @@ def make_program(
     name: str,
     module: str,
     lowered: LoweredGPU,
-    fills: tuple[dict[str, Any] | None, ...],
+    fills: Fills,
 ) -> tuple[Program, Recording, dict[tuple[str, int], int]]:
     """A program without results, what was recorded, and the numbers of buffers."""
     shapes = [spec.shape for spec in lowered.functions["main"].arguments]

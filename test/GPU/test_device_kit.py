@@ -42,7 +42,7 @@ def kit(
     pattern = f"^({'|'.join(CASES)})$"
     made = subprocess.run(
         [sys.executable, "-m", "device_kit", "--output", folder, "--only", pattern,
-         "--without-timing"],
+         "--timed", "none"],
         env=os.environ | {"PYTHONPATH": f"{build_root / 'python'}:{BENCHMARKS}"},
         capture_output=True,
         text=True,
@@ -97,8 +97,7 @@ def test_every_program_is_right(kit: pathlib.Path, emulator: pathlib.Path) -> No
     assert f"{len(CASES)} programs right, 0 wrong, 0 skipped" in done.stdout
     for case in CASES:
         assert f"pass {case}: " in done.stdout
-    # Timing needs graphs, and it is said where there are none.
-    assert "timing: skipped, " in done.stdout
+    assert "timing: skipped, the kit has nothing to time" in done.stdout
 
 
 def test_kit_is_small_and_needs_numpy_alone(kit: pathlib.Path) -> None:
@@ -155,6 +154,21 @@ def test_older_device(kit: pathlib.Path, emulator: pathlib.Path) -> None:
     name = "matmul-128x256x64-s4-l8-kn"
     assert f"skip {name}: needs sm_90, and the device is sm_80" in done.stdout
     assert f"{len(CASES) - 1} programs right, 0 wrong, 1 skipped" in done.stdout
+
+
+def test_only_kits_are_overwritten(
+    build_root: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    (tmp_path / "mine").write_text("kept")
+    made = subprocess.run(
+        [sys.executable, "-m", "device_kit", "--output", tmp_path, "--timed", "none"],
+        env=os.environ | {"PYTHONPATH": f"{build_root / 'python'}:{BENCHMARKS}"},
+        capture_output=True,
+        text=True,
+    )
+    assert made.returncode == 2
+    assert "is no kit" in made.stderr
+    assert (tmp_path / "mine").exists()
 
 
 def test_nothing_executed_is_a_failure(
