@@ -71,8 +71,8 @@ def test_refused(function: str, given: list[tuple[int, ...]], message: str) -> N
 def test_parameters_of_kernels() -> None:
     text = """
 .visible .entry first(
-	.param .u64 .ptr .global .align 1 first_param_0,
-	.param .u32 first_param_1
+  .param .u64 .ptr .global .align 1 first_param_0,
+  .param .u32 first_param_1
 )
 .entry second()"""
     assert parameter_bytes(text) == {"first": [8, 4], "second": []}
