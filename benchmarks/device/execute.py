@@ -18,7 +18,7 @@ UNWRITTEN = 0xFF
 
 
 class Unsupported(Exception):
-    """The device is too old for a module."""
+    """The device is too old for a program, or too small."""
 
 
 class Modules:
@@ -141,7 +141,11 @@ class Loaded:
         memory: Memory,
         given: Mapping[str, int] | None = None,
     ) -> None:
-        """`given` are addresses of buffers, by name, that are there already."""
+        """`given` are addresses of buffers, by name, that are there already.
+
+        Raises:
+            Unsupported: The device is too old, or too small.
+        """
         self.program, self._driver = program, driver
         given = given or {}
         # Before anything is allocated: the device may not be able to run it.
@@ -149,6 +153,13 @@ class Loaded:
             launch.kernel: modules.function(program.module, launch.kernel)
             for launch in program.launches
         }
+        for launch in program.launches:
+            blocks = product(launch.grid)
+            if launch.cooperative and blocks > driver.multiprocessors:
+                raise Unsupported(
+                    f"needs {blocks} blocks at once, and the device has "
+                    f"{driver.multiprocessors} multiprocessors"
+                )
         self.pointers = [
             given.get(buffer.name) or self._place(buffer, memory)
             for buffer in program.buffers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from device import data
 from device.driver import Driver
-from device.execute import Loaded, Memory, Modules
+from device.execute import Loaded, Memory, Modules, Unsupported
 from device.launch import Call
 from device.layer_rows import LayerRows
 from device.manifest import Kit, Program
@@ -67,7 +67,13 @@ def run_rows(kit: Kit, driver: Driver, modules: Modules, graphs: bool) -> bool:
     rate = read_rate(driver, modules, timer, timed.reader, size)
     table.show("reading memory", f"{rate:.3f} TB/s")
     for program in timed.routes:
-        _time_route(program, driver, modules, timer, table)
+        try:
+            _time_route(program, driver, modules, timer, table)
+        except Unsupported as reason:
+            table.show(program.name, f"skipped: {reason}")
     for layer in timed.layers:
-        LayerRows(layer, driver, modules, timer, table, rate).run()
+        try:
+            LayerRows(layer, driver, modules, timer, table, rate).run()
+        except Unsupported as reason:
+            table.show(layer.shape.name, f"skipped: {reason}")
     return table.close()

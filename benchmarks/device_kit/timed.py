@@ -13,7 +13,8 @@ from device_kit.peers import PeerWriter
 from device_kit.programs import Fills, Writer, lower, make_program
 
 _READER = "read_memory"
-_CHIP = "sm_80"
+#: What the bars are for.
+_CHIP = "sm_90"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -156,6 +156,20 @@ def test_older_device(kit: pathlib.Path, emulator: pathlib.Path) -> None:
     assert f"{len(CASES) - 1} programs right, 0 wrong, 1 skipped" in done.stdout
 
 
+def test_smaller_device(copied: pathlib.Path, emulator: pathlib.Path) -> None:
+    """Blocks that wait for each other must all run at once."""
+    manifest = json.loads((copied / "manifest.json").read_text())
+    case = "route-sequence-long-special"
+    program = next(p for p in manifest["checks"] if p["name"] == case)
+    program["launches"][0]["grid"][0] = 133
+    (copied / "manifest.json").write_text(json.dumps(manifest))
+    done = run(copied, "--only", "route-sequence", driver=emulator)
+    assert (
+        f"skip {case}: needs 133 blocks at once, and the device has 132" in done.stdout
+    )
+    assert "1 programs right, 0 wrong, 1 skipped" in done.stdout
+
+
 def test_only_kits_are_overwritten(
     build_root: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:

@@ -8,6 +8,7 @@ import json
 import math
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -47,29 +48,40 @@ def kit(
 
 
 def run(
-    kit: pathlib.Path, build: pathlib.Path, *options: str
+    kit: pathlib.Path, driver: pathlib.Path, *options: str, arch: str = "sm_90"
 ) -> subprocess.CompletedProcess[str]:
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    driver = build / "lib" / "libptx_cuda.so"
     return subprocess.run(
         [sys.executable, kit, "--driver", driver, *options],
-        env=environment | {"PTX_ARCH": "sm_90"},
+        env=environment | {"PTX_ARCH": arch},
         capture_output=True,
         text=True,
     )
 
 
+@pytest.fixture
+def emulator(build_root: pathlib.Path) -> pathlib.Path:
+    return build_root / "lib" / "libptx_cuda.so"
+
+
 @needs_triton
-def test_driver_without_graphs(kit: pathlib.Path, build_root: pathlib.Path) -> None:
-    done = run(kit, build_root)
+def test_driver_without_graphs(kit: pathlib.Path, emulator: pathlib.Path) -> None:
+    done = run(kit, emulator)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "timing: skipped, the driver has no cuStreamBeginCapture_v2" in done.stdout
 
 
 @needs_triton
-def test_every_contestant_is_right(kit: pathlib.Path, build_root: pathlib.Path) -> None:
+def test_older_device(kit: pathlib.Path, emulator: pathlib.Path) -> None:
+    done = run(kit, emulator, "--without-graphs", arch="sm_80")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "skipped: needs sm_90, and the device is sm_80" in done.stdout
+
+
+@needs_triton
+def test_every_contestant_is_right(kit: pathlib.Path, emulator: pathlib.Path) -> None:
     """Ours and the peer's, by mma and wgmma, compute the layer that NumPy computes."""
-    done = run(kit, build_root, "--without-graphs")
+    done = run(kit, emulator, "--without-graphs")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "rows: 0 bars met, 0 missed or wrong" in done.stdout
     for tokens in (16, 32):
@@ -83,7 +95,7 @@ def test_every_contestant_is_right(kit: pathlib.Path, build_root: pathlib.Path) 
 
 @needs_triton
 def test_wrong_contestants_are_found(
-    kit: pathlib.Path, build_root: pathlib.Path, tmp_path: pathlib.Path
+    kit: pathlib.Path, emulator: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
     """Ours without its second matmul, the peer by half of its columns."""
     copy = pathlib.Path(shutil.copytree(kit, tmp_path / "kit"))
@@ -95,12 +107,37 @@ def test_wrong_contestants_are_found(
         if matmul["kind"] == "wgmma":
             matmul["columns"] *= 2
     (copy / "manifest.json").write_text(json.dumps(manifest))
-    done = run(copy, build_root, "--without-graphs")
+    done = run(copy, emulator, "--without-graphs")
     assert done.returncode == 1
     assert "T32, ours: token 0 is off by" in done.stdout
     assert "T16, peer by wgmma: token " in done.stdout
     assert "T16, ours: " not in done.stdout
     assert "T16, peer by mma: " not in done.stdout
+
+
+@needs_triton
+def test_graphs(
+    kit: pathlib.Path, build_root: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    """All calls that graphs need, checked by a driver that has them; bars count."""
+    driver = tmp_path / "libgraphs.so"
+    folder = build_root / "lib"
+    source = pathlib.Path(__file__).with_name("graph_driver.c")
+    subprocess.run(
+        ["cc", "-shared", "-fPIC", source, "-o", driver, "-Wl,--no-as-needed",
+         f"-L{folder}", "-l:libptx_cuda.so", f"-Wl,-rpath,{folder}", "-ldl"],
+        check=True,
+    )  # fmt: skip
+    done = run(kit, driver)
+    assert "grouped_mm left out: " in done.stdout
+    assert "failed" not in done.stdout + done.stderr
+    assert re.search(r"(pass|FAIL) E4 .* T16, layer over best peer ", done.stdout)
+    assert re.search(r"(pass|FAIL) E4 .* T16, layer over mma peer ", done.stdout)
+    rows = re.search(r"rows: (\d+) bars met, (\d+) missed or wrong", done.stdout)
+    assert rows, done.stdout + done.stderr
+    # Two ratios and two rates at T = 16; a bar that is missed is a failure.
+    assert int(rows[1]) + int(rows[2]) == 4
+    assert done.returncode == (1 if int(rows[2]) else 0)
 
 
 class Recorder:

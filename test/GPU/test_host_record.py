@@ -53,6 +53,10 @@ def test_kept_memory_and_cooperative_launches() -> None:
     assert launch.cooperative and launch.kernel == "route"
     assert Place("kept", 0, 0) in launch.arguments
     assert made.memory["kept", 0] > 0
+    # The fields that nobody asked for: two of rows, one of tokens, and the gates.
+    places = [x for x in launch.arguments if isinstance(x, Place)]
+    offsets = sorted(place.offset for place in places if place.space == "arena")
+    assert offsets == [0, 256, 512, 768]
 
 
 @pytest.mark.parametrize(
