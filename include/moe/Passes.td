@@ -215,7 +215,13 @@ def Fuse : Pass<"moe-fuse"> {
     - two grouped matmuls of the same rows that meet in such an op, as the gate
       and up projections of a GLU do, into one with two weights: the rows are
       packed once;
-    - a product of rows and gates in f32 into the `moe.combine` that adds them.
+    - an elementwise linalg op on the result of a dense matmul that
+      `moe-raise-matmul` made into its region: M·N elements less each way;
+    - a product of rows and gates in f32 into the `moe.combine` that adds them,
+      and a cast of all gates into the `moe.route` that makes them;
+    - a sum of the result of a `moe.combine` and another tensor, as a residual
+      or a shared expert makes it, into the combine: S·T·H elements less each
+      way.
 
     A result with other readers is left alone: it is needed anyway. No rounding
     is added, removed or moved.
@@ -232,7 +238,11 @@ def Fuse : Pass<"moe-fuse"> {
     Statistic<"numElementwise", "elementwise",
               "Elementwise ops fused into an epilogue">,
     Statistic<"numPaired", "paired", "Pairs of matmuls made one">,
+    Statistic<"numDense", "dense",
+              "Elementwise ops fused into dense matmuls">,
     Statistic<"numGates", "gates", "Products with gates fused into combine">,
+    Statistic<"numGateCasts", "gate-casts", "Casts of gates fused into route">,
+    Statistic<"numAddends", "addends", "Sums fused into combine">,
   ];
 }
 

@@ -28,18 +28,29 @@ public:
     Value end =
         b.min(b.loadIndex(op.getTokenOffsets(), {sequence, b.add(token, 1)}),
               b.dim(op.getTokenRow(), 0));
-    bool contiguous =
-        hasUnitLastStride(op.getRows()) && hasUnitLastStride(op.getOuts());
+    bool contiguous = hasUnitLastStride(op.getRows()) &&
+                      hasUnitLastStride(op.getOuts()) &&
+                      llvm::all_of(op.getAddends(), hasUnitLastStride);
     forEachVector(b, b.dim(op.getOuts(), 2), lanes, contiguous,
                   [&](Value column, int64_t width) {
                     Value sum = sumPairs(begin, end, column, width);
+                    SmallVector<Value> at{sequence, token, column};
                     Value rounded = roundFromF32(b, sum, element, hasF16);
-                    storeLanes(b, rounded, op.getOuts(),
-                               {sequence, token, column}, width);
+                    for (Value addend : op.getAddends())
+                      rounded =
+                          addRounded(rounded, loadLanes(b, addend, at, width));
+                    storeLanes(b, rounded, op.getOuts(), at, width);
                   });
   }
 
 private:
+  /// The sum of two values of the element type, rounded to it.
+  Value addRounded(Value value, Value addend) {
+    Value sum = arith::AddFOp::create(b, widenToF32(b, value, hasF16),
+                                      widenToF32(b, addend, hasF16));
+    return roundFromF32(b, sum, element, hasF16);
+  }
+
   /// The pairs [begin, end) at `column`, added in order, mul and add apart.
   Value sumPairs(Value begin, Value end, Value column, int64_t width) {
     Type type = b.getF32Type();

@@ -93,6 +93,12 @@ LogicalResult CombineOp::verify() {
                         getGates().getType().getShape(), {planRows})))
     return emitOpError("COMBINE-4: gates must be [R] like the plan, got ")
            << getGates().getType() << " for " << getPlan().getType();
+  for (Value addend : getAddends())
+    if (getElementTypeOrSelf(addend) != getElementTypeOrSelf(getY()) ||
+        failed(verifyCompatibleShape(addend.getType(), getY().getType())))
+      return emitOpError("COMBINE-5: addends must be [S, T, H] of the element "
+                         "type of rows, got ")
+             << addend.getType() << " for " << getY().getType();
   return success();
 }
 
@@ -184,6 +190,11 @@ LogicalResult IdxCombineOp::verify() {
     return emitOpError("IDX-COMBINE-1: rows must be [R, H] and outs [S, T, H] "
                        "of one float type, got ")
            << getRows().getType() << " and " << getOuts().getType();
+  for (Value addend : getAddends())
+    if (rankOf(addend) != 3 || !sameRows(addend, getOuts()))
+      return emitOpError("IDX-COMBINE-2: addends must be [S, T, H] like outs, "
+                         "got ")
+             << addend.getType() << " and " << getOuts().getType();
   return success();
 }
 

@@ -379,7 +379,8 @@ LogicalResult ExpertsImport::build() {
                                   /*schedule=*/ScheduleAttr());
   Value result = buildDown(buildHidden(rows));
   Value y = CombineOp::create(builder, getLoc(), result, plan,
-                              gateOnInput ? Value() : gates, ScheduleAttr());
+                              gateOnInput ? Value() : gates,
+                              /*addends=*/ValueRange(), ScheduleAttr());
   // x may know sizes that the plan does not.
   auto type = RankedTensorType::get(
       {shapes.get("S"), shapes.get("T"), shapes.get("H")}, getElementType());

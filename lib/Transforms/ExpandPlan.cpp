@@ -260,7 +260,8 @@ struct ExpandCombine : Expand<CombineOp> {
         {dim(rewriter, loc, offsets, 0), tokens, dim(rewriter, loc, rows, 1)});
     rewriter.replaceOpWithNewOp<IdxCombineOp>(
         op, TypeRange(op.getType()), rows, offsets,
-        field(adaptor.getPlan(), Field::TokenRow), one(adaptor.getGates()), out,
+        field(adaptor.getPlan(), Field::TokenRow), one(adaptor.getGates()),
+        llvm::map_to_vector(adaptor.getAddends(), one), out,
         op.getScheduleAttr());
     return success();
   }

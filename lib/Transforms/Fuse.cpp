@@ -1,7 +1,8 @@
-// moe-fuse, on the plan form: dispatch into the load of grouped_matmul,
-// elementwise linalg into its epilogue, gates into combine.
+// moe-fuse, on the plan form: dispatch into the load of grouped_matmul, and
+// elementwise linalg into its epilogue.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "ElementwiseMap.h"
+#include "FusePatterns.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/IRMapping.h"
@@ -17,71 +18,6 @@ namespace mlir::moe {
 
 using namespace mlir;
 using namespace mlir::moe;
-
-//===----------------------------------------------------------------------===//
-// Elementwise maps of a matrix
-//===----------------------------------------------------------------------===//
-
-namespace {
-/// How an input of an elementwise map of rows [R, N] is indexed.
-enum class Access {
-  Element, // [R, N]
-  Row,     // [R]
-  Columns, // [N], the same for all experts
-  Scalar,  // a scalar, or a tensor of rank 0
-};
-} // namespace
-
-static std::optional<Access> accessOf(AffineMap map) {
-  MLIRContext *context = map.getContext();
-  if (map.isIdentity())
-    return Access::Element;
-  if (map.getNumResults() == 0)
-    return Access::Scalar;
-  if (map.getNumResults() != 1)
-    return std::nullopt;
-  if (map.getResult(0) == getAffineDimExpr(0, context))
-    return Access::Row;
-  if (map.getResult(0) == getAffineDimExpr(1, context))
-    return Access::Columns;
-  return std::nullopt;
-}
-
-/// What may be an extra of a grouped matmul.
-static bool isExtraElement(Type type) {
-  return type.isF32() || type.isBF16() || type.isF16() || type.isInteger(1) ||
-         type.isInteger(32) || type.isInteger(64);
-}
-
-/// What may stand in an epilogue (GMM-8).
-static bool isScalarOp(Operation &op) {
-  return isMemoryEffectFree(&op) && op.getNumRegions() == 0 &&
-         llvm::all_of(op.getResultTypes(),
-                      [](Type type) { return type.isIntOrIndexOrFloat(); });
-}
-
-/// Whether `op` computes each element of a matrix from the elements, rows,
-/// columns and scalars of its inputs alone.
-static bool isElementwiseMap(linalg::LinalgOp op) {
-  if (!op.hasPureTensorSemantics() || op.getNumLoops() != 2 ||
-      op.getNumParallelLoops() != 2 || op->getNumResults() != 1 ||
-      op.hasIndexSemantics())
-    return false;
-  OpOperand *init = op.getDpsInitOperand(0);
-  if (op.payloadUsesValueFromOperand(init) ||
-      !op.getMatchingIndexingMap(init).isIdentity())
-    return false;
-  Type element = getElementTypeOrSelf(op->getResult(0));
-  if (!element.isF32() && !element.isBF16() && !element.isF16())
-    return false;
-  for (OpOperand *input : op.getDpsInputOperands()) {
-    std::optional<Access> access = accessOf(op.getMatchingIndexingMap(input));
-    if (!access || (*access != Access::Scalar &&
-                    !isExtraElement(getElementTypeOrSelf(input->get()))))
-      return false;
-  }
-  return llvm::all_of(op.getBlock()->without_terminator(), isScalarOp);
-}
 
 //===----------------------------------------------------------------------===//
 // Grouped matmuls that an elementwise map consumes
@@ -303,47 +239,6 @@ struct FuseDispatch : OpRewritePattern<GroupedMatmulOp> {
   Pass::Statistic &numDispatches;
 };
 
-/// Rows times gates, added up: combine multiplies by the gates itself. Only in
-/// f32: there the product is rounded as combine rounds it.
-struct FuseGates : OpRewritePattern<CombineOp> {
-  FuseGates(MLIRContext *context, Pass::Statistic &numGates)
-      // Before the product becomes an epilogue.
-      : OpRewritePattern(context, /*benefit=*/2), numGates(numGates) {}
-
-  LogicalResult matchAndRewrite(CombineOp op,
-                                PatternRewriter &rewriter) const override {
-    auto product = op.getRows().getDefiningOp<linalg::LinalgOp>();
-    if (op.getGates() || !product || !isElementwiseMap(product) ||
-        product.getNumDpsInputs() != 2)
-      return rewriter.notifyMatchFailure(op, "no product of rows and gates");
-    Block *body = product.getBlock();
-    auto multiply = dyn_cast<arith::MulFOp>(body->front());
-    if (!multiply || !multiply.getType().isF32() ||
-        body->getTerminator()->getOperand(0) != multiply.getResult())
-      return rewriter.notifyMatchFailure(op, "not a product in f32");
-    Value rows, gates;
-    for (OpOperand *input : product.getDpsInputOperands()) {
-      auto access = accessOf(product.getMatchingIndexingMap(input));
-      bool multiplied = llvm::is_contained(
-          multiply->getOperands(), product.getMatchingBlockArgument(input));
-      if (multiplied && access == Access::Element)
-        rows = input->get();
-      if (multiplied && access == Access::Row)
-        gates = input->get();
-    }
-    if (!rows || !gates)
-      return rewriter.notifyMatchFailure(op, "not rows times gates");
-    rewriter.modifyOpInPlace(op, [&] {
-      op.getRowsMutable().assign(rows);
-      op.getGatesMutable().assign(gates);
-    });
-    ++numGates;
-    return success();
-  }
-
-  Pass::Statistic &numGates;
-};
-
 struct Fuse : moe::impl::FuseBase<Fuse> {
   void runOnOperation() override {
     // First whoever asks for a size, because that looks like a reader, and
@@ -352,7 +247,9 @@ struct Fuse : moe::impl::FuseBase<Fuse> {
     loads.add<FuseDispatch>(&getContext(), numDispatches);
     populateResolveDimsPatterns(loads);
     epilogues.add<FuseElementwise>(&getContext(), numElementwise, numPaired);
-    epilogues.add<FuseGates>(&getContext(), numGates);
+    populateFuseGatePatterns(epilogues, numGates, numGateCasts);
+    populateFuseAddendPatterns(epilogues, numAddends);
+    populateFuseDensePatterns(epilogues, numDense);
     if (failed(applyPatternsGreedily(getOperation(), std::move(loads))) ||
         failed(applyPatternsGreedily(getOperation(), std::move(epilogues))))
       signalPassFailure();

@@ -6,9 +6,47 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/PatternMatch.h"
 #include "moe/IR/MoE.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace mlir::moe;
+
+/// A size of a field of `plan`.
+static Value fieldSize(OpBuilder &b, Location loc, Value plan, Field field,
+                       int64_t dim) {
+  Value tensor = PlanFieldOp::create(b, loc, plan, field);
+  return tensor::DimOp::create(b, loc, tensor, dim);
+}
+
+static Value sizeOf(OpBuilder &b, Location loc, DispatchOp op, int64_t dim) {
+  if (dim == 0)
+    return fieldSize(b, loc, op.getPlan(), Field::RowToken, 0);
+  return tensor::DimOp::create(b, loc, op.getX(), int64_t(2));
+}
+
+static Value sizeOf(OpBuilder &b, Location loc, GroupedMatmulOp op,
+                    int64_t dim) {
+  if (dim == 0)
+    return fieldSize(b, loc, op.getPlan(), Field::RowToken, 0);
+  Value columns =
+      tensor::DimOp::create(b, loc, op.getWeights().front(),
+                            int64_t(op.getLayout() == Layout::NK ? 1 : 2));
+  if (!op.getArrangement())
+    return columns;
+  Value two = arith::ConstantIndexOp::create(b, loc, 2);
+  return arith::DivUIOp::create(b, loc, columns, two);
+}
+
+static Value sizeOf(OpBuilder &b, Location loc, CombineOp op, int64_t dim) {
+  if (dim == 2)
+    return tensor::DimOp::create(b, loc, op.getRows(), int64_t(1));
+  Value size = fieldSize(b, loc, op.getPlan(), Field::TokenOffsets, dim);
+  if (dim == 0)
+    return size;
+  // [S, T+1]
+  Value one = arith::ConstantIndexOp::create(b, loc, 1);
+  return arith::SubIOp::create(b, loc, size, one);
+}
 
 namespace {
 struct ResolveDim : OpRewritePattern<tensor::DimOp> {
@@ -18,31 +56,22 @@ struct ResolveDim : OpRewritePattern<tensor::DimOp> {
                                 PatternRewriter &rewriter) const override {
     std::optional<int64_t> dim = op.getConstantIndex();
     Operation *source = op.getSource().getDefiningOp();
-    if (!dim || !isa_and_nonnull<GroupedMatmulOp, DispatchOp>(source))
-      return rewriter.notifyMatchFailure(op, "no constant dimension of rows");
-    if (*dim == 0) {
-      Value plan = isa<DispatchOp>(source)
-                       ? Value(cast<DispatchOp>(source).getPlan())
-                       : Value(cast<GroupedMatmulOp>(source).getPlan());
-      Value rows =
-          PlanFieldOp::create(rewriter, op.getLoc(), plan, Field::RowToken);
-      rewriter.replaceOpWithNewOp<tensor::DimOp>(op, rows, int64_t(0));
-      return success();
-    }
-    if (auto dispatch = dyn_cast<DispatchOp>(source)) {
-      rewriter.replaceOpWithNewOp<tensor::DimOp>(op, dispatch.getX(),
-                                                 int64_t(2));
-      return success();
-    }
-    auto matmul = cast<GroupedMatmulOp>(source);
-    Value columns = tensor::DimOp::create(
-        rewriter, op.getLoc(), matmul.getWeights().front(),
-        int64_t(matmul.getLayout() == Layout::NK ? 1 : 2));
-    if (matmul.getArrangement())
-      columns = arith::DivUIOp::create(
-          rewriter, op.getLoc(), columns,
-          arith::ConstantIndexOp::create(rewriter, op.getLoc(), 2));
-    rewriter.replaceOp(op, columns);
+    if (!dim || !source)
+      return rewriter.notifyMatchFailure(op, "no constant dimension");
+    Location loc = op.getLoc();
+    Value size =
+        TypeSwitch<Operation *, Value>(source)
+            .Case<DispatchOp, GroupedMatmulOp, CombineOp>(
+                [&](auto maker) { return sizeOf(rewriter, loc, maker, *dim); })
+            // The gates: one for each row.
+            .Case<RouteOp, PlanFromChoiceOp>([&](auto maker) {
+              return fieldSize(rewriter, loc, maker.getPlan(), Field::RowToken,
+                               0);
+            })
+            .Default(Value());
+    if (!size)
+      return rewriter.notifyMatchFailure(op, "not made by a moe op");
+    rewriter.replaceOp(op, size);
     return success();
   }
 };

@@ -70,6 +70,44 @@ def test_combine_adds_in_order(
     assert np.array_equal(out, want.astype(dtype))
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32"])
+@pytest.mark.parametrize("columns", [96, 7])
+def test_addends_are_added_one_by_one(
+    moe_opt: pathlib.Path, dtype: str, columns: int
+) -> None:
+    """To the rounded sum, in their order, each sum rounded again."""
+    random = np.random.default_rng(columns)
+    tokens, live = 9, 20
+    rows = random.standard_normal((live, columns)).astype(dtype)
+    starts, token_row = random_plan(random, tokens, live, live)
+    offsets = starts[None]
+    scales = (3.0, 700.0)
+    addends = [
+        (scale * random.standard_normal((1, tokens, columns))).astype(dtype)
+        for scale in scales
+    ]
+    out = np.zeros((1, tokens, columns), dtype)
+    types = ", ".join(memref(addend) for addend in addends)
+    text = f"""
+    func.func @f(%r: {memref(rows)}, %o: {memref(offsets)}, %t: {memref(token_row)},
+                 %a: {memref(out)}, %b: {memref(out)}, %y: {memref(out)}) {{
+      moe.idx.combine ins(%r, %o, %t : {memref(rows)}, {memref(offsets)},
+        {memref(token_row)}) addends(%a, %b : {types}) outs(%y : {memref(out)})
+      return
+    }}"""
+    args = [rows, offsets, token_row, out, np.int32(tokens), np.int32(live - 1)]
+    compile_kernels(moe_opt, text).run("combine", tokens, [*args, *addends])
+
+    want = np.zeros(out.shape, np.float32)
+    for token in range(tokens):
+        for pair in range(*offsets[0, token : token + 2]):
+            want[0, token] += rows[token_row[pair]].astype(np.float32)
+    want = want.astype(dtype)
+    for addend in addends:
+        want = (want.astype(np.float32) + addend.astype(np.float32)).astype(dtype)
+    assert np.array_equal(out, want)
+
+
 @pytest.mark.parametrize(
     ("dtype", "columns", "live"),
     [("bfloat16", 96, 20), ("bfloat16", 7, 13), ("float32", 2050, 0)],

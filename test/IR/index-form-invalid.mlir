@@ -437,6 +437,17 @@ func.func @f(%rows: memref<6x8xf32>, %to: memref<2x4xi32>, %tr: memref<6xi32>,
 
 // -----
 
+// IDX-COMBINE-2: addends are like the result
+func.func @f(%rows: memref<6x8xf32>, %to: memref<2x4xi32>, %tr: memref<6xi32>,
+             %a: memref<2x3x8xbf16>, %y: memref<2x3x8xf32>) {
+  // expected-error@+1 {{IDX-COMBINE-2: addends must be [S, T, H] like outs}}
+  moe.idx.combine ins(%rows, %to, %tr : memref<6x8xf32>, memref<2x4xi32>, memref<6xi32>)
+      addends(%a : memref<2x3x8xbf16>) outs(%y : memref<2x3x8xf32>)
+  return
+}
+
+// -----
+
 // IDX-GMM-1: the input has two or three dimensions
 func.func @f(%x: memref<f32>, %eo: memref<5xi32>, %w: memref<4x5x8xf32>,
              %y: memref<6x5xf32>) {

@@ -378,6 +378,24 @@ func.func @f(%rows: tensor<6x8xf32>, %p: !moe.plan<2x3x4, rows = 6>, %g: tensor<
 
 // -----
 
+// COMBINE-5: an addend has the shape of the result
+func.func @f(%rows: tensor<6x8xf32>, %p: !moe.plan<2x3x4, rows = 6>, %a: tensor<2x4x8xf32>) {
+  // expected-error@+1 {{COMBINE-5: addends must be [S, T, H]}}
+  %y = moe.combine %rows by %p addends(%a : tensor<2x4x8xf32>) : tensor<6x8xf32>, !moe.plan<2x3x4, rows = 6>
+  return
+}
+
+// -----
+
+// COMBINE-5: an addend has the element type of the result
+func.func @f(%rows: tensor<6x8xf32>, %p: !moe.plan<2x3x4, rows = 6>, %a: tensor<2x3x8xbf16>) {
+  // expected-error@+1 {{COMBINE-5: addends must be [S, T, H]}}
+  %y = moe.combine %rows by %p addends(%a : tensor<2x3x8xbf16>) : tensor<6x8xf32>, !moe.plan<2x3x4, rows = 6>
+  return
+}
+
+// -----
+
 // GMM-1: a third output has no name
 func.func @f(%x: tensor<2x3x8xf32>, %p: !moe.plan<2x3x4, rows = 6>, %w: tensor<4x5x8xf32>, %v: tensor<4x5x8xf32>) {
   // expected-error@+1 {{GMM-1: expected one or two weights, got 3}}

@@ -44,6 +44,10 @@ memref.global "private" constant @gates : memref<6xf32>
 // 1 + 2^-8 + 2^-8 in bf16: each addition alone would be rounded away.
 memref.global "private" constant @small : memref<3x1xbf16>
     = dense<[[1.0], [0.00390625], [0.00390625]]>
+memref.global "private" constant @first : memref<1x1x1xbf16>
+    = dense<256.0>
+memref.global "private" constant @second : memref<1x1x1xbf16>
+    = dense<1.0>
 memref.global "private" constant @three : memref<1x2xi32> = dense<[[0, 3]]>
 memref.global "private" constant @in_order : memref<3xi32> = dense<[0, 1, 2]>
 
@@ -108,5 +112,30 @@ func.func @main() {
   %rounded = memref.load %sum[%c0, %c0, %c0] : memref<1x1x1xbf16>
   %shown = arith.extf %rounded : bf16 to f32
   vector.print %shown : f32
+
+  // 257.0078125 is rounded up to 258 in bf16, and 259 to 260; rounded once,
+  // 258.0078125 were 258.
+  // CHECK: 260
+  %first = memref.get_global @first : memref<1x1x1xbf16>
+  %second = memref.get_global @second : memref<1x1x1xbf16>
+  moe.idx.combine
+      ins(%terms, %all, %order : memref<3x1xbf16>, memref<1x2xi32>,
+          memref<3xi32>)
+      addends(%first, %second : memref<1x1x1xbf16>, memref<1x1x1xbf16>)
+      outs(%sum : memref<1x1x1xbf16>) {schedule = #s}
+  %added = memref.load %sum[%c0, %c0, %c0] : memref<1x1x1xbf16>
+  %wide = arith.extf %added : bf16 to f32
+  vector.print %wide : f32
+
+  // CHECK: 3, 6, 9, 12, 15, 18
+  // CHECK: 9, 9, 9, 9, 9, 9
+  // CHECK: 20, 40, 60, 80, 100, 120
+  // CHECK: 1.5, 4.5, 7.5, 10.5, 13.5, 16.5
+  moe.idx.combine
+      ins(%rows, %to, %tr : memref<6x6xf32>, memref<2x3xi32>, memref<6xi32>)
+      addends(%x : memref<2x2x6xf32>) outs(%y : memref<2x2x6xf32>)
+      {schedule = #s}
+  %residual = memref.cast %y : memref<2x2x6xf32> to memref<*xf32>
+  call @printMemrefF32(%residual) : (memref<*xf32>) -> ()
   return
 }

@@ -382,7 +382,7 @@ def MoE_IdxGroupedMatmulOp : MoE_IdxOp<"grouped_matmul",
   let hasRegionVerifier = 1;
 }
 
-def MoE_IdxCombineOp : MoE_IdxOp<"combine"> {
+def MoE_IdxCombineOp : MoE_IdxOp<"combine", [AttrSizedOperandSegments]> {
   let summary = "Add up the rows of each token, index form";
   let description = [{
     `moe.combine` with the plan's `token_offsets` and `token_row`.
@@ -405,15 +405,17 @@ def MoE_IdxCombineOp : MoE_IdxOp<"combine"> {
     - IDX-COMBINE-1: `rows` is [R, H] and `outs` [S, T, H] of one of f32, bf16
       and f16; `token_offsets` is i32 [S, T+1], `token_row` i32 [R] and `gates`
       [R] of f32, bf16 or f16.
+    - IDX-COMBINE-2: `addends` have the rank and the element type of `outs`.
   }];
   let arguments = (ins MoE_Buffer:$rows, MoE_Buffer:$token_offsets,
                        MoE_Buffer:$token_row, Optional<MoE_Buffer>:$gates,
-                       MoE_Buffer:$outs,
+                       Variadic<MoE_Buffer>:$addends, MoE_Buffer:$outs,
                        OptionalAttr<MoE_ScheduleAttr>:$schedule);
   let assemblyFormat = [{
     `ins` `(` $rows `,` $token_offsets `,` $token_row `:` type($rows) `,`
     type($token_offsets) `,` type($token_row) `)`
     (`gates` `(` $gates^ `:` type($gates) `)`)?
+    (`addends` `(` $addends^ `:` type($addends) `)`)?
     `outs` `(` $outs `:` type($outs) `)` attr-dict
     (`->` type($result_tensors)^)?
   }];

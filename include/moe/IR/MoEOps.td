@@ -303,7 +303,8 @@ def MoE_GroupedMatmulOp : MoE_Op<"grouped_matmul",
   let hasRegionVerifier = 1;
 }
 
-def MoE_CombineOp : MoE_Op<"combine", [InferTypeOpAdaptor]> {
+def MoE_CombineOp : MoE_Op<"combine", [AttrSizedOperandSegments,
+                                      InferTypeOpAdaptor]> {
   let summary = "Add up the rows of each token";
   let description = [{
         y[s, t, :] = sum over the token's pairs of gate[r] · rows[r, :]
@@ -312,12 +313,18 @@ def MoE_CombineOp : MoE_Op<"combine", [InferTypeOpAdaptor]> {
     the sum is rounded once to the element type. Without `gates` the rows are
     added as they are. A token without a pair gets zero.
 
+    `addends` [S, T, H] are what the model adds to the layer's result, such as
+    a residual or a shared expert: to the rounded sum, one after another, each
+    time in f32 and rounded to the element type.
+
     Example:
 
     ```mlir
     func.func @f(%rows: tensor<6x8xf32>, %plan: !moe.plan<2x3x4, rows = 6>,
-                 %gates: tensor<6xf32>) -> tensor<2x3x8xf32> {
+                 %gates: tensor<6xf32>, %residual: tensor<2x3x8xf32>)
+        -> tensor<2x3x8xf32> {
       %y = moe.combine %rows by %plan gates(%gates : tensor<6xf32>)
+          addends(%residual : tensor<2x3x8xf32>)
           : tensor<6x8xf32>, !moe.plan<2x3x4, rows = 6>
       return %y : tensor<2x3x8xf32>
     }
@@ -328,14 +335,17 @@ def MoE_CombineOp : MoE_Op<"combine", [InferTypeOpAdaptor]> {
     - COMBINE-2: `plan` is a `!moe.plan`.
     - COMBINE-3: `rows` and `plan` agree on R.
     - COMBINE-4: `gates` is [R].
+    - COMBINE-5: `addends` are [S, T, H] of the element type of `rows`.
   }];
   let arguments = (ins 2DTensorOf<[MoE_Float]>:$rows,
                        MoE_PlanOf<"COMBINE-2">:$plan,
                        Optional<1DTensorOf<[MoE_Float]>>:$gates,
+                       Variadic<3DTensorOf<[MoE_Float]>>:$addends,
                        OptionalAttr<MoE_ScheduleAttr>:$schedule);
   let results = (outs 3DTensorOf<[MoE_Float]>:$y);
   let assemblyFormat = [{
-    $rows `by` $plan (`gates` `(` $gates^ `:` type($gates) `)`)? attr-dict
+    $rows `by` $plan (`gates` `(` $gates^ `:` type($gates) `)`)?
+    (`addends` `(` $addends^ `:` type($addends) `)`)? attr-dict
     `:` type($rows) `,` qualified(type($plan))
   }];
   let hasVerifier = 1;

@@ -23,10 +23,13 @@ public:
       : b(b), access(access), rows(arguments[0]), tokenOffsets(arguments[1]),
         tokenRow(arguments[2]), outs(arguments[3]), tokens(arguments[4]),
         lastRow(arguments[5]) {
+    arguments = arguments.drop_front(6);
     if (op.getGates()) {
-      gates = arguments[6];
+      gates = arguments.front();
       gateElement = getElementTypeOrSelf(op.getGates().getType());
+      arguments = arguments.drop_front();
     }
+    addends = arguments;
   }
 
   void emit() {
@@ -39,8 +42,10 @@ public:
     // Plans are run-time data: a wrong one must not lead out of bounds.
     end = b.min(end, b.add(lastRow, 1));
     access.forEachColumn(b, [&](Value column) {
-      Value sum = sumRows(begin, end, column);
-      b.store(round(sum), access.place(b, outs, token, column));
+      Value sum = round(sumRows(begin, end, column));
+      for (Value addend : addends)
+        sum = addRounded(sum, access.place(b, addend, token, column));
+      b.store(sum, access.place(b, outs, token, column));
     });
   }
 
@@ -84,6 +89,12 @@ private:
     return b.make<arith::MulFOp>(gate, value);
   }
 
+  /// The sum of values of the element type, rounded to it.
+  Value addRounded(Value value, Value addend) {
+    Value other = b.loadConstant(access.vectorOf(access.element), addend);
+    return round(b.make<arith::AddFOp>(widen(value), widen(other)));
+  }
+
   Value widen(Value value) {
     if (getElementTypeOrSelf(value).isF32())
       return value;
@@ -102,6 +113,7 @@ private:
   const RowAccess &access;
   Type gateElement;
   Value rows, tokenOffsets, tokenRow, outs, tokens, lastRow, gates;
+  ValueRange addends;
 };
 
 struct LowerCombine : OpRewritePattern<IdxCombineOp> {
@@ -118,6 +130,8 @@ struct LowerCombine : OpRewritePattern<IdxCombineOp> {
     kernel.size(op.getTokenRow(), 0, /*minus=*/1);
     if (op.getGates())
       kernel.pointer(op.getGates());
+    for (Value addend : op.getAddends())
+      kernel.pointer(addend);
 
     Kernel::Shape shape;
     shape.gridX = rewriter.createOrFold<arith::MulIOp>(

@@ -1,10 +1,5 @@
 // moe.idx.plan_from_choice: one warp for each expert, and one for the tokens.
-//
-// A warp reads all ids twice, in order: to count those of lower experts, which
-// is where its rows begin, and to give its own pairs their rows. Nothing is
-// sorted, no warp waits for another, and no workspace is needed; ids are four
-// or eight bytes a pair and stay in the cache. SPDX-License-Identifier:
-// Apache-2.0 WITH LLVM-exception
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Kernel.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/IR/TypeUtilities.h"
@@ -20,6 +15,11 @@ static constexpr int64_t kInFlight = 8;
 
 namespace {
 /// The kernel's body. An owner below E is an expert; owner E has the tokens.
+///
+/// A warp reads all ids twice, in order: to count those of lower experts, which
+/// is where its rows begin, and to give its own pairs their rows. Nothing is
+/// sorted, no warp waits for another, and no workspace is needed; ids are four
+/// or eight bytes a pair and stay in the cache.
 class ChoiceKernel {
 public:
   ChoiceKernel(KernelBuilder &b, IdxPlanFromChoiceOp op, ValueRange arguments)
