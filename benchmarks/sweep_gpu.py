@@ -6,8 +6,8 @@ For each layer and number of tokens, with uniform routing: every tile's two matm
 compiled for sm_80 and run on some of the experts, and their time on an H100 modelled.
 Writes gpu/peer_tiles.json, the best tiles of each case and three runners-up. Takes
 hours; what was run is kept in FILE, and a sweep that is started again goes on. --quick
-takes groups of 8, 4 warps, 2 and 3 stages, a depth of 64 and 128, and rows near those
-of an expert.
+takes groups of 8, 4 warps, 3 stages (4 as well at a depth of 64), a depth of 64 and 128,
+and rows near those of an expert.
 """
 
 import argparse
@@ -33,6 +33,8 @@ from moe_mlir import _ptx  # noqa: E402
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 ROWS, COLUMNS, DEPTHS = (16, 32, 64, 128), (64, 128, 256), (32, 64, 128)
 GROUPS, WARPS, STAGES = (1, 8), (4, 8), (2, 3, 4, 5)
+#: Depths and stages of --quick.
+QUICK = ((64, 3), (64, 4), (128, 3))
 #: Times of the two matmuls and of the sort; None: the tile does not fit the chip.
 Times = tuple[float, float, float] | None
 
@@ -44,7 +46,7 @@ def tiles(case: Case, quick: bool) -> Iterator[Tile]:
         ROWS, COLUMNS, DEPTHS, GROUPS, WARPS, STAGES
     ):
         near = mean / 4 <= rows <= max(32, 4 * mean)
-        usual = group == 8 and warps == 4 and stages <= 3 and depth >= 64
+        usual = group == 8 and warps == 4 and (depth, stages) in QUICK
         if not quick or (near and usual):
             yield Tile(rows, columns, depth, group, warps, stages)
 

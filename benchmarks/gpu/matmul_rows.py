@@ -52,6 +52,16 @@ class Matmul:
         rows, columns, _ = self.tile
         return rows * columns // (2 * self.launch.threads)
 
+    @property
+    def is_square(self) -> bool:
+        """64 rows and columns a warp: what the bars of loops are for."""
+        return self.warp_rows == 64
+
+    @property
+    def has_narrow_team(self) -> bool:
+        """128 threads that copy whole lines hold more addresses than fit."""
+        return self.launch.threads == 128 and self.tile[2] >= 64
+
 
 def matmuls(case: Case, launches: list[Counted]) -> list[Matmul]:
     """The two of a layer, in the order of their launches."""
@@ -131,43 +141,44 @@ def _shared_cycles(loads: float, copies: float, products: float) -> float:
 
 def compare_code(bars: Bars, layer: str, matmul: Matmul, chip: str) -> None:
     """The rows of a kernel's text and machine code: once for each kernel."""
-    launch, (_, _, depth) = matmul.launch, matmul.tile
-    loop = ptx_loop(launch.text, launch.kernel)
+    launch = matmul.launch
     what = f"{layer}: {launch.kernel}"
+    loop = ptx_loop(launch.text, launch.kernel)
     if loop is None:
-        bars.at_least(f"{what}: loops that multiply", 1, 0)
-        return
-    square = matmul.warp_rows == 64
-    whole_lines = launch.threads == 128 and depth >= 64
-    if square:
-        bars.at_most(
-            f"{what}: PTX outside mma a mma", OTHERS[depth][0], loop.others_per_product
-        )
-        bars.at_most(f"{what}: ldmatrix / mma", 0.25, loop.loads / loop.products)
-        bars.at_most(
-            f"{what}: shared / tensor cycles",
-            SHARED_CYCLES,
-            _shared_cycles(loop.loads, loop.copies, loop.products),
-        )
+        # So few steps of the depth that they are all written out.
+        bars.note(f"{what}: products are in no loop")
     else:
-        bars.note(f"{what}: {matmul.warp_rows}x64 a warp; {_loop(loop)} (PTX)")
-    bars.at_most(f"{what}: barriers a step", 1, loop.barriers / loop.waits)
+        _compare_ptx(bars, what, matmul, loop)
     made = assemble(launch.text, chip).get(launch.kernel)
     if made is None:
         bars.note(f"{what}: no ptxas, no machine code")
         return
-    spills = SPILLS_WHOLE_LINES if whole_lines and square else 0
+    spills = SPILLS_WHOLE_LINES if matmul.is_square and matmul.has_narrow_team else 0
     bars.at_most(f"{what}: bytes of spilled stores", spills, made.spill_stores)
     bars.at_most(f"{what}: bytes of spilled loads", spills, made.spill_loads)
     bars.note(f"  {made.registers} registers")
     if made.loop is None:
         return
-    if square:
-        most = OTHERS_WHOLE_LINES if whole_lines else OTHERS[depth][1]
+    if matmul.is_square:
+        most = OTHERS[matmul.tile[2]][1]
+        if matmul.has_narrow_team:
+            most = OTHERS_WHOLE_LINES
         others = made.loop.others_per_product
         bars.at_most(f"{what}: SASS outside mma a mma", most, others)
     else:
         bars.note(f"  {_loop(made.loop)} (SASS)")
+
+
+def _compare_ptx(bars: Bars, what: str, matmul: Matmul, loop: Loop) -> None:
+    if matmul.is_square:
+        most = OTHERS[matmul.tile[2]][0]
+        bars.at_most(f"{what}: PTX outside mma a mma", most, loop.others_per_product)
+        bars.at_most(f"{what}: ldmatrix / mma", 0.25, loop.loads / loop.products)
+        cycles = _shared_cycles(loop.loads, loop.copies, loop.products)
+        bars.at_most(f"{what}: shared / tensor cycles", SHARED_CYCLES, cycles)
+    else:
+        bars.note(f"{what}: {matmul.warp_rows}x64 a warp; {_loop(loop)} (PTX)")
+    bars.at_most(f"{what}: barriers a step", 1, loop.barriers / loop.waits)
 
 
 def _loop(loop: Loop) -> str:

@@ -93,6 +93,9 @@ void L2Cache::moved(Line line, uint64_t readBytes, uint64_t fillBytes) {
     *opening = {};
     return;
   }
+  // A whole line takes long enough to hide the opening of the next page.
+  if (readBytes + fillBytes >= kLineBytes)
+    readBytes = fillBytes = 0;
   sums.scatteredRead += readBytes;
   sums.scatteredFill += fillBytes;
   *openPages.insert(page, [](Line, Opening) {}) = {

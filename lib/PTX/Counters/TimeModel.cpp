@@ -29,8 +29,7 @@ public:
   /// Of one warp, times the waves of CTAs, when nothing overlaps.
   double latency() const {
     double loads = get("op_global_ld") + get("op_global_atom") +
-                   get("op_local_ld") + get("op_ldgsts_cache_access") +
-                   get("op_ldgsts_cache_bypass");
+                   get("op_local_ld") + copyWaits();
     double shared =
         get("op_shared_ld") + get("op_shared_atom") + get("op_ldsm");
     double clocks =
@@ -112,6 +111,17 @@ private:
              get("chain_l2") * chip.best(C::ChainL2);
     add("load chain", "loads that wait for each other",
         clocks / chip.best(C::SmClock), 0);
+  }
+
+  /// Latencies of cp.async: copies of a group are on their way together, and
+  /// so are the groups in flight when a warp waits for the oldest.
+  double copyWaits() const {
+    double copies =
+        get("op_ldgsts_cache_access") + get("op_ldgsts_cache_bypass");
+    double groups = get("async_groups");
+    if (groups == 0)
+      return copies;
+    return std::min(copies, groups / std::max(1.0, get("async_in_flight")));
   }
 
   double loadLatency() const {

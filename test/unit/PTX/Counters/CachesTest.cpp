@@ -70,6 +70,18 @@ TEST(L2Cache, FetchesHalfLinesForLoads) {
   EXPECT_EQ(cache.counts().dramRead, 64000u);
 }
 
+TEST(L2Cache, TellsHalfLinesFarApart) {
+  L2Cache halves(chipNamed("h100")), whole(chipNamed("h100"));
+  constexpr Line kFar = 1000, kCount = 10;
+  for (Line line = 0; line < kCount; ++line) {
+    halves.read(0, line * kFar, 3);
+    whole.read(0, line * kFar, 15);
+  }
+  EXPECT_EQ(halves.counts().scatteredRead, kCount * 64);
+  EXPECT_EQ(whole.counts().scatteredRead, 0u);
+  EXPECT_EQ(whole.counts().dramRead, kCount * 128);
+}
+
 TEST(L2Cache, ReadsNothingForWholeSectors) {
   L2Cache cache(h100());
   for (Line line = 0; line < 64 * kMega / 128; ++line)

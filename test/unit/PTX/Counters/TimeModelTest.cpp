@@ -75,6 +75,19 @@ TEST(TimeModel, NamesWhatLimits) {
   EXPECT_EQ(limitOf("rate_bar"), "barrier");
 }
 
+TEST(TimeModel, CopiesOfAGroupShareTheirLatency) {
+  CounterValues counters;
+  counters.shape.grid = {132, 1, 1};
+  counters.shape.block = {32, 1, 1};
+  counters.shape.blocksPerSm = 1;
+  counters.values = {{"op_ldgsts_cache_bypass", 132 * 64.0}};
+  const Chip &chip = chipNamed("h100");
+  double each = estimateTime(counters, chip).latency;
+  counters.values["async_groups"] = 132 * 8.0;
+  counters.values["async_in_flight"] = 2;
+  EXPECT_DOUBLE_EQ(estimateTime(counters, chip).latency, each / 16);
+}
+
 TEST(TimeModel, KnowsItsChips) {
   EXPECT_TRUE(chipNamed("h100").measured);
   EXPECT_FALSE(chipNamed("a100").measured);
