@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from device.compare import Comparison, compare
-from device.driver import Driver
+from device.driver import Driver, DriverError
 from device.execute import Loaded, Memory, Modules, Unsupported
 from device.manifest import Kit, Program
 
@@ -71,6 +71,10 @@ def run_checks(kit: Kit, driver: Driver, modules: Modules, only: str = "") -> bo
             counts.skipped += 1
             print(f"skip {program.name}: {reason}", flush=True)
             continue
+        except DriverError:
+            # The device takes no more calls after a kernel that crashed.
+            print(f"FAIL {program.name}: the driver failed", flush=True)
+            raise
         problems = [comparison.problem for comparison in comparisons]
         if any(problems):
             counts.failed += 1

@@ -13,7 +13,7 @@ from device.peers import PeerLayer
 from device.problem import Inputs, Weights, check_result, expected, make_inputs
 from device.table import Table
 from device.timed import PeerMatmul, TimedLayer
-from device.timing import Emit, Timer, Times, emitting
+from device.timing import Emit, Graph, Timer, Times, emitting
 from device.torch_peer import TorchLayer
 
 #: By tokens: ours over the best peer of any kind, and over the best one by mma.sync.
@@ -181,6 +181,10 @@ class LayerRows:
             return
         try:
             layer = TorchLayer(self._driver, self._layer.shape, weights, inputs, x)
+            for emit in (layer.chain, *layer.matmuls):
+                # Its allocations come before those that a graph would hold.
+                emit(self._driver.stream)
+                Graph(self._driver, emit, 1).close()
         except Exception as error:  # whatever PyTorch may raise
             self._warn(f"grouped_mm left out: {error}")
             return

@@ -53,7 +53,7 @@ class TorchLayer:
         plan = {
             name: torch.from_numpy(field).cuda() for name, field in inputs.plan.items()
         }
-        self._ends = plan["expert_offsets"][1:].contiguous()
+        self._ends = plan["expert_offsets"][1:].clone()
         self._row_token, self._token_row = plan["row_token"], plan["token_row"]
         self._gates = torch.from_numpy(inputs.gates).cuda().bfloat16()[:, None, :]
         torch.cuda.synchronize()

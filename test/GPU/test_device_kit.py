@@ -215,6 +215,7 @@ def test_kernel_that_fails(copied: pathlib.Path, emulator: pathlib.Path) -> None
     (copied / "manifest.json").write_text(json.dumps(manifest))
     done = run(copied, "--only", program["name"], driver=emulator)
     assert done.returncode == 2
+    assert f"FAIL {program['name']}: the driver failed" in done.stdout
     assert "failed: CUDA_ERROR_ILLEGAL_ADDRESS" in done.stderr
 
 
