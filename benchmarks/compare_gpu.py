@@ -21,7 +21,13 @@ from bars import Bars
 # Triton's default is about to change; a peer without fused products would be unfair.
 os.environ.setdefault("TRITON_DEFAULT_FP_FUSION", "1")
 
-from gpu import layer_rows, matmul_rows, route_rows, time_rows  # noqa: E402
+from gpu import (  # noqa: E402
+    compile_rows,
+    layer_rows,
+    matmul_rows,
+    route_rows,
+    time_rows,
+)
 from gpu.cases import Case, all_cases, zeros  # noqa: E402
 from gpu.counted import Counted, microseconds  # noqa: E402
 from gpu.layer_rows import Measured  # noqa: E402
@@ -75,13 +81,14 @@ SMALL_TILES = (Tile(32, 64, 64, 8, 4, 3),)
 def run_routes() -> list[route_rows.Routed]:
     """Our routing alone, in both scopes."""
     routed = []
-    for tokens, experts in route_rows.sizes():
-        values = route_rows.logits(tokens, experts)
+    for tokens, experts, kind in route_rows.programs():
+        values = route_rows.logits(tokens, experts, kind)
         for scope in route_rows.SCOPES:
-            text = route_text(tokens, experts, route_rows.CHOSEN, scope)
+            chosen = route_rows.CHOSEN
+            text = route_text(tokens, experts, chosen, scope, len(values))
             _, launches = compile_text(text, CHIP).run(values)
             (launch,) = (one for one in launches if one.kernel == "route")
-            routed.append(route_rows.Routed(tokens, experts, scope, launch))
+            routed.append(route_rows.Routed(tokens, experts, kind, scope, launch))
     return routed
 
 
@@ -99,7 +106,7 @@ def print_case(bars: Bars, measured: Measured, seen: set[str]) -> None:
         winner = time_rows.WINNER[case.shape.tokens]
         peer = measured.peers[tiles_name((winner, winner))]
         time_rows.compare(bars, case, measured.ours, peer)
-    layer_rows.describe(bars, measured)
+    layer_rows.describe(bars, measured, CHIP)
 
 
 def arguments() -> tuple[argparse.Namespace, list[Case], bool]:
@@ -108,7 +115,7 @@ def arguments() -> tuple[argparse.Namespace, list[Case], bool]:
     parser.add_argument(
         "--case",
         action="append",
-        help='only cases whose name holds it: "E64", "T16 u"; "route" is one',
+        help='only cases whose name holds it: "E64", "T16 u", "route and compile"',
     )
     parser.add_argument(
         "--no-wgmma", action="store_true", help="leave out the peer's build for sm_90"
@@ -125,7 +132,7 @@ def arguments() -> tuple[argparse.Namespace, list[Case], bool]:
         return given, [SMALL], False
     wanted = given.case or [""]
     cases = [c for c in all_cases() if any(text in c.name for text in wanted)]
-    route = any(text in "route" for text in wanted)
+    route = any(text in "route and compile" for text in wanted)
     if not cases and not route:
         parser.error(f"no case's name holds {' or '.join(wanted)}")
     return given, cases, route
@@ -157,6 +164,8 @@ def main() -> None:
         if routes and long:
             layers[LONG.shape.tokens] = microseconds(long.result())
             route_rows.compare(bars, routes.result(), layers)
+    if route:
+        compile_rows.compare(bars, CHIP)
     bars.note("times and DRAM bytes are modelled; time on a device was not measured")
     if bars.missed:
         print(f"{bars.missed} rows failed", file=sys.stderr)

@@ -6,8 +6,8 @@ For each layer and number of tokens, with uniform routing: every tile's two matm
 compiled for sm_80 and run on some of the experts, and their time on an H100 modelled.
 Writes gpu/peer_tiles.json, the best tiles of each case and three runners-up. Takes
 hours; what was run is kept in FILE, and a sweep that is started again goes on. --quick
-takes groups of 8, 4 warps, 3 stages (4 as well at a depth of 64), a depth of 64 and 128,
-and rows near those of an expert.
+takes groups of 8, 4 warps, 3 stages (4 as well at a depth of 64), a depth of 64 and
+128, and rows near those of an expert.
 """
 
 import argparse

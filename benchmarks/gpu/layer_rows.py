@@ -7,6 +7,7 @@ import dataclasses
 from bars import Bars
 
 from gpu.cases import Case
+from gpu.code_facts import assemble
 from gpu.counted import SUMS, Counted, microseconds, outside_mma, total
 
 
@@ -84,7 +85,7 @@ def compare(bars: Bars, measured: Measured) -> None:
         )
 
 
-def describe(bars: Bars, measured: Measured) -> None:
+def describe(bars: Bars, measured: Measured, chip_of_code: str) -> None:
     """The launches one by one, and modelled times, which have no bar."""
     shown = {"ours": measured.ours} | measured.peers | measured.runners_up
     if measured.wgmma:
@@ -101,15 +102,20 @@ def describe(bars: Bars, measured: Measured) -> None:
             )
         if launches in (measured.ours, next(iter(measured.peers.values()))):
             for launch in launches:
-                bars.note(_launch(launch))
+                bars.note(_launch(launch, chip_of_code))
 
 
-def _launch(launch: Counted) -> str:
+def _launch(launch: Counted, chip: str) -> str:
+    made = assemble(launch.text, chip).get(launch.kernel)
+    registers = f"{made.registers} registers" if made else "no ptxas"
+    if made and made.spill_stores:
+        registers += f" ({made.spill_stores} bytes spilled)"
     time = launch.times["h100"]
     terms = sorted(time["terms"].items(), key=lambda term: -term[1]["best"])[:4]
     listed = ", ".join(f"{name} {value['best'] * 1e6:.1f}" for name, value in terms)
     return (
         f"    {launch.kernel:<30} {launch.blocks:>6} x {launch.threads:<4} "
-        f"{launch.shared / 1024:>5.1f} KB, {launch.facts['blocks_per_sm']} an SM; "
-        f"{launch.microseconds():.1f} us: {listed}; latency {time['latency'] * 1e6:.1f}"
+        f"{launch.shared / 1024:>5.1f} KB, {launch.facts['blocks_per_sm']} an SM, "
+        f"{registers}; {launch.microseconds():.1f} us: {listed}; "
+        f"latency {time['latency'] * 1e6:.1f}"
     )

@@ -68,17 +68,19 @@ def layer_text(shape: Shape, scope: str = "token") -> str:
   }}"""
 
 
-def route_text(tokens: int, experts: int, chosen: int, scope: str) -> str:
-    """``@main(logits)``: a routing alone, of one sequence."""
-    logits = f"tensor<1x{tokens}x{experts}xf32>"
-    pairs = tokens * chosen
+def route_text(
+    tokens: int, experts: int, chosen: int, scope: str, sequences: int = 1
+) -> str:
+    """``@main(logits)``: a routing alone."""
+    logits = f"tensor<{sequences}x{tokens}x{experts}xf32>"
+    pairs = sequences * tokens * chosen
     # Token offsets are a constant in token scope, and so no result of a kernel.
     fields = {
         "expert_offsets": f"tensor<{experts + 1}xi32>",
         "row_token": f"tensor<{pairs}xi32>",
         "token_row": f"tensor<{pairs}xi32>",
     }
-    plan = f"!moe.plan<1x{tokens}x{experts}, rows = {pairs}>"
+    plan = f"!moe.plan<{sequences}x{tokens}x{experts}, rows = {pairs}>"
     taken = "\n    ".join(
         f"%{name} = moe.plan_field %p {name} : {plan}" for name in fields
     )

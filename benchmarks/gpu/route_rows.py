@@ -10,8 +10,14 @@ from bars import Bars
 from gpu.counted import Counted
 
 SCOPES = ("token", "sequence")
-#: Barriers of the grid for one sequence of random logits.
-BARRIERS = {"token": 1, "sequence": 2}
+#: Barriers of the grid by kind of logits; one of random logits are fewest.
+BARRIERS = {
+    "random": {"token": 1, "sequence": 2},
+    "equal": {"token": 1, "sequence": 3},
+    "several": {"token": 1, "sequence": 3},
+}
+#: How many sequences are several.
+SEQUENCES = 4
 #: Microseconds of T 4096, E 256, K 8 by the formula.
 LIMITS = {"token": 13.0, "sequence": 17.0}
 #: What sequence scope may take more, in microseconds, and of the layer, by tokens.
@@ -32,10 +38,12 @@ class Routed:
 
     Attributes:
         tokens: Of one sequence.
+        kind: Of its logits, of BARRIERS.
     """
 
     tokens: int
     experts: int
+    kind: str
     scope: str
     launch: Counted
 
@@ -71,10 +79,13 @@ class Routed:
         return LAUNCH_US + BARRIER_US * self.barriers + ISSUE * clocks / CLOCK_MHZ
 
 
-def logits(tokens: int, experts: int) -> np.ndarray:
-    """Random logits of one sequence, [1, T, E]."""
+def logits(tokens: int, experts: int, kind: str) -> np.ndarray:
+    """Logits [S, T, E]."""
+    sizes = (SEQUENCES if kind == "several" else 1, tokens, experts)
+    if kind == "equal":
+        return np.ones(sizes, np.float32)
     random = np.random.default_rng([tokens, experts])
-    return random.standard_normal((1, tokens, experts)).astype(np.float32)
+    return random.standard_normal(sizes).astype(np.float32)
 
 
 def fit(routed: list[Routed]) -> tuple[float, float]:
@@ -91,18 +102,33 @@ def sizes() -> list[tuple[int, int]]:
     return [(t, FIT_EXPERTS) for t in FIT_TOKENS] + [(t, 64) for t in OF_LAYER]
 
 
+def programs() -> list[tuple[int, int, str]]:
+    """Tokens, experts and kinds of logits, in both scopes each."""
+    rare = [(1024, FIT_EXPERTS, kind) for kind in ("equal", "several")]
+    return [(*size, "random") for size in sizes()] + rare
+
+
+def _compare_one(bars: Bars, one: Routed) -> None:
+    what = f"route {one.scope} T{one.tokens} E{one.experts} {one.kind}"
+    most = BARRIERS[one.kind][one.scope] if one.launch.blocks > 1 else 0
+    bars.at_most(f"{what}: grid barriers", most, one.barriers)
+    if one.kind == "random":
+        # The logits are nearly all that is read.
+        read = one.launch["dram_rd"] / one.launch["footprint_ld"]
+        bars.at_most(f"{what}: DRAM read / distinct bytes", 1, read)
+        bars.note(
+            f"  {one.launch.blocks} blocks; warps load the logits {one.loads:.2f} times"
+        )
+
+
 def compare(bars: Bars, routed: list[Routed], layers: dict[int, float]) -> None:
     """All rows; `layers` are microseconds of our layer of 64 experts by tokens."""
-    by = {(one.tokens, one.experts, one.scope): one for one in routed}
+    for one in routed:
+        _compare_one(bars, one)
+    random = [one for one in routed if one.kind == "random"]
+    by = {(one.tokens, one.experts, one.scope): one for one in random}
     for scope in SCOPES:
         family = [by[t, FIT_EXPERTS, scope] for t in FIT_TOKENS]
-        for one in family:
-            what = f"route {scope} T{one.tokens} E{one.experts}"
-            # The logits are nearly all that is read.
-            read = one.launch["dram_rd"] / one.launch["footprint_ld"]
-            bars.at_most(f"{what}: DRAM read / distinct bytes", 1, read)
-            bars.note(f"  warps load the logits {one.loads:.2f} times")
-            bars.at_most(f"{what}: grid barriers", BARRIERS[scope], one.barriers)
         keys, blocks = fit(family)
         bars.at_most(f"route {scope}: instructions per 32 keys", PER_32_KEYS, keys)
         bars.at_most(f"route {scope}: instructions per block", PER_BLOCK, blocks)
