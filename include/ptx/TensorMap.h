@@ -28,9 +28,15 @@ enum class TensorElement : uint8_t {
   F32Ftz,
   TF32,
   TF32Ftz,
+  B4x16,       ///< packed, two a byte (16U4_ALIGN8B)
+  B4x16Padded, ///< loads put 8 bytes behind 16 of them (16U4_ALIGN16B)
+  B6x16Padded, ///< loads put 4 bytes behind 16 of them (16U6_ALIGN16B)
 };
-unsigned byteSize(TensorElement element);
-/// "u8", "f32ftz" ...; throws Error for a name that is none.
+/// Bits of an element in global memory, where all are packed.
+unsigned bitSize(TensorElement element);
+/// True for those of which 16 take 16 bytes of shared memory.
+bool isPadded(TensorElement element);
+/// "u8", "f32ftz", "b4x16_p64" ...; throws Error for a name that is none.
 TensorElement tensorElementNamed(std::string_view name);
 
 /// One tensor in global memory and the box a copy moves. Dimension 0 is the
@@ -40,10 +46,10 @@ struct TensorMap {
 
   TensorElement element = TensorElement::U8;
   unsigned rank = 1;    ///< 1 to 5
-  uint64_t address = 0; ///< of the tensor, a multiple of 16
+  uint64_t address = 0; ///< of the tensor, a multiple of 16; padded: of 32
   std::array<uint64_t, 5> size{1, 1, 1, 1, 1}; ///< elements, 1 to 2^32
   /// Bytes from one element to the next along dimensions 1 to 4: multiples of
-  /// 16 below 2^40.
+  /// 16 (padded: 32) below 2^40.
   std::array<uint64_t, 4> stride{};
   std::array<uint32_t, 5> box{1, 1, 1, 1, 1};           ///< elements, 1 to 256
   std::array<uint32_t, 5> elementStride{1, 1, 1, 1, 1}; ///< 1 to 8
@@ -52,6 +58,13 @@ struct TensorMap {
       16; ///< bytes a swizzle keeps together: 16; 32, 64 of 128
   unsigned interleave = 0; ///< bytes: only 0 is modelled
   bool nanFill = false;    ///< outside the tensor: NaN instead of zero
+
+  /// Bytes of a row of the box in global memory.
+  uint32_t packedRow() const { return box[0] * bitSize(element) / 8; }
+  /// The same in shared memory, without the padding of a swizzle.
+  uint32_t sharedRow() const {
+    return isPadded(element) ? box[0] : packedRow();
+  }
 
   /// Checks everything cuTensorMapEncodeTiled checks; throws Error naming the
   /// field that is wrong.

@@ -25,6 +25,8 @@ ACCESS_ALIGNMENT = 16
 LARGE = 1 << 20
 
 _FLOATS = {".f16": "<e", ".f32": "<f", ".f64": "<d"}
+#: Elements of tensors that are smaller than a byte.
+_PACKED_BITS = {"b4x16": 4, "b4x16_p64": 4, "b6x16_p32": 6}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +44,9 @@ class TensorMap:
         interleave: Bytes, 0, 16 or 32.
         fill_nan: Elements outside the tensor are NaN instead of 0.
         type: "f16", "bf16", "f32", "tf32", "f32ftz", "u8" ...; None: the array's.
+            "b4x16", "b4x16_p64" and "b6x16_p32" are elements of 4 and 6 bits, packed
+            along the last axis of an array of bytes: a row of n bytes has 8 n / 4 or
+            8 n / 6 of them, and the box counts them, too.
     """
 
     array: npt.NDArray[Any]
@@ -68,10 +73,18 @@ class TensorMap:
                 )
         if array.ndim and array.strides[-1] != array.itemsize:
             raise PtxError("a tensor map needs an array whose last axis is contiguous")
+        dims = list(array.shape[::-1])
+        if bits := _PACKED_BITS.get(self.type or ""):
+            if array.itemsize != 1 or not dims or dims[0] * 8 % bits:
+                raise PtxError(
+                    f"tensors of {self.type} need an array of bytes whose rows are "
+                    f"whole elements of {bits} bits"
+                )
+            dims[0] = dims[0] * 8 // bits
         return _ptx.encode_tensor_map(
             type=self.type or _type_name(array.dtype),
             address=address,
-            dims=array.shape[::-1],
+            dims=dims,
             strides=array.strides[-2::-1] if array.ndim > 1 else (),
             box=tuple(self.box)[::-1],
             element_strides=tuple(strides)[::-1],

@@ -33,7 +33,6 @@ REFUSED = {
     r"cp\..*\.im2col": "tensor maps of im2col mode",
     r"cp\..*\.cta_group::": "pairs of blocks",
     r"(st|red)\.async(?!.*complete_tx)": "nothing waits for them",
-    r"tensormap\..*\.elemtype\..* 1[345];": "elements of 4 and 6 bits",
     # Not in the manual. What becomes of them is not what they are called: fma.rz.bf16
     # reads its operands as f16, for one.
     r"fma\.r[zmp]\..*bf16": "bf16 is rounded to nearest",

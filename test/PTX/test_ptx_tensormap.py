@@ -78,10 +78,10 @@ def kernel(statements: list[str], space: str, publish: str) -> str:
     }}"""
 
 
-def run(text: str) -> tuple[bytes, bytes]:
+def run(text: str, new: ptx.TensorMap | None = None) -> tuple[bytes, bytes]:
     """The edited map and the one the host encoded."""
     old = ptx.TensorMap(np.zeros((16, 32), np.uint8), box=(4, 16))
-    new = ptx.TensorMap(
+    new = new or ptx.TensorMap(
         NEW,
         box=BOX,
         element_strides=STEPS,
@@ -91,7 +91,7 @@ def run(text: str) -> tuple[bytes, bytes]:
         type="f32",
     )
     out, scratch = np.zeros(256, np.uint8), np.zeros(256, np.uint8)
-    result = ptx.Module(text).launch("k", 1, 32, [old, new, NEW, scratch, out])
+    result = ptx.Module(text).launch("k", 1, 32, [old, new, new.array, scratch, out])
     assert not result.findings, "\n".join(map(str, result.findings))
     return out[:128].tobytes(), out[128:].tobytes()
 
@@ -100,13 +100,47 @@ def run(text: str) -> tuple[bytes, bytes]:
 def test_every_field(space: str, build_root: pathlib.Path) -> None:
     modifier = "" if space == "generic" else f".{space}"
     statements = []
-    for form in rows(build_root):
+    # Element types of two targets have a row each.
+    for form in {form.name: form for form in rows(build_root)}.values():
         field = form.name.split(".")[3]
         if form.name.split(field)[1].rpartition(".b1024")[0] == modifier:
             statements += [statement(form.name, value) for value in FIELDS[field]]
     assert len(statements) == sum(map(len, FIELDS.values()))
     got, want = run(kernel(statements, space, ""))
     assert got == want
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "columns"),
+    [(13, "b4x16", 384), (14, "b4x16_p64", 384), (15, "b6x16_p32", 256)],
+)
+def test_packed_elements(number: int, kind: str, columns: int) -> None:
+    array = np.zeros((4, 6, 192), np.uint8)
+    fields = FIELDS | {
+        "global_dim": [f"0, {columns}", "1, 6", "2, 4"],
+        "global_stride": ["0, 192", "1, 1152"],
+        "box_dim": ["0, 128", "1, 3", "2, 2"],
+        "elemtype": [str(number)],
+        "swizzle_atomicity": ["1"],
+        "fill_mode": ["0"],
+    }
+    new = ptx.TensorMap(
+        array, (2, 3, 128), 128, element_strides=STEPS, type=kind, atomicity=32
+    )
+    statements = [
+        statement(
+            f"tensormap.replace.tile.{field}.global.b1024."
+            + ("b64" if field in ("global_address", "global_stride") else "b32"),
+            value,
+        )
+        for field, values in fields.items()
+        for value in values
+    ]
+    got, want = run(kernel(statements, "global", ""), new)
+    assert got == want
+    older = kernel(statements, "global", "").replace("sm_100a", "sm_90a")
+    with pytest.raises(ptx.PtxError, match="needs sm_100a|from 0 to 12"):
+        ptx.Module(older.replace("swizzle_atomicity", "swizzle_mode"))
 
 
 @pytest.mark.parametrize("scope", ["cta", "cluster", "gpu", "sys"])

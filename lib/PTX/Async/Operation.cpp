@@ -19,6 +19,19 @@ void roundTF32(std::byte *data, uint32_t bytes) {
   }
 }
 
+/// The low six bits of each of 16 bytes in 12.
+void packSixBits(std::byte *out, const std::byte *from, uint32_t bytes) {
+  std::byte packed[12] = {};
+  for (unsigned e = 0; e < 16; ++e) {
+    const unsigned value = static_cast<unsigned>(from[e]) & 0x3f;
+    const unsigned at = 6 * e, byte = at / 8;
+    packed[byte] |= static_cast<std::byte>(value << at % 8);
+    if (at % 8 > 2)
+      packed[byte + 1] |= static_cast<std::byte>(value >> (8 - at % 8));
+  }
+  std::memcpy(out, packed, bytes);
+}
+
 } // namespace
 
 void Operation::readSources() {
@@ -32,7 +45,9 @@ void Operation::readSources() {
   size_t at = 0;
   for (const Piece &piece : pieces) {
     std::byte *out = buffer.data() + at;
-    if (piece.from) {
+    if (piece.from && packsSixBits) {
+      packSixBits(out, piece.from, piece.bytes);
+    } else if (piece.from) {
       std::memcpy(out, piece.from, piece.bytes);
       if (roundsTF32)
         roundTF32(out, piece.bytes);
@@ -65,8 +80,15 @@ void Operation::writeResults() {
     } else {
       std::memcpy(piece.to, from, piece.bytes);
     }
-    if (observer && combine == Combine::Copy)
-      observer->onDefined(piece.block, piece.space, piece.address, piece.bytes);
+    if (piece.padding)
+      std::memset(piece.to + piece.bytes, kGarbage, piece.padding);
+    if (!observer || combine != Combine::Copy)
+      continue;
+    observer->onDefined(piece.block, piece.space, piece.address,
+                        piece.bytes + piece.padding);
+    if (piece.padding)
+      observer->onPadding(*piece.block, piece.address + piece.bytes,
+                          piece.padding);
   }
   buffer = {};
 }
@@ -76,10 +98,10 @@ void Operation::spoil(Observer *observer) {
     return;
   for (const Piece &piece : pieces) {
     if (piece.space == Space::Shared)
-      std::memset(piece.to, kGarbage, piece.bytes);
+      std::memset(piece.to, kGarbage, piece.bytes + piece.padding);
     if (observer)
       observer->onUndefined(piece.block, piece.space, piece.address,
-                            piece.bytes);
+                            piece.bytes + piece.padding);
   }
 }
 

@@ -17,6 +17,7 @@ struct Piece {
   const std::byte *from = nullptr; ///< null: filled
   std::byte *to = nullptr;
   uint32_t bytes = 0;
+  uint32_t padding = 0;        ///< bytes behind them that become undefined
   Space space = Space::Shared; ///< of the destination
   Block *block = nullptr;      ///< whose shared memory it is
   uint64_t address = 0;        ///< there: offset, or global address
@@ -42,6 +43,9 @@ struct Operation {
   Element element = Element::B8;
   uint16_t fill = 0;       ///< halves that fill pieces without a source
   bool roundsTF32 = false; ///< loads of tf32 tensors
+  /// Stores of 6-bit elements: 12 bytes of a piece come from 16, of which each
+  /// has one element in its low bits.
+  bool packsSixBits = false;
   bool bytesMasked = false;
   uint16_t byteMask = 0xffff; ///< of each 16 bytes (.cp_mask)
 

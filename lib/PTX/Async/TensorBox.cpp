@@ -3,6 +3,10 @@
 // As recorded on an H100: the element stride of dimension 0 is ignored; with a
 // swizzle every row of the box takes the swizzle's width; stores clip
 // dimension 0 only at whole granules of 16 bytes.
+//
+// Padded elements of 4 and 6 bits follow the manuals: 16 of them, 8 or 12 bytes
+// of global memory, take 16 bytes of shared memory. What is counted as
+// transferred are the bytes of global memory, as programs for sm_100 expect.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Async/TensorBox.h"
 
@@ -31,7 +35,12 @@ uint32_t rowsOf(const TensorMap &map, bool fourRows) {
 }
 
 uint32_t pitchOf(const TensorMap &map) {
-  return map.swizzle ? map.swizzle : map.box[0] * byteSize(map.element);
+  return map.swizzle ? map.swizzle : map.sharedRow();
+}
+
+/// Bytes of global memory that elements along dimension 0 take.
+int64_t packedBytes(const TensorMap &map, int64_t elements) {
+  return elements * static_cast<int64_t>(bitSize(map.element)) / 8;
 }
 
 /// One row of the box on its way into runs.
@@ -49,15 +58,29 @@ public:
       int64_t stop =
           map.swizzle ? std::min(end, (begin / atom + 1) * atom) : end;
       uint32_t at = shared + offset + static_cast<uint32_t>(begin);
-      if (map.swizzle)
-        at ^= (at >> 7 & (map.swizzle / map.atomicity - 1)) * map.atomicity;
-      out.push_back({at, global + static_cast<uint64_t>(begin),
+      out.push_back({swizzled(at), global + static_cast<uint64_t>(begin),
                      static_cast<uint32_t>(stop - begin), inside});
       begin = stop;
     }
   }
 
+  /// A row of padded elements, which lies in the tensor or beside it.
+  void addPadded(uint32_t offset, uint64_t global, bool inside) {
+    const auto bytes = static_cast<uint32_t>(packedBytes(map, kGranule));
+    for (uint32_t at = 0; at < map.sharedRow(); at += kGranule) {
+      out.push_back({swizzled(shared + offset + at), global, bytes, inside,
+                     static_cast<uint32_t>(kGranule) - bytes});
+      global += bytes;
+    }
+  }
+
 private:
+  uint32_t swizzled(uint32_t at) const {
+    if (!map.swizzle)
+      return at;
+    return at ^ (at >> 7 & (map.swizzle / map.atomicity - 1)) * map.atomicity;
+  }
+
   const TensorMap &map;
   uint32_t shared;
   std::vector<BoxRun> &out;
@@ -70,10 +93,18 @@ std::string refusal(const TensorMap &map, const BoxPlace &place, bool store) {
   if (place.fourRows && map.box[1] != 1)
     return "the box has " + std::to_string(map.box[1]) +
            " rows; gather4 and scatter4 need boxes of one";
-  const int64_t bytes = int64_t{coordinate[0]} * byteSize(map.element);
-  if (bytes % kGranule)
-    return "coordinate 0 is " + std::to_string(coordinate[0]) + ", which is " +
-           std::to_string(bytes) + " bytes into the row: no multiple of 16";
+  const std::string first = "coordinate 0 is " + std::to_string(coordinate[0]);
+  const int64_t bits = int64_t{coordinate[0]} * bitSize(map.element);
+  if (isPadded(map.element) && coordinate[0] % 128)
+    return first + "; of padded elements it must be a multiple of 128";
+  if (bits % (8 * kGranule))
+    return first + ", which is " + std::to_string(bits / 8) +
+           " bytes into the row: no multiple of 16";
+  if (store && map.element == TensorElement::B4x16Padded)
+    return "padded 4-bit elements can only be loaded";
+  if (!store && isPadded(map.element) && map.atomicity == 64)
+    return "padded elements with a swizzle that keeps 64 bytes together can "
+           "only be stored";
   if (store)
     for (unsigned d = 0; d < (place.fourRows ? 5 : map.rank); ++d)
       if (coordinate[d] < 0)
@@ -86,13 +117,12 @@ std::string refusal(const TensorMap &map, const BoxPlace &place, bool store) {
 std::vector<BoxRun> boxRuns(const TensorMap &map, const BoxPlace &place,
                             uint32_t shared, bool store) {
   const int32_t *coordinate = place.coordinate;
-  const int64_t bytes = byteSize(map.element);
-  const int64_t width = map.box[0] * bytes;
-  int64_t length = static_cast<int64_t>(map.size[0]) * bytes;
+  const int64_t width = map.packedRow();
+  int64_t length = packedBytes(map, static_cast<int64_t>(map.size[0]));
   if (store)
     length = (length + kGranule - 1) / kGranule * kGranule;
   // The part of a row that lies in the tensor.
-  const int64_t start = coordinate[0] * bytes;
+  const int64_t start = packedBytes(map, coordinate[0]);
   const int64_t begin = std::clamp<int64_t>(-start, 0, width);
   const int64_t end = std::clamp<int64_t>(length - start, begin, width);
   std::vector<BoxRun> runs;
@@ -114,6 +144,10 @@ std::vector<BoxRun> boxRuns(const TensorMap &map, const BoxPlace &place,
       global += static_cast<uint64_t>(at) * map.stride[d - 1];
     }
     const uint32_t offset = row * pitch;
+    if (isPadded(map.element)) {
+      splitter.addPadded(offset, global, inside && begin < end);
+      continue;
+    }
     if (!inside) {
       splitter.add(offset, 0, width, 0, false);
       continue;
@@ -126,7 +160,7 @@ std::vector<BoxRun> boxRuns(const TensorMap &map, const BoxPlace &place,
 }
 
 uint32_t transactionBytes(const TensorMap &map, bool fourRows) {
-  return byteSize(map.element) * map.box[0] * rowsOf(map, fourRows);
+  return map.packedRow() * rowsOf(map, fourRows);
 }
 
 uint32_t spannedBytes(const TensorMap &map, bool fourRows) {

@@ -17,6 +17,7 @@ struct BoxRun {
   uint64_t global; ///< address, if inside
   uint32_t bytes;
   bool inside; ///< in the tensor; else filled (loads), skipped (stores)
+  uint32_t padding = 0; ///< bytes that only shared memory has behind them
 };
 
 /// Where a copy begins in the tensor.
@@ -36,7 +37,8 @@ std::string refusal(const TensorMap &map, const BoxPlace &place, bool store);
 std::vector<BoxRun> boxRuns(const TensorMap &map, const BoxPlace &place,
                             uint32_t shared, bool store);
 
-/// What a load counts as transferred: the whole box, clipped or not.
+/// What a load counts as transferred: the whole box, clipped or not, without
+/// padding.
 uint32_t transactionBytes(const TensorMap &map, bool fourRows);
 /// The bytes of shared memory a box spans, with the padding of a swizzle.
 uint32_t spannedBytes(const TensorMap &map, bool fourRows);

@@ -11,6 +11,7 @@
 #include "ptx/TensorMap.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace ptx::async {
 namespace {
@@ -21,6 +22,7 @@ struct TensorInfo {
   enum Kind : uint8_t { Load, Store, Prefetch } kind = Load;
   uint8_t rank = 1, coordinates = 1;
   bool fourRows = false;
+  bool toCluster = false; ///< `.shared::cluster`, the block's own memory too
   /// Operand indices: the map and its coordinates, the box in shared memory.
   uint8_t map = 0;
   int8_t shared = -1, barrier = -1, receivers = -1;
@@ -72,7 +74,9 @@ Element elementOf(const Reach &reach, const TensorMap &map, Combine combine) {
       Element::U64,   Element::S64,  Element::F16,    Element::F32,
       Element::F64,   Element::BF16, Element::F32Ftz, Element::F32,
       Element::F32Ftz};
-  const Element element = elements[static_cast<unsigned>(map.element)];
+  const auto index = static_cast<unsigned>(map.element);
+  const Element element =
+      index < std::size(elements) ? elements[index] : Element::B8;
   if (!supports(combine, element))
     reach.fail(K::IllegalInstruction,
                "tensors of this element type have no such reduction");
@@ -91,16 +95,18 @@ public:
   void add(const BoxRun &run) {
     if (run.inside && count && run.global == global + bytes) {
       bytes += run.bytes;
+      sharedBytes += run.bytes + run.padding;
       sharedLow = std::min(sharedLow, run.shared);
     } else if (run.inside) {
       flush();
       global = run.global;
       bytes = run.bytes;
+      sharedBytes = run.bytes + run.padding;
       sharedLow = run.shared;
     } else if (load && !prefetch) {
       // Filled: only shared memory is concerned.
       reach.tell(Space::Shared, AccessKind::TensorDestination, run.shared,
-                 run.bytes);
+                 run.bytes + run.padding);
       return;
     }
     count += run.inside;
@@ -119,7 +125,7 @@ public:
       reach.tell(Space::Shared,
                  load ? AccessKind::TensorDestination
                       : AccessKind::TensorSource,
-                 sharedLow, bytes);
+                 sharedLow, sharedBytes);
     }
     count = 0;
   }
@@ -128,7 +134,7 @@ private:
   const Reach &reach;
   bool load, prefetch;
   unsigned count = 0;
-  uint64_t global = 0, bytes = 0;
+  uint64_t global = 0, bytes = 0, sharedBytes = 0;
   uint32_t sharedLow = 0;
 };
 
@@ -153,6 +159,7 @@ void addLoad(const Reach &reach, Operation &operation, const TensorMap &map,
         run.inside ? reach.global(run.global, run.bytes, false) : nullptr;
     piece.to = base + (run.shared - start);
     piece.bytes = run.bytes;
+    piece.padding = run.padding;
     piece.block = owner;
     piece.address = run.shared;
     operation.pieces.push_back(piece);
@@ -185,11 +192,28 @@ void addStore(const Reach &reach, Operation &operation, const TensorMap &map,
   }
 }
 
+/// What only some architectures have.
+void checkTarget(const Reach &reach, const TensorInfo &info,
+                 const TensorMap &map) {
+  const unsigned sm = reach.warp.block->grid->sm;
+  const bool small = map.element >= TensorElement::B4x16;
+  const std::string name = " on sm_" + std::to_string(sm);
+  if (small && sm < 100)
+    reach.fail(K::IllegalInstruction,
+               "there are no tensors of 4- and 6-bit elements" + name);
+  if (info.toCluster && sm >= 120 && (small || map.atomicity != 16))
+    reach.fail(K::IllegalInstruction,
+               "copies to .shared::cluster of 4- and 6-bit elements, and with "
+               "swizzles that keep more than 16 bytes together, do not exist" +
+                   name + "; those to .shared::cta do");
+}
+
 void copyLane(const Reach &reach, const TensorInfo &info, uint64_t mapAddress,
               uint64_t box, uint64_t barrier) {
   Warp &warp = reach.warp;
   const Instruction &in = reach.in;
   const TensorMap map = readMap(reach, mapAddress);
+  checkTarget(reach, info, map);
   if (map.rank != info.rank)
     reach.fail(K::IllegalInstruction,
                "the tensor map has " + std::to_string(map.rank) +
@@ -215,6 +239,7 @@ void copyLane(const Reach &reach, const TensorInfo &info, uint64_t mapAddress,
     if (info.combine != Combine::Copy)
       operation->element = elementOf(reach, map, info.combine);
     operation->group = stateOf(warp).bulkGroups[reach.lane];
+    operation->packsSixBits = map.element == TensorElement::B6x16Padded;
     addStore(reach, *operation, map, info.fourRows, runs, box);
   } else {
     operation->fill = map.nanFill ? 0x7ff7 : 0;
@@ -260,6 +285,7 @@ void decodeTensorCopy(DecodeContext &context, Instruction &in) {
     info.barrier = static_cast<int8_t>(2 + info.coordinates);
     info.barrierOffset = 2;
     next = static_cast<int8_t>(info.barrier + 1);
+    info.toCluster = context.has(".shared::cluster");
     if (context.has(".multicast::cluster"))
       info.receivers = next;
   }

@@ -38,16 +38,18 @@ Encoded load(const std::byte *bytes) {
 }
 
 constexpr std::string_view kNames[] = {
-    "u8",  "u16", "u32",  "s32",    "u64",  "s64",    "f16",
-    "f32", "f64", "bf16", "f32ftz", "tf32", "tf32ftz"};
+    "u8",      "u16",   "u32",       "s32",      "u64",    "s64",
+    "f16",     "f32",   "f64",       "bf16",     "f32ftz", "tf32",
+    "tf32ftz", "b4x16", "b4x16_p64", "b6x16_p32"};
 
 /// tensormap.replace numbers the types its own way.
 constexpr TensorElement kReplaced[] = {
-    TensorElement::U8,     TensorElement::U16,  TensorElement::U32,
-    TensorElement::S32,    TensorElement::U64,  TensorElement::S64,
-    TensorElement::F16,    TensorElement::F32,  TensorElement::F32Ftz,
-    TensorElement::F64,    TensorElement::BF16, TensorElement::TF32,
-    TensorElement::TF32Ftz};
+    TensorElement::U8,         TensorElement::U16,   TensorElement::U32,
+    TensorElement::S32,        TensorElement::U64,   TensorElement::S64,
+    TensorElement::F16,        TensorElement::F32,   TensorElement::F32Ftz,
+    TensorElement::F64,        TensorElement::BF16,  TensorElement::TF32,
+    TensorElement::TF32Ftz,    TensorElement::B4x16, TensorElement::B4x16Padded,
+    TensorElement::B6x16Padded};
 
 /// The atomicities in their order; not modelled: 32 bytes with 8 flipped.
 constexpr unsigned kFlipped = ~0u;
@@ -62,9 +64,14 @@ std::string number(uint64_t value) { return std::to_string(value); }
 
 } // namespace
 
-unsigned byteSize(TensorElement element) {
-  constexpr unsigned bytes[] = {1, 2, 4, 4, 8, 8, 2, 4, 8, 2, 4, 4, 4};
-  return bytes[static_cast<unsigned>(element)];
+unsigned bitSize(TensorElement element) {
+  constexpr unsigned bits[] = {8,  16, 32, 32, 64, 64, 16, 32,
+                               64, 16, 32, 32, 32, 4,  4,  6};
+  return bits[static_cast<unsigned>(element)];
+}
+
+bool isPadded(TensorElement element) {
+  return element >= TensorElement::B4x16Padded;
 }
 
 TensorElement tensorElementNamed(std::string_view name) {
@@ -74,8 +81,40 @@ TensorElement tensorElementNamed(std::string_view name) {
   throw Error("tensor map: no element type '" + std::string(name) + "'");
 }
 
+namespace {
+/// What the driver's manual adds for packed elements. Where the PTX manual
+/// allows more (swizzles that keep 64 bytes together), the driver's is kept to.
+void validatePacked(const TensorMap &map) {
+  require(!map.nanFill, "elements of 4 and 6 bits cannot be filled with NaN");
+  if (!isPadded(map.element)) {
+    require(map.size[0] % 2 == 0, "the size of dimension 0 is " +
+                                      number(map.size[0]) +
+                                      "; of packed 4-bit elements it must be "
+                                      "even");
+    return;
+  }
+  require(map.address % 32 == 0,
+          "the address of padded elements must be a multiple of 32");
+  require(map.size[0] % 128 == 0,
+          "the size of dimension 0 is " + number(map.size[0]) +
+              "; of padded elements it must be a multiple of 128");
+  require(map.box[0] == 128, "the box of dimension 0 is " + number(map.box[0]) +
+                                 "; of padded elements it must be 128");
+  for (unsigned d = 0; d + 1 < map.rank; ++d)
+    require(map.stride[d] % 32 == 0,
+            "the stride of dimension " + number(d + 1) + " is " +
+                number(map.stride[d]) +
+                " bytes; of padded elements it must be a multiple of 32");
+  require(map.swizzle == 0 || map.swizzle == 128,
+          "the swizzle is " + number(map.swizzle) +
+              " bytes; of padded elements it can be 0 or 128");
+  require(map.atomicity != 64 || map.element == TensorElement::B6x16Padded,
+          "a swizzle of padded 4-bit elements keeps 16 or 32 bytes together, "
+          "not 64");
+}
+} // namespace
+
 void TensorMap::validate() const {
-  const unsigned bytes = byteSize(element);
   require(rank >= 1 && rank <= 5,
           "the rank is " + number(rank) + "; it can be 1 to 5");
   require(address && address % 16 == 0,
@@ -107,9 +146,12 @@ void TensorMap::validate() const {
             "the stride of dimension " + number(d + 1) + " is " +
                 number(stride[d]) +
                 " bytes; it must be a multiple of 16 below 2^40");
-  const uint64_t inner = uint64_t{box[0]} * bytes;
-  require(inner % 16 == 0, "a row of the box has " + number(inner) +
-                               " bytes; it must be a multiple of 16");
+  if (element >= TensorElement::B4x16)
+    validatePacked(*this);
+  const uint64_t inner = sharedRow();
+  require(uint64_t{box[0]} * bitSize(element) % 128 == 0,
+          "a row of the box has " + number(inner) +
+              " bytes; it must be a multiple of 16");
   require(!swizzle || inner <= swizzle,
           "a row of the box has " + number(inner) +
               " bytes; with a swizzle of " + number(swizzle) +

@@ -297,3 +297,9 @@ void Checker::onDefined(Block *block, Space space, uint64_t address,
                         uint64_t bytes) {
   setFlight(block, space, address, bytes, false);
 }
+
+void Checker::onPadding(Block &block, uint64_t address, uint64_t bytes) {
+  BlockState *state = set.poison ? sharedState(block, address) : nullptr;
+  if (state && sharedOffset(address) + bytes <= state->shared.bytes)
+    state->shared.setUndefined(sharedOffset(address), bytes, true);
+}

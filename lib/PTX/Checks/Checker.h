@@ -39,6 +39,7 @@ public:
                    uint64_t bytes) override;
   void onDefined(Block *block, Space space, uint64_t address,
                  uint64_t bytes) override;
+  void onPadding(Block &block, uint64_t address, uint64_t bytes) override;
   void onUndefinedLanes(Block *block, Space space, const uint64_t *address,
                         LaneMask lanes, uint64_t bytes,
                         bool undefined) override;

@@ -20,7 +20,7 @@ PTX_API cuTensorMapEncodeTiled(void *result, int type, uint32_t rank,
   return initialised("cuTensorMapEncodeTiled", [&]() -> CUresult {
     if (!result || !size || !box || !elementStrides || rank < 1 || rank > 5 ||
         (rank > 1 && !strides) || reinterpret_cast<uintptr_t>(result) % 64 ||
-        type < 0 || type > static_cast<int>(TensorElement::TF32Ftz) ||
+        type < 0 || type > static_cast<int>(TensorElement::B6x16Padded) ||
         interleave < 0 || interleave > 2 || promotion < 0 || promotion > 3 ||
         fill < 0 || fill > 1)
       return CUDA_ERROR_INVALID_VALUE;

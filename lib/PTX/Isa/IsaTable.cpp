@@ -106,8 +106,10 @@ bool sameOperands(const Row &a, const Row &b) {
   return std::equal(a.operands.begin(), a.operands.end(), b.operands.begin(),
                     b.operands.end(),
                     [](const OperandSpec &x, const OperandSpec &y) {
+                      // Constants may be told apart by their ranges.
                       return x.kind == y.kind && x.type == y.type &&
-                             x.count == y.count && x.flags == y.flags;
+                             x.count == y.count && x.flags == y.flags &&
+                             x.minimum <= y.maximum && y.minimum <= x.maximum;
                     });
 }
 

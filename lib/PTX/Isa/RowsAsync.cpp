@@ -278,7 +278,8 @@ void addRowForms(IsaTable &table) {
 
 /// \p largest: of the constant that the field is set to; -1: any operand.
 void addMapField(IsaTable &table, const char *field, bool ordinal, Type type,
-                 int largest, unsigned sm = 90, unsigned ptx = 83) {
+                 int largest, unsigned sm = 90, unsigned ptx = 83,
+                 int least = 0) {
   for (const char *space : {"", ".global", ".shared::cta"}) {
     Row row = base({".replace", ".tile", field}, sm, ptx, handleMapReplace,
                    decodeMapReplace);
@@ -292,7 +293,7 @@ void addMapField(IsaTable &table, const char *field, bool ordinal, Type type,
     if (ordinal)
       row.operands.push_back(operand::immediate(0, 4, Type::B32));
     row.operands.push_back(largest >= 0
-                               ? operand::immediate(0, largest, Type::B32)
+                               ? operand::immediate(least, largest, Type::B32)
                                : operand::source(type));
     table.add(std::move(row));
   }
@@ -304,8 +305,10 @@ void addMaps(IsaTable &table) {
   for (const char *field : {".box_dim", ".global_dim", ".element_stride"})
     addMapField(table, field, true, Type::B32, -1);
   addMapField(table, ".global_stride", true, Type::B64, -1);
-  // Not elements of 4 and 6 bits (13 to 15), nor swizzles of 96 bytes (4).
   addMapField(table, ".elemtype", false, Type::B32, 12);
+  // Elements of 4 and 6 bits.
+  addMapField(table, ".elemtype", false, Type::B32, 15, 100, 87, 13);
+  // Not swizzles of 96 bytes (4), of sm_103a only.
   addMapField(table, ".interleave_layout", false, Type::B32, 2);
   addMapField(table, ".swizzle_mode", false, Type::B32, 3);
   addMapField(table, ".fill_mode", false, Type::B32, 1);

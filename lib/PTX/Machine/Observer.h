@@ -169,6 +169,8 @@ struct Observer {
         onDefined(block, space, at, bytes);
     }
   }
+  /// Shared memory that a copy, now complete, left undefined between others.
+  virtual void onPadding(Block &, uint64_t address, uint64_t bytes) {}
   virtual void onAllocate(uint64_t address, uint64_t bytes) {}
   virtual void onFree(uint64_t address, uint64_t bytes) {}
 

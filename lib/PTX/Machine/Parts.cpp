@@ -79,6 +79,10 @@ void ObserverList::onDefined(Block *block, Space space, uint64_t address,
   for (Observer *observer : list)
     observer->onDefined(block, space, address, bytes);
 }
+void ObserverList::onPadding(Block &block, uint64_t address, uint64_t bytes) {
+  for (Observer *observer : list)
+    observer->onPadding(block, address, bytes);
+}
 void ObserverList::onAllocate(uint64_t address, uint64_t bytes) {
   for (Observer *observer : list)
     observer->onAllocate(address, bytes);

@@ -47,6 +47,7 @@ public:
                    uint64_t bytes) override;
   void onDefined(Block *block, Space space, uint64_t address,
                  uint64_t bytes) override;
+  void onPadding(Block &block, uint64_t address, uint64_t bytes) override;
   void onAllocate(uint64_t address, uint64_t bytes) override;
   void onFree(uint64_t address, uint64_t bytes) override;
 

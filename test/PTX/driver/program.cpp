@@ -395,6 +395,20 @@ static void testClusters() {
              CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_NONE,
              CU_TENSOR_MAP_L2_PROMOTION_NONE,
              CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE) == CUDA_ERROR_INVALID_VALUE);
+  // 128 elements of 6 bits are 96 bytes of global memory.
+  size[0] = box[0] = 128;
+  size[1] = box[1] = 1;
+  strides[0] = 96;
+  auto packed = [&] {
+    return cuTensorMapEncodeTiled(
+        &map, CU_TENSOR_MAP_DATA_TYPE_16U6_ALIGN16B, 2,
+        reinterpret_cast<void *>(tensor), size, strides, box, steps,
+        CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
+        CU_TENSOR_MAP_L2_PROMOTION_NONE, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+  };
+  EXPECT(packed() == CUDA_SUCCESS);
+  box[0] = 64;
+  EXPECT(packed() == CUDA_ERROR_INVALID_VALUE);
 }
 
 /// Errors of a kernel come back with the next call and stay.

@@ -18,7 +18,7 @@ namespace {
 std::map<uint32_t, int64_t>
 byDefinition(const TensorMap &map, const int32_t *coordinate, bool store) {
   std::map<uint32_t, int64_t> all;
-  const unsigned bytes = byteSize(map.element);
+  const unsigned bytes = bitSize(map.element) / 8;
   uint32_t count[5], total = 1;
   for (unsigned d = 0; d < map.rank; ++d) {
     const uint32_t step = d ? map.elementStride[d] : 1;
@@ -51,7 +51,7 @@ byDefinition(const TensorMap &map, const int32_t *coordinate, bool store) {
 TensorMap randomMap(std::mt19937 &random) {
   TensorMap map;
   map.element = static_cast<TensorElement>(random() % 13);
-  const unsigned bytes = byteSize(map.element);
+  const unsigned bytes = bitSize(map.element) / 8;
   map.rank = 1 + random() % 5;
   map.address = 0x10000;
   const unsigned swizzles[] = {0, 32, 64, 128};
@@ -84,10 +84,10 @@ TEST(TensorBox, RunsAreTheElementsOneByOne) {
     for (unsigned d = 0; d < 5; ++d)
       coordinate[d] = static_cast<int32_t>(random() % 12) - (store ? 0 : 4);
     coordinate[0] =
-        (coordinate[0] / 2) * 16 / static_cast<int32_t>(byteSize(map.element));
+        (coordinate[0] / 2) * 128 / static_cast<int32_t>(bitSize(map.element));
     const auto want = byDefinition(map, coordinate, store);
     std::map<uint32_t, int64_t> got;
-    const unsigned bytes = byteSize(map.element);
+    const unsigned bytes = bitSize(map.element) / 8;
     for (const BoxRun &run : boxRuns(map, place, 0, store))
       for (uint32_t i = 0; i < run.bytes; i += bytes)
         got[run.shared + i] =
@@ -152,6 +152,43 @@ TEST(TensorMap, NamesTheFieldThatIsWrong) {
       "NaN");
 }
 
+TEST(TensorMap, NamesWhatPackedElementsCannotHave) {
+  auto expect = [](TensorElement element, auto change,
+                   const std::string &part) {
+    TensorMap map;
+    map.element = element;
+    map.rank = 2;
+    map.address = 0x1000;
+    map.size = {256, 8, 1, 1, 1};
+    map.stride = {256, 0, 0, 0};
+    map.box = {128, 4, 1, 1, 1};
+    map.validate();
+    change(map);
+    try {
+      map.validate();
+      FAIL() << "accepted: " << part;
+    } catch (const Error &error) {
+      EXPECT_NE(error.why.find(part), std::string::npos) << error.why;
+    }
+  };
+  const auto four = TensorElement::B4x16;
+  for (auto padded : {TensorElement::B4x16Padded, TensorElement::B6x16Padded}) {
+    expect(padded, [](TensorMap &m) { m.address = 0x1010; }, "of 32");
+    expect(padded, [](TensorMap &m) { m.size[0] = 192; }, "of 128");
+    expect(padded, [](TensorMap &m) { m.box[0] = 64; }, "must be 128");
+    expect(padded, [](TensorMap &m) { m.stride[0] = 272; }, "of 32");
+    expect(padded, [](TensorMap &m) { m.swizzle = 64; }, "0 or 128");
+    expect(padded, [](TensorMap &m) { m.nanFill = true; }, "NaN");
+  }
+  expect(
+      TensorElement::B4x16Padded,
+      [](TensorMap &m) { m.swizzle = 128, m.atomicity = 64; }, "not 64");
+  expect(four, [](TensorMap &m) { m.size[0] = 255; }, "even");
+  expect(four, [](TensorMap &m) { m.box[0] = 48; }, "24 bytes");
+  expect(four, [](TensorMap &m) { m.swizzle = 32; }, "64 bytes");
+  expect(four, [](TensorMap &m) { m.nanFill = true; }, "NaN");
+}
+
 TEST(TensorMap, ReplacingEveryFieldOfZerosMakesTheMap) {
   std::mt19937 random(4);
   for (unsigned round = 0; round < 200; ++round) {
@@ -182,14 +219,15 @@ TEST(TensorMap, ReplacingEveryFieldOfZerosMakesTheMap) {
   std::byte map[TensorMap::kBytes] = {};
   EXPECT_FALSE(replaceField(map, MapField::Rank, 0, 5));
   EXPECT_FALSE(replaceField(map, MapField::BoxDim, 5, 1));
-  EXPECT_FALSE(replaceField(map, MapField::ElemType, 0, 13));
+  EXPECT_FALSE(replaceField(map, MapField::ElemType, 0, 16));
   EXPECT_FALSE(replaceField(map, MapField::SwizzleMode, 0, 4));
   EXPECT_FALSE(replaceField(map, MapField::FillMode, 0, 2));
 }
 
 TEST(TensorMap, NamesElementTypes) {
   EXPECT_EQ(tensorElementNamed("f32ftz"), TensorElement::F32Ftz);
-  EXPECT_EQ(byteSize(tensorElementNamed("bf16")), 2u);
+  EXPECT_EQ(bitSize(tensorElementNamed("bf16")), 16u);
+  EXPECT_EQ(bitSize(tensorElementNamed("b6x16_p32")), 6u);
   EXPECT_THROW(tensorElementNamed("f8"), Error);
 }
 
