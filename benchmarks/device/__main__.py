@@ -1,7 +1,7 @@
 """Executes the kernels of a kit on a device, compares, and times.
 
 usage: python3 -m device [--kit DIR] [--driver LIBRARY] [--only TEXT] [--no-timing]
-           [--without-graphs]
+           [--without-graphs] [--minutes N]
 
 The exit status is 0 if everything passes, or where there is no device: it then says
 that nothing was tested. 1: a result is wrong, or a bar is missed. 2: the kit cannot
@@ -11,8 +11,10 @@ be read, or the driver fails.
 from __future__ import annotations
 
 import argparse
+import os
 import pathlib
 import sys
+import threading
 import time
 
 from device.checks import run_checks
@@ -30,6 +32,16 @@ from device.rows import run_rows
 
 #: A kit brings this package along.
 HERE = pathlib.Path(__file__).resolve().parent.parent
+
+
+def give_up(minutes: float) -> None:
+    """Ends the process: a kernel that hangs cannot be stopped in another way."""
+    print(
+        f"FAIL: not done after {minutes:g} minutes; what hangs comes after the last "
+        "line above",
+        flush=True,
+    )
+    os._exit(1)
 
 
 def time_kernels(options: argparse.Namespace, kit: Kit, modules: Modules) -> bool:
@@ -79,7 +91,13 @@ def main() -> int:
         action="store_true",
         help="time launches, with what launching costs; judges no bar",
     )
+    parser.add_argument(
+        "--minutes", type=float, default=8, help="after which it gives up (8)"
+    )
     options = parser.parse_args()
+    watch = threading.Timer(60 * options.minutes, give_up, [options.minutes])
+    watch.daemon = True
+    watch.start()
     try:
         driver = Driver(options.driver)
     except NoDevice as error:

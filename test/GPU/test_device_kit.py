@@ -156,6 +156,12 @@ def test_older_device(kit: pathlib.Path, emulator: pathlib.Path) -> None:
     assert f"{len(CASES) - 1} programs right, 0 wrong, 1 skipped" in done.stdout
 
 
+def test_hanging_kernel(kit: pathlib.Path, emulator: pathlib.Path) -> None:
+    done = run(kit, "--minutes", "0.0001", driver=emulator)
+    assert done.returncode == 1
+    assert done.stdout.endswith("what hangs comes after the last line above\n")
+
+
 def test_smaller_device(copied: pathlib.Path, emulator: pathlib.Path) -> None:
     """Blocks that wait for each other must all run at once."""
     manifest = json.loads((copied / "manifest.json").read_text())
