@@ -83,18 +83,11 @@ void decodeByteMatrices(DecodeContext &context, Instruction &in) {
 
 void handleLoadBytes(Warp &warp, const Instruction &in) {
   const auto &move = *static_cast<const ByteMove *>(in.extra);
-  alignas(64) uint64_t address[kLanes];
-  std::byte *pointer[kLanes];
-  LaneMask poison[4] = {};
-  Access access;
-  access.kind = AccessKind::LoadMatrix;
-  if (warp.poison)
-    access.loadedPoison = poison;
-  const LaneMask lanes = prepareRows(warp, in, move.rows, in.resultCount,
-                                     access, address, pointer);
+  MatrixRows given;
+  reachForLoad(warp, in, move.rows, given);
   ByteRows rows;
-  forEachLane(lanes, [&](unsigned lane) {
-    unpack(pointer[lane], move.bits, lane, poison, rows);
+  forEachLane(given.lanes, [&](unsigned lane) {
+    unpack(given.pointer[lane], move.bits, lane, given.poison, rows);
   });
   for (unsigned reg = 0; reg < in.resultCount; ++reg) {
     if (in.operand[reg] == kNoSlot)
@@ -119,7 +112,7 @@ void handleLoadBytes(Warp &warp, const Instruction &in) {
 void handleStoreBytes(Warp &warp, const Instruction &in) {
   const auto &move = *static_cast<const ByteMove *>(in.extra);
   uint8_t rows[kLanes][kElements];
-  LaneMask poison[4] = {};
+  MatrixRows to;
   for (unsigned j = 0; j < move.rows.count; ++j) {
     const auto *source = warp.lanes<uint32_t>(in.operand[1 + j]);
     const LaneMask undefined = warp.poison ? readPoison(warp, in, 1 + j, 0) : 0;
@@ -129,20 +122,10 @@ void handleStoreBytes(Warp &warp, const Instruction &in) {
         const unsigned element = lane / 4 + 8 * (i / 2);
         rows[row][element] = static_cast<uint8_t>(source[lane] >> 8 * i);
         if (undefined >> lane & 1)
-          poison[element / 4] |= LaneMask{1} << row;
+          to.poison[element / 4] |= LaneMask{1} << row;
       }
   }
-  alignas(64) uint64_t address[kLanes];
-  std::byte *pointer[kLanes];
-  Access access;
-  access.kind = AccessKind::StoreMatrix;
-  if (warp.poison)
-    access.storedPoison = poison;
-  const LaneMask lanes =
-      prepareRows(warp, in, move.rows, 0, access, address, pointer);
-  forEachLane(lanes, [&](unsigned lane) {
-    std::memcpy(pointer[lane], rows[lane], kMatrixRowBytes);
-  });
+  storeRows(warp, in, move.rows, reinterpret_cast<const std::byte *>(rows), to);
 }
 
 } // namespace ptx::tensor

@@ -42,17 +42,18 @@ LaneMask transposePoison(const LaneMask words /* of lanes */) {
 
 } // namespace
 
-LaneMask prepareRows(Warp &warp, const Instruction &in, const MatrixMove &move,
-                     unsigned addressOperand, Access &access, uint64_t *address,
-                     std::byte **pointer) {
+/// Makes \p access of all rows; \p position: the operand with the addresses.
+static void reachRows(Warp &warp, const Instruction &in, const MatrixMove &move,
+                      unsigned position, Access &access, MatrixRows &rows) {
   if (warp.poison)
-    checkAddressPoison(warp, in, addressOperand);
-  readAddresses(warp, in, addressOperand, 0, address);
+    checkAddressPoison(warp, in, position);
+  uint64_t *address = rows.address;
+  readAddresses(warp, in, position, 0, address);
   LaneMask lanes = warp.active;
   if (move.count < 4)
     lanes &= (1u << 8 * move.count) - 1;
   if (!lanes)
-    return 0;
+    return;
   access.instruction = &in;
   access.warp = &warp;
   access.space = move.space;
@@ -66,7 +67,28 @@ LaneMask prepareRows(Warp &warp, const Instruction &in, const MatrixMove &move,
   access.bytes = kRowBytes;
   access.elementBytes = 4;
   access.address = address;
-  return prepareAccess(warp, in, access, pointer);
+  rows.lanes = prepareAccess(warp, in, access, rows.pointer);
+}
+
+void reachForLoad(Warp &warp, const Instruction &in, const MatrixMove &move,
+                  MatrixRows &rows) {
+  Access access;
+  access.kind = AccessKind::LoadMatrix;
+  if (warp.poison)
+    access.loadedPoison = rows.poison;
+  reachRows(warp, in, move, in.resultCount, access, rows);
+}
+
+void storeRows(Warp &warp, const Instruction &in, const MatrixMove &move,
+               const std::byte *data, MatrixRows &rows) {
+  Access access;
+  access.kind = AccessKind::StoreMatrix;
+  if (warp.poison)
+    access.storedPoison = rows.poison;
+  reachRows(warp, in, move, 0, access, rows);
+  forEachLane(rows.lanes, [&](unsigned lane) {
+    std::memcpy(rows.pointer[lane], data + kRowBytes * lane, kRowBytes);
+  });
 }
 
 void decodeMatrixMove(DecodeContext &context, Instruction &in) {
@@ -80,27 +102,26 @@ void decodeMatrixMove(DecodeContext &context, Instruction &in) {
 
 namespace {
 
+/// The lanes of matrix \p j whose registers are undefined; \p poison: words of
+/// the rows.
+LaneMask loadedPoison(const LaneMask *poison, unsigned j, bool transposed) {
+  LaneMask undefined = 0;
+  for (unsigned r = 0; r < 8; ++r)
+    for (unsigned word = 0; word < 4; ++word)
+      undefined |= (poison[word] >> (8 * j + r) & 1) << (4 * r + word);
+  return transposed ? transposePoison(undefined) : undefined;
+}
+
 /// Addresses anywhere, checked and observed.
 void loadMatrix(Warp &warp, const Instruction &in) {
   const auto &move = *static_cast<const MatrixMove *>(in.extra);
-  alignas(64) uint64_t address[kLanes];
-  std::byte *pointer[kLanes];
-  LaneMask poison[4] = {};
-  Access access;
-  access.kind = AccessKind::LoadMatrix;
-  if (warp.poison)
-    access.loadedPoison = poison;
-  const LaneMask lanes =
-      prepareRows(warp, in, move, in.resultCount, access, address, pointer);
+  MatrixRows given;
+  reachForLoad(warp, in, move, given);
   for (unsigned j = 0; j < move.count; ++j) {
     alignas(16) uint16_t rows[8][8] = {};
-    LaneMask undefined = 0;
     for (unsigned r = 0; r < 8; ++r)
-      if (lanes >> (8 * j + r) & 1) {
-        std::memcpy(rows[r], pointer[8 * j + r], kRowBytes);
-        for (unsigned word = 0; word < 4; ++word)
-          undefined |= (poison[word] >> (8 * j + r) & 1) << (4 * r + word);
-      }
+      if (given.lanes >> (8 * j + r) & 1)
+        std::memcpy(rows[r], given.pointer[8 * j + r], kRowBytes);
     if (in.operand[j] == kNoSlot)
       continue;
     auto *result = warp.lanes<uint32_t>(in.operand[j]);
@@ -110,18 +131,8 @@ void loadMatrix(Warp &warp, const Instruction &in) {
       std::memcpy(result, rows, sizeof rows);
     if (warp.poison)
       writePoison(warp, in, j, kAllLanes,
-                  move.transposed ? transposePoison(undefined) : undefined);
+                  loadedPoison(given.poison, j, move.transposed));
   }
-}
-
-/// The lanes of matrix \p j whose registers are undefined; \p poison: words of
-/// the rows.
-LaneMask loadedPoison(const LaneMask *poison, unsigned j, bool transposed) {
-  LaneMask undefined = 0;
-  for (unsigned r = 0; r < 8; ++r)
-    for (unsigned word = 0; word < 4; ++word)
-      undefined |= (poison[word] >> (8 * j + r) & 1) << (4 * r + word);
-  return transposed ? transposePoison(undefined) : undefined;
 }
 
 /// Tells the observers of rows of shared memory that were loaded already, from
@@ -197,7 +208,7 @@ HandlerSet loadMatrixHandlers() {
 void handleStoreMatrix(Warp &warp, const Instruction &in) {
   const auto &move = *static_cast<const MatrixMove *>(in.extra);
   alignas(16) uint16_t rows[4][8][8];
-  LaneMask poison[4] = {};
+  MatrixRows to;
   for (unsigned j = 0; j < move.count; ++j) {
     const auto *source = warp.lanes<uint32_t>(in.operand[1 + j]);
     uint16_t plain[8][8];
@@ -215,19 +226,9 @@ void handleStoreMatrix(Warp &warp, const Instruction &in) {
     if (move.transposed)
       words = transposePoison(words);
     for (unsigned l = 0; l < kLanes; ++l)
-      poison[l % 4] |= (words >> l & 1) << (8 * j + l / 4);
+      to.poison[l % 4] |= (words >> l & 1) << (8 * j + l / 4);
   }
-  alignas(64) uint64_t address[kLanes];
-  std::byte *pointer[kLanes];
-  Access access;
-  access.kind = AccessKind::StoreMatrix;
-  if (warp.poison)
-    access.storedPoison = poison;
-  const LaneMask lanes =
-      prepareRows(warp, in, move, 0, access, address, pointer);
-  forEachLane(lanes, [&](unsigned lane) {
-    std::memcpy(pointer[lane], rows[lane / 8][lane % 8], kRowBytes);
-  });
+  storeRows(warp, in, move, reinterpret_cast<const std::byte *>(rows), to);
 }
 
 void handleMoveMatrix(Warp &warp, const Instruction &in) {

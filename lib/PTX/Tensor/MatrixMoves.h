@@ -18,11 +18,21 @@ struct MatrixMove {
   Space space = Space::Generic;
 };
 
-/// Makes the access of all rows, whose addresses the lanes give, and the
-/// pointers to them; returns the lanes whose rows are to be moved.
-LaneMask prepareRows(Warp &warp, const Instruction &in, const MatrixMove &move,
-                     unsigned addressOperand, Access &access, uint64_t *address,
-                     std::byte **pointer);
+/// The rows of an instruction in shared memory, of which each lane gives the
+/// address of one.
+struct MatrixRows {
+  alignas(64) uint64_t address[kLanes];
+  std::byte *pointer[kLanes];
+  LaneMask lanes = 0;      ///< whose rows are to be moved
+  LaneMask poison[4] = {}; ///< the lanes with each word of a row undefined
+};
+/// Makes the access of all rows, checked and observed. Of a load it fills in
+/// what is undefined.
+void reachForLoad(Warp &warp, const Instruction &in, const MatrixMove &move,
+                  MatrixRows &rows);
+/// Stores \p data, 16 bytes a lane, of which `rows.poison` is undefined.
+void storeRows(Warp &warp, const Instruction &in, const MatrixMove &move,
+               const std::byte *data, MatrixRows &rows);
 
 /// Row::decode and handlers of ldmatrix, stmatrix and movmatrix.
 void decodeMatrixMove(DecodeContext &context, Instruction &in);
