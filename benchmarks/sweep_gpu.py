@@ -5,9 +5,11 @@ usage: python benchmarks/sweep_gpu.py [--quick] [--case TEXT]... [--keep FILE]
 For each layer and number of tokens, with uniform routing: every tile's two matmuls are
 compiled for sm_80 and run on some of the experts, and their time on an H100 modelled.
 Writes gpu/peer_tiles.json, the best tiles of each case and three runners-up. Takes
-hours; what was run is kept in FILE, and a sweep that is started again goes on. --quick
-takes groups of 8, 4 warps, 3 stages (4 as well at a depth of 64), a depth of 64 and
-128, and rows near those of an expert.
+hours; what was run is kept in FILE, and a sweep that is started again goes on. Tiles
+that do not fit are left out: too much shared memory, or more spilled registers, which
+no counter sees, than a kernel of ours may have. --quick takes groups of 8, 4 warps (8
+for the largest tile), 3 stages (4 as well at a depth of 64), a depth of 64 and 128, and
+rows near those of an expert.
 """
 
 import argparse
@@ -24,8 +26,10 @@ os.environ.setdefault("TRITON_DEFAULT_FP_FUSION", "1")
 
 from gpu import peer_kernels, peer_sample  # noqa: E402 - the setting above comes first
 from gpu.cases import Case, all_cases  # noqa: E402
+from gpu.code_facts import assemble  # noqa: E402
 from gpu.counted import Counted, microseconds  # noqa: E402
-from gpu.peer import Tile  # noqa: E402
+from gpu.matmul_rows import SPILLS_WHOLE_LINES  # noqa: E402
+from gpu.peer import Layer, Tile  # noqa: E402
 from gpu.peer_runs import SHARED, Peer, count, tile_name, tiles_name  # noqa: E402
 from gpu.peer_table import KEPT, Choice, Table, key  # noqa: E402
 from moe_mlir import _ptx  # noqa: E402
@@ -33,9 +37,11 @@ from moe_mlir import _ptx  # noqa: E402
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 ROWS, COLUMNS, DEPTHS = (16, 32, 64, 128), (64, 128, 256), (32, 64, 128)
 GROUPS, WARPS, STAGES = (1, 8), (4, 8), (2, 3, 4, 5)
-#: Depths and stages of --quick.
-QUICK = ((64, 3), (64, 4), (128, 3))
-#: Times of the two matmuls and of the sort; None: the tile does not fit the chip.
+#: Depths and stages of --quick, and the elements of a tile for 4 warps.
+QUICK, QUICK_ELEMENTS = ((64, 3), (64, 4), (128, 3)), 128 * 128
+#: Sums that a thread can hold without a thought of spilling.
+FEW_SUMS = 64
+#: Times of the two matmuls and of the sort; None: the tile does not fit.
 Times = tuple[float, float, float] | None
 
 
@@ -46,7 +52,8 @@ def tiles(case: Case, quick: bool) -> Iterator[Tile]:
         ROWS, COLUMNS, DEPTHS, GROUPS, WARPS, STAGES
     ):
         near = mean / 4 <= rows <= max(32, 4 * mean)
-        usual = group == 8 and warps == 4 and (depth, stages) in QUICK
+        few = 8 if rows * columns > QUICK_ELEMENTS else 4
+        usual = group == 8 and warps == few and (depth, stages) in QUICK
         if not quick or (near and usual):
             yield Tile(rows, columns, depth, group, warps, stages)
 
@@ -79,9 +86,20 @@ class Sweep:
         return self._known[name]
 
 
+def spills(layer: Layer) -> bool:
+    """Whether a matmul of a layer keeps many registers in memory."""
+    return any(
+        made.spill_stores > SPILLS_WHOLE_LINES
+        for text in {launch.kernel.text for launch in layer.launches}
+        for made in assemble(text, "sm_80").values()
+    )
+
+
 def measure(case: Case, peer: Peer, tile: Tile) -> Times:
     layer = peer.layer((tile, tile))
     if any(launch.kernel.shared > SHARED[80] for launch in layer.launches):
+        return None
+    if tile.rows * tile.columns > FEW_SUMS * 32 * tile.warps and spills(layer):
         return None
     sort = [
         Counted.from_result(count(launch), launch.kernel.text)
