@@ -65,6 +65,16 @@ def _route(
     return Case(f"route-{scope}-{name}-{kind}", text, tuple(fills))
 
 
+def _any_route(sizes: tuple[int, int], scope: str) -> Case:
+    """A routing that learns S and T at the launch."""
+    return Case(
+        f"route-{scope}-any-S{sizes[0]}-T{sizes[1]}",
+        modules.any_route(24, 3, scope=scope, score="sigmoid", normalize="sum"),
+        (seeded("quantised", 1), seeded("integers", 3, least=0, most=1)),
+        sizes=sizes,
+    )
+
+
 #: Sizes S, T, E, K of routings by one block a sequence, and by several.
 _ROUTES: tuple[tuple[str, tuple[int, int, int, int], dict[str, Any]], ...] = (
     ("short", (3, 17, 24, 2), {"normalize": "sum"}),
@@ -98,6 +108,8 @@ def route_cases() -> Iterator[Case]:
         for name, sizes, options in (*_ROUTES, *own):
             for kind in ("normal", "quantised"):
                 yield _route(name, sizes, scope, kind, **options)
+        for any_sizes in ((3, 21), (1, 200)):
+            yield _any_route(any_sizes, scope)
         for kind in ("special", "equal"):
             yield _route("long", (1, 300, 128, 4), scope, kind, normalize="sum")
     for sizes in _LARGE:
@@ -244,11 +256,13 @@ def rows_cases() -> Iterator[Case]:
         )
 
 
-def _layer(shape: layers.Shape, dtype: str, scope: str, sequences: int) -> Case:
+def _layer(
+    shape: layers.Shape, dtype: str, scope: str, sequences: int, known: bool = True
+) -> Case:
     small = {"scale": 0.25}
     return Case(
-        f"layer-{dtype}-{scope}-T{shape.tokens}-{shape.name}",
-        layers.layer(shape, dtype, scope, sequences),
+        f"layer-{dtype}-{scope}-{'' if known else 'any-'}T{shape.tokens}-{shape.name}",
+        layers.layer(shape, dtype, scope, sequences if known else None),
         (
             seeded("normal", 1),
             seeded("normal", 2),
@@ -256,15 +270,19 @@ def _layer(shape: layers.Shape, dtype: str, scope: str, sequences: int) -> Case:
             seeded("normal", 4, **small),
         ),
         bound=None,
+        sizes=() if known else (sequences, shape.tokens),
     )
 
 
 def layer_cases() -> Iterator[Case]:
-    """Layers whose experts get few rows, and many."""
+    """Layers whose experts get few rows, and many; S and T known, and not."""
     for scope in ("token", "sequence"):
         for dtype in ("bf16", "f16"):
             yield _layer(layers.Shape(5, 6, 2, 72, 40), dtype, scope, 2)
             yield _layer(layers.Shape(60, 6, 2, 72, 40), dtype, scope, 1)
+        for tokens, sequences in ((5, 2), (60, 1)):
+            shape = layers.Shape(tokens, 6, 2, 72, 40)
+            yield _layer(shape, "bf16", scope, sequences, known=False)
         yield _layer(layers.Shape(128, 16, 4, 256, 128), "bf16", scope, 1)
 
 

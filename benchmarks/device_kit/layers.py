@@ -26,10 +26,15 @@ class Shape:
         return f"E{self.experts}-K{self.chosen}-H{self.hidden}-I{self.intermediate}"
 
 
-def layer(shape: Shape, dtype: str, scope: str, sequences: int = 1) -> str:
-    """``@main(x, logits, gate_up, down)``: a gated layer with SiLU."""
-    s, t, e, h = sequences, shape.tokens, shape.experts, shape.hidden
-    inner, rows = shape.intermediate, sequences * shape.rows
+def layer(shape: Shape, dtype: str, scope: str, sequences: int | None = 1) -> str:
+    """``@main(x, logits, gate_up, down)``: a gated layer with SiLU, for any number of
+    sequences and tokens where `sequences` is None."""
+    e, h, inner = shape.experts, shape.hidden, shape.intermediate
+    s, t, rows = (
+        ("?", "?", "?")
+        if sequences is None
+        else (sequences, shape.tokens, sequences * shape.rows)
+    )
     x, logits = tensor((s, t, h), dtype), tensor((s, t, e), "f32")
     gate_up, down = tensor((e, 2 * inner, h), dtype), tensor((e, h, inner), dtype)
     narrow, wide = tensor((rows, inner), dtype), tensor((rows, h), dtype)

@@ -32,6 +32,13 @@ SILU = """
     %v = arith.mulf %silu, %o1 : f32"""
 
 
+def any_route(experts: int, chosen: int, **options: Any) -> str:
+    """``@main(logits, valid)`` for any S and T: the plan's fields and the gates."""
+    return route_module(
+        ROUTE_DEFAULTS | {"k": chosen} | options, "f32", experts, False, True
+    )
+
+
 def route(
     sequences: int,
     tokens: int,
@@ -195,8 +202,8 @@ func.func @main({", ".join(arguments)}) -> {out} {{
 }}"""
 
 
-def tensor(shape: tuple[int, ...], dtype: str) -> str:
-    """The type of a tensor."""
+def tensor(shape: tuple[int | str, ...], dtype: str) -> str:
+    """The type of a tensor; an unknown size is "?"."""
     return f"tensor<{'x'.join(map(str, (*shape, dtype)))}>"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import gzip
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import ml_dtypes
@@ -16,6 +17,7 @@ from moe_mlir.gpu import LoweredGPU, check_chip, lower_gpu, open_device
 from moe_mlir.gpu_launches import Place, Recording, record
 from moe_mlir.gpu_model import CompiledGPUModel
 from moe_mlir.limits import Limits
+from moe_mlir.signature import TensorSpec
 
 #: What a kernel does in a layer, by the beginning of its name.
 _PARTS = {
@@ -48,6 +50,7 @@ class Bound:
 EXACT = Bound()
 #: Of the arguments of a program; None: the runner brings them.
 Fills = tuple[dict[str, Any] | None, ...]
+Shape = tuple[int, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +64,8 @@ class Case:
         chip: What it is compiled for.
         bound: Of floating-point results; None: three roundings of a layer.
         live: Elements of the first result that are written; -1: all.
+        sizes: S and T, where the module does not know them: the first two sizes of
+            arguments that begin with unknown ones.
     """
 
     name: str
@@ -69,6 +74,7 @@ class Case:
     chip: str = "sm_80"
     bound: Bound | None = EXACT
     live: int = -1
+    sizes: tuple[int, ...] = ()
 
 
 def lower(text: str, chip: str) -> LoweredGPU:
@@ -89,25 +95,25 @@ def _part(kernel: str) -> str:
 class _Numbers:
     """The buffers of a program, by what the recording calls them."""
 
-    def __init__(self, lowered: LoweredGPU, recording: Recording) -> None:
+    def __init__(self) -> None:
         self.buffers: list[Buffer] = []
         self.of: dict[tuple[str, int], int] = {}
-        self._lowered, self._recording = lowered, recording
 
     def add(self, space: str, number: int, buffer: Buffer) -> None:
         self.of[space, number] = len(self.buffers)
         self.buffers.append(buffer)
 
-    def add_inputs(self, fills: Fills) -> None:
-        arguments = self._lowered.functions["main"].arguments
-        for number, (spec, fill) in enumerate(zip(arguments, fills, strict=True)):
-            shape = tuple(size for size in spec.shape if size is not None)
-            assert len(shape) == len(spec.shape), "sizes of a kit are static"
+    def add_inputs(
+        self, specs: Sequence[TensorSpec], shapes: Sequence[Shape], fills: Fills
+    ) -> None:
+        for number, (spec, shape, fill) in enumerate(
+            zip(specs, shapes, fills, strict=True)
+        ):
             name = f"argument {number}"
             self.add("argument", number, Buffer(name, _dtype(spec.dtype), shape, fill))
 
-    def add_memory(self) -> None:
-        for (space, number), size in self._recording.memory.items():
+    def add_memory(self, recording: Recording) -> None:
+        for (space, number), size in recording.memory.items():
             name = f"{space} {number}"
             self.add(
                 space, number, Buffer(name, "i8", (size,), None, zero=space == "kept")
@@ -119,18 +125,26 @@ class _Numbers:
         return self.of[value.space, value.number], value.offset
 
 
+def _known(spec: TensorSpec, sizes: Sequence[int]) -> Shape:
+    """The shape of an argument, with `sizes` for the unknown ones at its beginning."""
+    given = iter(sizes)
+    return tuple(next(given) if size is None else size for size in spec.shape)
+
+
 def make_program(
     name: str,
     module: str,
     lowered: LoweredGPU,
     fills: Fills,
+    sizes: Sequence[int] = (),
 ) -> tuple[Program, Recording, dict[tuple[str, int], int]]:
     """A program without results, what was recorded, and the numbers of buffers."""
-    shapes = [spec.shape for spec in lowered.functions["main"].arguments]
-    recording = record(lowered, shapes)  # type: ignore[arg-type]
-    numbers = _Numbers(lowered, recording)
-    numbers.add_inputs(fills)
-    numbers.add_memory()
+    specs = lowered.functions["main"].arguments
+    shapes = [_known(spec, sizes) for spec in specs]
+    recording = record(lowered, shapes)
+    numbers = _Numbers()
+    numbers.add_inputs(specs, shapes, fills)
+    numbers.add_memory(recording)
     launches = tuple(
         Launch(
             launch.kernel,
@@ -206,7 +220,7 @@ class Writer:
         lowered = lower(case.text, case.chip)
         self.module(case.name, lowered)
         program, recording, numbers = make_program(
-            case.name, case.name, lowered, case.fills
+            case.name, case.name, lowered, case.fills, case.sizes
         )
         results = []
         made = emulate(lowered, program)
