@@ -53,9 +53,12 @@ struct TensorMap {
   std::array<uint64_t, 4> stride{};
   std::array<uint32_t, 5> box{1, 1, 1, 1, 1};           ///< elements, 1 to 256
   std::array<uint32_t, 5> elementStride{1, 1, 1, 1, 1}; ///< 1 to 8
-  unsigned swizzle = 0; ///< bytes: 0, 32, 64 or 128
+  unsigned swizzle = 0; ///< bytes: 0, 32, 64, 96 (sm_103 only) or 128
   unsigned atomicity =
       16; ///< bytes a swizzle keeps together: 16; 32, 64 of 128
+  /// With an atomicity of 32: each second line of 128 bytes exchanges the
+  /// halves of its pieces of 16 bytes.
+  bool flips = false;
   unsigned interleave = 0; ///< bytes: only 0 is modelled
   bool nanFill = false;    ///< outside the tensor: NaN instead of zero
 

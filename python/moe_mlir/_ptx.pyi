@@ -75,6 +75,7 @@ def encode_tensor_map(
     interleave: int,
     swizzle: int,
     atomicity: int,
+    flips: bool,
     fill_nan: bool,
 ) -> bytes: ...
 def print_isa(markdown: bool = False) -> str: ...

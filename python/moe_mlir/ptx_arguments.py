@@ -38,8 +38,10 @@ class TensorMap:
     Attributes:
         array: The tensor; its memory is a device buffer like any array argument.
         box: Elements of a copy along each axis.
-        swizzle: Bytes, 0, 32, 64 or 128.
+        swizzle: Bytes, 0, 32, 64, 96 (sm_103 only) or 128.
         atomicity: Bytes a swizzle keeps together, 16; of 128 also 32 or 64.
+        flips: With an atomicity of 32: each second line of 128 bytes exchanges the
+            halves of its pieces of 16 bytes.
         element_strides: Along each axis; None: all 1.
         interleave: Bytes, 0, 16 or 32.
         fill_nan: Elements outside the tensor are NaN instead of 0.
@@ -57,6 +59,7 @@ class TensorMap:
     fill_nan: bool = False
     type: str | None = None
     atomicity: int = 16
+    flips: bool = False
 
     def encode(self, address: int) -> bytes:
         """The 128 bytes of the descriptor of a tensor at ``address``.
@@ -91,6 +94,7 @@ class TensorMap:
             interleave=self.interleave,
             swizzle=self.swizzle,
             atomicity=self.atomicity,
+            flips=self.flips,
             fill_nan=self.fill_nan,
         )
 

@@ -21,7 +21,7 @@ static py::bytes encodeTensorMap(const std::string &type, uint64_t address,
                                  const std::vector<uint32_t> &box,
                                  const std::vector<uint32_t> &elementStrides,
                                  unsigned interleave, unsigned swizzle,
-                                 unsigned atomicity, bool nanFill) {
+                                 unsigned atomicity, bool flips, bool nanFill) {
   TensorMap map;
   if (dims.empty() || dims.size() > map.size.size())
     throw Error("a tensor map has 1 to 5 dimensions, the array has " +
@@ -37,6 +37,7 @@ static py::bytes encodeTensorMap(const std::string &type, uint64_t address,
   map.interleave = interleave;
   map.swizzle = swizzle;
   map.atomicity = atomicity;
+  map.flips = flips;
   map.nanFill = nanFill;
   map.validate();
   auto bytes = map.encode();
@@ -47,7 +48,7 @@ void ptx::python::bindDevice(py::module_ &m) {
   m.def("encode_tensor_map", &encodeTensorMap, py::arg("type"),
         py::arg("address"), py::arg("dims"), py::arg("strides"), py::arg("box"),
         py::arg("element_strides"), py::arg("interleave"), py::arg("swizzle"),
-        py::arg("atomicity"), py::arg("fill_nan"));
+        py::arg("atomicity"), py::arg("flips"), py::arg("fill_nan"));
   py::class_<Device, std::shared_ptr<Device>>(m, "Device")
       .def(py::init<>())
       // Addresses, not buffers: the caller keeps the arrays alive and has

@@ -20,7 +20,8 @@ VERSIONS = [60, 62, 63, 64, 65, 70, 71, 72, 73, 74, 75, 76, 77, 78]
 VERSIONS += [80, 81, 82, 83, 84, 85, 86, 87, 88, 90]
 TARGETS = [75, 80, 86, 89, 90, 100, 120]
 # The version from which each target can be named.
-TARGET_VERSIONS = {75: 63, 80: 70, 86: 71, 87: 74, 89: 78, 90: 78, 100: 86, 120: 87}
+TARGET_VERSIONS = {75: 63, 80: 70, 86: 71, 87: 74, 89: 78, 90: 78, 100: 86, 103: 88}
+TARGET_VERSIONS[120] = 87
 DECLARATIONS = (
     ".reg .pred p<4>; .reg .b8 c<300>; .reg .b16 h<300>; .reg .b32 r<600>; "
     ".reg .b64 l<600>;"
@@ -102,7 +103,7 @@ def test_assembler_refuses_rows_on_older_targets(
     for (sm, _, ptx), statements in groups.items():
         if sm == TARGETS[0]:
             continue
-        older = f"sm_{TARGETS[TARGETS.index(sm) - 1]}"
+        older = f"sm_{max(target for target in TARGETS if target < sm)}"
         refused = assemble(statements, older, max(ptx, TARGET_VERSIONS[sm]), tmp_path)
         wrong += [
             f"PTX {ptx}: {older} has it, not only sm_{sm}: {text}"

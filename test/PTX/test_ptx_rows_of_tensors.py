@@ -60,6 +60,7 @@ each: ld.global.b32 w, [o]; st.shared.b32 [s], w;
 """
 NAME = "cp.async.bulk.tensor.2d"
 SIGNAL = "mbarrier::complete_tx::bytes"
+TWO = "[m, {c0, c1}]"
 FIVE = "[m, {c0, c1, c2, c3, c4}]"
 GATHERS = {
     "own": f"{NAME}.shared::cta.global.tile::gather4.{SIGNAL} [box], {FIVE}, [bar]",
@@ -71,7 +72,10 @@ GATHERS = {
 
 
 def launch(body: str, map: ptx.TensorMap, at: list[int], out: np.ndarray, **options):
-    text = HEAD + COPY.format(body=body)
+    head = HEAD
+    if target := options.pop("target", None):
+        head = HEAD.replace("8.6", "8.8").replace("sm_100a", str(target))
+    text = head + COPY.format(body=body)
     places = np.array([*at, 0, 0, 0, 0][:5], np.int32)
     return ptx.Module(text).launch("k", 1, 32, [map, places, out], **options)
 
@@ -186,7 +190,51 @@ def test_swizzles_keep_their_atoms_together(atomicity: int) -> None:
     np.testing.assert_array_equal(out, want)
 
 
-@pytest.mark.parametrize("swizzle, atomicity", [(64, 32), (0, 64), (128, 8)])
+@pytest.mark.parametrize("completion", ["latest", "earliest"])
+def test_odd_lines_flip(completion: str) -> None:
+    """Atoms of 32 bytes trade places; the halves of 16 bytes do in odd lines."""
+    map = ptx.TensorMap(TENSOR, (8, 32), swizzle=128, atomicity=32, flips=True)
+    copy = f"{NAME}.shared::cta.global.tile.{SIGNAL} [box], [m, {{c0, c1}}], [bar]"
+    body = LOAD.format(bytes=1024, copy=copy, lines=8)
+    for at in ([32, 5], [72, 20]):
+        out = np.zeros((8, 32), np.float32)
+        assert not launch(body, map, at, out, completion=completion).findings
+        part = np.zeros((8, 32), np.float32)
+        inside = TENSOR[at[1] : at[1] + 8, at[0] : at[0] + 32]
+        part[: inside.shape[0], : inside.shape[1]] = inside
+        want = arranged(part, 128, 32).reshape(8, 8, 2, 2)
+        want[1::2] = want[1::2, :, ::-1]
+        np.testing.assert_array_equal(out, want.reshape(8, 32))
+    store = STORE.format(copy=f"{NAME}.global.shared::cta.bulk_group {TWO}, [box]")
+    (finding,) = launch(store, map, [0, 0], np.zeros((8, 32), np.float32)).findings
+    assert "for loads only" in finding.message
+    with pytest.raises(ptx.PtxError, match="keep 32 bytes"):
+        ptx.TensorMap(TENSOR, (8, 32), swizzle=128, flips=True).encode(4096)
+
+
+@pytest.mark.parametrize("columns", [24, 16])
+def test_swizzles_of_96_bytes(columns: int) -> None:
+    """Rows follow each other at 96 bytes; neighbours trade places in odd lines."""
+    map = ptx.TensorMap(TENSOR, (8, columns), swizzle=96)
+    copy = f"{NAME}.shared::cta.global.tile.{SIGNAL} [box], [m, {{c0, c1}}], [bar]"
+    body = LOAD.format(bytes=32 * columns, copy=copy, lines=6)
+    out = np.zeros((6, 32), np.float32)
+    options = {"target": "sm_103a", "check": ("bounds", "race", "async")}
+    assert not launch(body, map, [24, 5], out, **options).findings
+    pieces = np.full((48, 4), np.nan, np.float32)
+    for row in range(8):
+        for piece in range(columns // 4):
+            line, place = divmod(6 * row + piece, 8)
+            at = 8 * line + (place ^ line % 2)
+            first = 24 + 4 * piece
+            pieces[at] = TENSOR[5 + row, first : first + 4]
+    given = ~np.isnan(pieces)
+    np.testing.assert_array_equal(out.reshape(48, 4)[given], pieces[given])
+    (finding,) = launch(body, map, [24, 5], out).findings
+    assert "no swizzles of 96 bytes on sm_100" in finding.message
+
+
+@pytest.mark.parametrize("swizzle, atomicity", [(64, 32), (0, 64), (128, 8), (96, 32)])
 def test_atomicities_that_do_not_exist(swizzle: int, atomicity: int) -> None:
     map = ptx.TensorMap(TENSOR, (1, 16), swizzle=swizzle, atomicity=atomicity)
     with pytest.raises(ptx.PtxError, match="atomicity"):

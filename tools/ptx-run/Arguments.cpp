@@ -302,12 +302,15 @@ std::vector<std::byte> Arguments::tensorMap(const std::string &text) {
       map.atomicity = static_cast<unsigned>(parseInteger(value, 4, false));
     else if (key == "interleave")
       map.interleave = static_cast<unsigned>(parseInteger(value, 4, false));
+    else if (*word == "flip")
+      map.flips = true;
     else if (*word == "nan")
       map.nanFill = true;
     else
       throw Error("'" + *word +
                   "' says nothing about a tensor map; expected "
-                  "box=, stride=, swizzle=, atomicity=, interleave= or nan");
+                  "box=, stride=, swizzle=, atomicity=, flip, interleave= or "
+                  "nan");
   }
   map.validate();
   auto bytes = map.encode();

@@ -4,6 +4,10 @@
 // swizzle every row of the box takes the swizzle's width; stores clip
 // dimension 0 only at whole granules of 16 bytes.
 //
+// Swizzles of 96 bytes and those that flip are the manual's; which lines flip
+// (the odd ones) and that rows of 96 bytes follow each other without a gap was
+// published with an emulator of a B200.
+//
 // Padded elements of 4 and 6 bits follow the manuals: 16 of them, 8 or 12 bytes
 // of global memory, take 16 bytes of shared memory. What is counted as
 // transferred are the bytes of global memory, as programs for sm_100 expect.
@@ -16,6 +20,7 @@ namespace ptx::async {
 namespace {
 
 constexpr int64_t kGranule = 16;
+constexpr uint32_t kHalf = 8; ///< of a granule
 
 /// Elements the box has along a dimension.
 uint32_t countOf(const TensorMap &map, unsigned d) {
@@ -54,7 +59,7 @@ public:
            bool inside) {
     while (begin < end) {
       // A swizzle keeps its atoms together, nothing longer.
-      const int64_t atom = map.atomicity;
+      const int64_t atom = map.flips ? kHalf : map.atomicity;
       int64_t stop =
           map.swizzle ? std::min(end, (begin / atom + 1) * atom) : end;
       uint32_t at = shared + offset + static_cast<uint32_t>(begin);
@@ -78,7 +83,12 @@ private:
   uint32_t swizzled(uint32_t at) const {
     if (!map.swizzle)
       return at;
-    return at ^ (at >> 7 & (map.swizzle / map.atomicity - 1)) * map.atomicity;
+    const uint32_t line = at >> 7;
+    // Of 96 bytes only neighbours trade places, as of 32.
+    const uint32_t atoms = map.swizzle == 96 ? 2 : map.swizzle / map.atomicity;
+    if (map.flips && line % 2)
+      at ^= kHalf;
+    return at ^ line % atoms * map.atomicity;
   }
 
   const TensorMap &map;
@@ -100,6 +110,8 @@ std::string refusal(const TensorMap &map, const BoxPlace &place, bool store) {
   if (bits % (8 * kGranule))
     return first + ", which is " + std::to_string(bits / 8) +
            " bytes into the row: no multiple of 16";
+  if (store && map.flips)
+    return "swizzles that flip are for loads only";
   if (store && map.element == TensorElement::B4x16Padded)
     return "padded 4-bit elements can only be loaded";
   if (!store && isPadded(map.element) && map.atomicity == 64)

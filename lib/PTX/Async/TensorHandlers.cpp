@@ -201,6 +201,9 @@ void checkTarget(const Reach &reach, const TensorInfo &info,
   if (small && sm < 100)
     reach.fail(K::IllegalInstruction,
                "there are no tensors of 4- and 6-bit elements" + name);
+  if (map.swizzle == 96 && sm != 103)
+    reach.fail(K::IllegalInstruction,
+               "there are no swizzles of 96 bytes" + name);
   if (info.toCluster && sm >= 120 && (small || map.atomicity != 16))
     reach.fail(K::IllegalInstruction,
                "copies to .shared::cluster of 4- and 6-bit elements, and with "

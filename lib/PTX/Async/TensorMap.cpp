@@ -8,7 +8,9 @@
 #include "Async/TensorMapFields.h"
 #include "ptx/Error.h"
 
+#include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <string>
 #include <type_traits>
 
@@ -24,7 +26,7 @@ struct Encoded {
   uint8_t elementStride[5];
   uint8_t rank; ///< less one
   uint8_t element;
-  uint8_t swizzle;    ///< 0: none, 1: 32, 2: 64, 3: 128 bytes
+  uint8_t swizzle;    ///< place in kSwizzles
   uint8_t interleave; ///< 0: none, 1: 16, 2: 32 bytes
   uint8_t fill;
   uint8_t atomicity; ///< 0: 16, 1: 32, 2: 32 flipped, 3: 64 bytes
@@ -51,9 +53,11 @@ constexpr TensorElement kReplaced[] = {
     TensorElement::TF32Ftz,    TensorElement::B4x16, TensorElement::B4x16Padded,
     TensorElement::B6x16Padded};
 
-/// The atomicities in their order; not modelled: 32 bytes with 8 flipped.
-constexpr unsigned kFlipped = ~0u;
-constexpr unsigned kAtomicities[] = {16, 32, kFlipped, 64};
+/// In the order of their numbers, which are those of tensormap.replace.
+constexpr unsigned kSwizzles[] = {0, 32, 64, 128, 96};
+/// The third one flips, too.
+constexpr unsigned kAtomicities[] = {16, 32, 32, 64};
+constexpr uint8_t kFlipping = 2;
 
 void require(bool holds, const std::string &why) {
   if (!holds)
@@ -108,6 +112,7 @@ void validatePacked(const TensorMap &map) {
   require(map.swizzle == 0 || map.swizzle == 128,
           "the swizzle is " + number(map.swizzle) +
               " bytes; of padded elements it can be 0 or 128");
+  require(!map.flips, "swizzles of padded elements do not flip");
   require(map.atomicity != 64 || map.element == TensorElement::B6x16Padded,
           "a swizzle of padded 4-bit elements keeps 16 or 32 bytes together, "
           "not 64");
@@ -121,12 +126,12 @@ void TensorMap::validate() const {
           "the address must be a multiple of 16 and not null");
   require(interleave == 0,
           "interleaved layouts are not modelled: interleave must be 0");
-  require(swizzle == 0 || swizzle == 32 || swizzle == 64 || swizzle == 128,
+  require(std::find(std::begin(kSwizzles), std::end(kSwizzles), swizzle) !=
+              std::end(kSwizzles),
           "the swizzle is " + number(swizzle) +
-              " bytes; it can be 0, 32, 64 "
-              "or 128");
-  require(atomicity != kFlipped,
-          "swizzles that flip 8 bytes of every other line are not modelled");
+              " bytes; it can be 0, 32, 64, 96 or 128");
+  require(!flips || atomicity == 32,
+          "only swizzles that keep 32 bytes together flip");
   require(atomicity == 16 ||
               (swizzle == 128 && (atomicity == 32 || atomicity == 64)),
           "the swizzle's atomicity is " + number(atomicity) +
@@ -174,9 +179,13 @@ std::array<std::byte, TensorMap::kBytes> TensorMap::encode() const {
     e.stride[d] = stride[d];
   e.rank = static_cast<uint8_t>(rank - 1);
   e.element = static_cast<uint8_t>(element);
-  e.swizzle = swizzle == 128 ? 3 : static_cast<uint8_t>(swizzle / 32);
+  e.swizzle = static_cast<uint8_t>(
+      std::find(std::begin(kSwizzles), std::end(kSwizzles), swizzle) -
+      std::begin(kSwizzles));
   e.fill = nanFill;
   e.atomicity = static_cast<uint8_t>(atomicity / 32 + (atomicity == 64));
+  if (flips)
+    e.atomicity = kFlipping;
   std::array<std::byte, kBytes> bytes{};
   std::memcpy(bytes.data(), &e, sizeof e);
   return bytes;
@@ -196,11 +205,11 @@ TensorMap TensorMap::decode(const std::byte *bytes) {
   }
   for (unsigned d = 0; d < 4; ++d)
     map.stride[d] = e.stride[d];
-  constexpr unsigned swizzles[] = {0, 32, 64, 128};
-  map.swizzle = swizzles[e.swizzle & 3];
+  map.swizzle = kSwizzles[e.swizzle < std::size(kSwizzles) ? e.swizzle : 0];
   map.interleave = e.interleave * 16u;
   map.nanFill = e.fill;
   map.atomicity = kAtomicities[e.atomicity & 3];
+  map.flips = e.atomicity == kFlipping;
   return map;
 }
 
@@ -243,7 +252,7 @@ bool async::replaceField(std::byte *bytes, MapField field, unsigned ordinal,
     set(e.interleave, 2);
     break;
   case MapField::SwizzleMode:
-    set(e.swizzle, 3);
+    set(e.swizzle, std::size(kSwizzles) - 1);
     break;
   case MapField::FillMode:
     set(e.fill, 1);

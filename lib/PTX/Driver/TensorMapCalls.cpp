@@ -10,7 +10,8 @@ using namespace ptx;
 using namespace ptx::driver;
 
 /// \p interleave: 0 none, 1 16 bytes, 2 32 bytes; \p swizzle: 0 none, 1 32, 2
-/// 64, 3 128 bytes, 4 and 6 those with 32 and 64 bytes kept together;
+/// 64, 3 128 bytes, 4 and 6 those with 32 and 64 bytes kept together, 5 that
+/// with 32 which flips;
 /// \p promotion into the L2 changes no result.
 PTX_API cuTensorMapEncodeTiled(void *result, int type, uint32_t rank,
                                void *address, const uint64_t *size,
@@ -22,11 +23,8 @@ PTX_API cuTensorMapEncodeTiled(void *result, int type, uint32_t rank,
         (rank > 1 && !strides) || reinterpret_cast<uintptr_t>(result) % 64 ||
         type < 0 || type > static_cast<int>(TensorElement::B6x16Padded) ||
         interleave < 0 || interleave > 2 || promotion < 0 || promotion > 3 ||
-        fill < 0 || fill > 1)
+        fill < 0 || fill > 1 || swizzle < 0 || swizzle > 6)
       return CUDA_ERROR_INVALID_VALUE;
-    // 5 flips 8 bytes of every other line.
-    if (swizzle < 0 || swizzle > 6 || swizzle == 5)
-      return CUDA_ERROR_NOT_SUPPORTED;
     TensorMap map;
     map.element = static_cast<TensorElement>(type);
     map.rank = rank;
@@ -37,7 +35,8 @@ PTX_API cuTensorMapEncodeTiled(void *result, int type, uint32_t rank,
     std::copy(box, box + rank, map.box.begin());
     std::copy(elementStrides, elementStrides + rank, map.elementStride.begin());
     map.swizzle = swizzle ? 16u << std::min(swizzle, 3) : 0;
-    map.atomicity = swizzle == 4 ? 32 : swizzle == 6 ? 64 : 16;
+    map.atomicity = swizzle == 6 ? 64 : swizzle >= 4 ? 32 : 16;
+    map.flips = swizzle == 5;
     map.interleave = interleave ? 8u << interleave : 0;
     map.nanFill = fill == 1;
     map.validate();

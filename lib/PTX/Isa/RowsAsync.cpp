@@ -285,6 +285,10 @@ void addMapField(IsaTable &table, const char *field, bool ordinal, Type type,
                    decodeMapReplace);
     row.opcode = "tensormap";
     row.needsA = row.laterFamilies = true;
+    if (sm == 103) {
+      row.onlyA = true;
+      row.laterFamilies = false;
+    }
     if (*space)
       row.modifiers.push_back(space);
     row.modifiers.push_back(".b1024");
@@ -308,9 +312,9 @@ void addMaps(IsaTable &table) {
   addMapField(table, ".elemtype", false, Type::B32, 12);
   // Elements of 4 and 6 bits.
   addMapField(table, ".elemtype", false, Type::B32, 15, 100, 87, 13);
-  // Not swizzles of 96 bytes (4), of sm_103a only.
   addMapField(table, ".interleave_layout", false, Type::B32, 2);
   addMapField(table, ".swizzle_mode", false, Type::B32, 3);
+  addMapField(table, ".swizzle_mode", false, Type::B32, 4, 103, 88, 4);
   addMapField(table, ".fill_mode", false, Type::B32, 1);
   addMapField(table, ".swizzle_atomicity", false, Type::B32, 3, 100, 86);
   for (const char *scope : {".cta", ".cluster", ".gpu", ".sys"}) {

@@ -137,7 +137,7 @@ TEST(TensorMap, NamesTheFieldThatIsWrong) {
   expect([](TensorMap &m) { m.address = 0x1008; }, "address");
   expect([](TensorMap &m) { m.address = 0; }, "address");
   expect([](TensorMap &m) { m.interleave = 16; }, "interleave");
-  expect([](TensorMap &m) { m.swizzle = 96; }, "swizzle is 96");
+  expect([](TensorMap &m) { m.swizzle = 48; }, "swizzle is 48");
   expect([](TensorMap &m) { m.swizzle = 64; }, "swizzle of 64");
   expect([](TensorMap &m) { m.size[1] = 0; }, "size of dimension 1 is 0");
   expect([](TensorMap &m) { m.box[1] = 257; }, "box of dimension 1 is 257");
@@ -220,7 +220,7 @@ TEST(TensorMap, ReplacingEveryFieldOfZerosMakesTheMap) {
   EXPECT_FALSE(replaceField(map, MapField::Rank, 0, 5));
   EXPECT_FALSE(replaceField(map, MapField::BoxDim, 5, 1));
   EXPECT_FALSE(replaceField(map, MapField::ElemType, 0, 16));
-  EXPECT_FALSE(replaceField(map, MapField::SwizzleMode, 0, 4));
+  EXPECT_FALSE(replaceField(map, MapField::SwizzleMode, 0, 5));
   EXPECT_FALSE(replaceField(map, MapField::FillMode, 0, 2));
 }
 
