@@ -1,38 +1,131 @@
 // The tiles of a grouped matmul on a GPU.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "moe/Routing/GPUMatmulForms.h"
+#include "moe/Routing/GPUMatmulCost.h"
+
+#include <algorithm>
 
 namespace moe::routing {
+namespace {
 
-/// What was the fastest on an H100 in each range of rows. Few rows: weights
-/// stream through small tiles. From 16 on, one tall tile covers an expert, and
-/// warps skip the 16-row blocks that it lacks. From 128 on, the columns must be
-/// wide, so that a row is not read too often.
-static constexpr GPUMatmulForm kForms[] = {
-    {32, 128, 64, 16, 4, 8, 0},
-    {128, 128, 64, 64, 3, 8, 16},
-    {128, 256, 64, 64, 4, 8, 128},
+/// Rows of a warp follow the tile's: as many as its warps can share. Stages are
+/// the most that are of use, and fewer where shared memory is less.
+constexpr GPUMatmulForm kCandidates[] = {
+    {32, 128, 64, 16, 4, 8, 0},  {32, 128, 128, 16, 3, 8, 0},
+    {64, 128, 64, 32, 4, 8, 0},  {128, 128, 64, 64, 3, 8, 0},
+    {128, 128, 32, 64, 6, 4, 0}, {128, 256, 64, 64, 4, 8, 0},
+    {128, 256, 32, 64, 6, 4, 0},
 };
-static constexpr int64_t kLeastStages = 3;
+constexpr int64_t kLeastStages = 3;
+/// Averages of rows for which forms are compared where T is not known.
+constexpr double kAverages[] = {1,   2,   4,   8,    16,   32,  64,
+                                128, 256, 512, 1024, 2048, 4096};
+/// Modelled times nearer than one of these, a share and microseconds, are the
+/// same.
+constexpr double kNoise = 0.01, kNoiseTime = 0.5;
 
-static int64_t stageBytes(const GPUMatmulForm &form) {
+int64_t stageBytes(const GPUMatmulForm &form) {
   return (form.rows + form.columns) * form.depth * 2;
 }
 
-std::vector<GPUMatmulForm> chooseGPUMatmulForms(const GPUChip &chip,
-                                                int64_t columns) {
+/// The candidates that fit a chip's shared memory, the smallest tile first.
+std::vector<GPUMatmulForm> fittingForms(const GPUChip &chip) {
   std::vector<GPUMatmulForm> forms;
-  for (GPUMatmulForm form : kForms) {
-    // Half of a tile's columns would be empty.
-    if (!forms.empty() && form.columns >= 2 * columns)
-      continue;
-    while (form.stages > kLeastStages &&
-           form.stages * stageBytes(form) > chip.sharedBytes)
-      --form.stages;
-    if (form.stages * stageBytes(form) <= chip.sharedBytes)
+  for (GPUMatmulForm form : kCandidates) {
+    form.stages = std::min(form.stages, chip.sharedBytes / stageBytes(form));
+    if (form.stages >= kLeastStages)
       forms.push_back(form);
   }
   return forms;
+}
+
+/// Modelled times of the forms for an average: routing in practice lies between
+/// uniform and Zipf's law, so both count.
+std::vector<double> timesOf(const GPUChip &chip, const GPUMatmulSize &size,
+                            const std::vector<GPUMatmulForm> &forms,
+                            double rows) {
+  std::vector<double> times;
+  for (const GPUMatmulForm &form : forms)
+    times.push_back((modelGPUMatmul(chip, form, size, rows, true).total +
+                     modelGPUMatmul(chip, form, size, rows, false).total) /
+                    2);
+  return times;
+}
+
+/// How much slower `time` is than `least`, 1 for not at all but for noise.
+double slownessOf(double time, double least) {
+  return std::max(1.0, (time - kNoiseTime) / least);
+}
+
+/// The first form that is as fast as any.
+size_t fastest(const std::vector<double> &times) {
+  double least = *std::min_element(times.begin(), times.end());
+  size_t form = 0;
+  while (slownessOf(times[form], least) > 1 + kNoise)
+    ++form;
+  return form;
+}
+
+/// Forms, and the averages from which each is used.
+struct Choice {
+  std::vector<size_t> forms, begins;
+  /// Over all averages, the most by which it is slower than the fastest form;
+  /// and noise for each form, so that one more has to pay.
+  double slowness = 1e30;
+};
+
+/// Extends `choice` by ever later forms, the larger tiles for more rows, and
+/// keeps the best one in `best`. `times` is by average and form.
+void extend(const std::vector<std::vector<double>> &times, Choice choice,
+            Choice &best) {
+  if (!choice.forms.empty()) {
+    choice.slowness = 0;
+    for (size_t i = 0, part = 0; i < times.size(); ++i) {
+      while (part + 1 < choice.begins.size() && choice.begins[part + 1] <= i)
+        ++part;
+      double least = *std::min_element(times[i].begin(), times[i].end());
+      choice.slowness = std::max(
+          choice.slowness, slownessOf(times[i][choice.forms[part]], least));
+    }
+    choice.slowness += kNoise * choice.forms.size();
+    if (choice.slowness < best.slowness)
+      best = choice;
+  }
+  if (choice.forms.size() == kMostForms)
+    return;
+  bool isFirst = choice.forms.empty();
+  size_t form = isFirst ? 0 : choice.forms.back() + 1;
+  for (; form < times.front().size(); ++form) {
+    size_t begin = isFirst ? 0 : choice.begins.back() + 1;
+    size_t end = isFirst ? 1 : times.size();
+    for (; begin < end; ++begin) {
+      Choice next = choice;
+      next.forms.push_back(form);
+      next.begins.push_back(begin);
+      extend(times, next, best);
+    }
+  }
+}
+
+} // namespace
+
+std::vector<GPUMatmulForm> chooseGPUMatmulForms(const GPUChip &chip,
+                                                const GPUMatmulSize &size,
+                                                std::optional<double> rows) {
+  std::vector<GPUMatmulForm> forms = fittingForms(chip);
+  if (rows)
+    return {forms[fastest(timesOf(chip, size, forms, *rows))]};
+  std::vector<std::vector<double>> times;
+  for (double average : kAverages)
+    times.push_back(timesOf(chip, size, forms, average));
+  Choice best;
+  extend(times, {}, best);
+  std::vector<GPUMatmulForm> chosen;
+  for (size_t i = 0; i < best.forms.size(); ++i) {
+    chosen.push_back(forms[best.forms[i]]);
+    chosen.back().least = i == 0 ? 0 : int64_t(kAverages[best.begins[i]]);
+  }
+  return chosen;
 }
 
 } // namespace moe::routing

@@ -45,25 +45,37 @@ static bool multipliesBF16(Operation *op) {
          getElementTypeOrSelf(op->getOperand(0)).isBF16();
 }
 
-/// Weight columns of one expert in a grouped matmul, of all its weights.
-template <typename OpT> static int64_t weightColumnsOf(OpT op) {
-  int64_t columns = 0;
-  for (Value weight : op.getWeights())
-    columns += cast<ShapedType>(weight.getType())
-                   .getDimSize(op.getLayout() == Layout::NK ? 1 : 2);
-  return columns;
+/// The sizes of a grouped matmul; what is dynamic, and will be refused, as 1.
+template <typename OpT>
+static ::moe::routing::GPUMatmulSize sizeOf(OpT op, ShapedType result) {
+  auto input = cast<ShapedType>(op.getInput().getType());
+  auto known = [](int64_t size) {
+    return ShapedType::isDynamic(size) ? 1 : std::max<int64_t>(size, 1);
+  };
+  int64_t experts = 1, columns = 0;
+  for (Value weight : op.getWeights()) {
+    auto type = cast<ShapedType>(weight.getType());
+    experts = known(type.getDimSize(0));
+    columns += known(type.getDimSize(op.getLayout() == Layout::NK ? 1 : 2));
+  }
+  return {experts, known(input.getShape().back()), columns,
+          known(result.getDimSize(1))};
 }
 
-static GPUMatmulAttr chooseGPUMatmul(MLIRContext *context,
-                                     const ::moe::routing::GPUChip &chip,
-                                     int64_t columns) {
+template <typename OpT>
+static GPUMatmulAttr chooseGPUMatmul(const ::moe::routing::GPUChip &chip,
+                                     OpT op, ShapedType result) {
+  ::moe::routing::GPUMatmulSize size = sizeOf(op, result);
+  std::optional<double> rows;
+  if (!result.isDynamicDim(0))
+    rows = double(result.getDimSize(0)) / size.experts;
   SmallVector<GPUMatmulFormAttr> forms;
   for (const ::moe::routing::GPUMatmulForm &form :
-       ::moe::routing::chooseGPUMatmulForms(chip, columns))
+       ::moe::routing::chooseGPUMatmulForms(chip, size, rows))
     forms.push_back(GPUMatmulFormAttr::get(
-        context, form.rows, form.columns, form.depth, form.warpRows,
+        op.getContext(), form.rows, form.columns, form.depth, form.warpRows,
         form.stages, form.lanes, form.least));
-  return GPUMatmulAttr::get(context, *symbolizeChip(chip.name), forms);
+  return GPUMatmulAttr::get(op.getContext(), *symbolizeChip(chip.name), forms);
 }
 
 namespace {
@@ -98,18 +110,18 @@ struct ChooseSchedule : mlir::moe::impl::ChooseScheduleBase<ChooseSchedule> {
           << chip << "'; accepted are " << ::moe::routing::gpuChipNames();
       return signalPassFailure();
     }
-    auto choose = [&](auto op) {
+    auto choose = [&](auto op, Value result) {
       if (op.getSchedule())
         return;
       op.setScheduleAttr(
-          chooseGPUMatmul(&getContext(), *known, weightColumnsOf(op)));
+          chooseGPUMatmul(*known, op, cast<ShapedType>(result.getType())));
       ++numScheduled;
     };
     getOperation().walk([&](Operation *op) {
       if (auto matmul = dyn_cast<GroupedMatmulOp>(op))
-        choose(matmul);
+        choose(matmul, matmul.getResult());
       if (auto matmul = dyn_cast<IdxGroupedMatmulOp>(op))
-        choose(matmul);
+        choose(matmul, matmul.getOuts());
     });
   }
 };

@@ -45,16 +45,19 @@ class Form:
         return f"<{', '.join(f'{name} = {value}' for name, value in values)}>"
 
 
-#: The forms that were measured on hardware, and small ones.
+#: The candidates of moe-choose-schedule, forms that were measured on hardware, and
+#: small ones.
 FORMS = {
     "16x64x64": Form(16, 64, 64, 16, 2, 8),
     "32x128x64": Form(32, 128, 64, 16, 4, 8),
     "32x128x128": Form(32, 128, 128, 16, 3, 8),
     "64x128x64": Form(64, 128, 64, 32, 3, 4),
+    "64x128x64-lines": Form(64, 128, 64, 32, 4, 8),
     "64x256x32": Form(64, 256, 32, 64, 4, 4),
     "128x128x32": Form(128, 128, 32, 64, 4, 4),
     "128x128x64": Form(128, 128, 64, 64, 3, 8),
     "128x256x64": Form(128, 256, 64, 64, 3, 8),
+    "128x256x32": Form(128, 256, 32, 64, 4, 4),
 }
 
 

@@ -12,8 +12,23 @@ import pytest
 E, K, H, I = 6, 2, 72, 40  # noqa: E741
 
 
-def layer_module(element: str, scope: str, batch: str = "?x?", pairs: str = "?") -> str:
+#: A schedule by hand: its second form serves experts with 15 rows on average.
+FORMS = """#moe.gpu_matmul<chip = sm_80, forms = [
+    <rows = 32, columns = 128, depth = 64, warp_rows = 16, stages = 3, lanes = 8,
+     least = 0>,
+    <rows = 128, columns = 128, depth = 32, warp_rows = 64, stages = 3, lanes = 4,
+     least = 15>]>"""
+
+
+def layer_module(
+    element: str,
+    scope: str,
+    batch: str = "?x?",
+    pairs: str = "?",
+    by_hand: bool = False,
+) -> str:
     """``@main(x, logits, gate_up, down)``: a gated layer with SiLU."""
+    chosen = f"{{schedule = {FORMS}}}" if by_hand else ""
     x, plan = (
         f"tensor<{batch}x{H}x{element}>",
         f"!moe.plan<{batch}x{E}, rows = {pairs}>",
@@ -30,7 +45,7 @@ def layer_module(element: str, scope: str, batch: str = "?x?", pairs: str = "?")
         normalize = sum : {logits}
     %r = moe.dispatch %x by %p : {x}, {plan}
     %h = moe.grouped_matmul %r by %p weights(%gu : {gate_up}) layout = nk
-        arrangement = concat : {rows}, {plan} -> {narrow} {{
+        arrangement = concat {chosen} : {rows}, {plan} -> {narrow} {{
     ^bb0(%gate: f32, %up: f32):
       %one = arith.constant 1.0 : f32
       %n = arith.negf %gate : f32
@@ -42,7 +57,7 @@ def layer_module(element: str, scope: str, batch: str = "?x?", pairs: str = "?")
       moe.yield %t : {element}
     }}
     %o = moe.grouped_matmul %h by %p weights(%d : {down}) layout = nk
-        : {narrow}, {plan} -> {rows} {{
+        {chosen} : {narrow}, {plan} -> {rows} {{
     ^bb0(%sum: f32):
       %t = arith.truncf %sum : f32 to {element}
       moe.yield %t : {element}
@@ -58,8 +73,10 @@ def values(
     return random.standard_normal(sizes).astype(dtype)
 
 
-def compiled(dtype: str, scope: str, *batch: str) -> tuple[Any, Any]:
-    """The layer for the emulator and for the CPU."""
+def compiled(
+    dtype: str, scope: str, *batch: str, by_hand: bool = False
+) -> tuple[Any, Any]:
+    """The layer for the emulator, by the forms above if wanted, and for the CPU."""
     random = np.random.default_rng(3)
     weights = {
         "gate_up": values(random, dtype, E, 2 * I, H),
@@ -67,7 +84,9 @@ def compiled(dtype: str, scope: str, *batch: str) -> tuple[Any, Any]:
     }
     element = {"bfloat16": "bf16", "float16": "f16"}[dtype]
     model = moe.Model.from_text(layer_module(element, scope, *batch), weights)
-    return model.compile(target="emulator"), model.compile()
+    text = layer_module(element, scope, *batch, by_hand=by_hand)
+    on_gpu = moe.Model.from_text(text, weights).compile(target="emulator")
+    return on_gpu, model.compile()
 
 
 def check(models: tuple[Any, Any], dtype: str, sequences: int, tokens: int) -> None:
@@ -85,9 +104,15 @@ def check(models: tuple[Any, Any], dtype: str, sequences: int, tokens: int) -> N
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_layer_is_that_of_the_cpu(dtype: str, scope: str) -> None:
     models = compiled(dtype, scope)
-    # Few rows of an expert, and enough for the second form of tiles.
     for sequences, tokens in [(2, 5), (1, 60), (1, 1), (1, 0)]:
         check(models, dtype, sequences, tokens)
+
+
+def test_forms_by_hand() -> None:
+    """Few rows of an expert, and enough for the second form of tiles."""
+    models = compiled("bfloat16", "sequence", by_hand=True)
+    for sequences, tokens in [(2, 5), (1, 60), (3, 20), (1, 0)]:
+        check(models, "bfloat16", sequences, tokens)
 
 
 @pytest.mark.parametrize("scope", ["token", "sequence"])

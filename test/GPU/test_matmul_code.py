@@ -114,7 +114,7 @@ SPILLS = {name: 192 if name == "128x128x64" else 0 for name in FORMS}
 
 
 @pytest.mark.parametrize("chip", CHIPS)
-@pytest.mark.parametrize("name", ["32x128x64", "64x128x64", "128x128x32", "128x128x64"])
+@pytest.mark.parametrize("name", [name for name in FORMS if name != "16x64x64"])
 def test_registers(
     moe_opt: pathlib.Path, tmp_path: pathlib.Path, name: str, chip: str
 ) -> None:

@@ -83,16 +83,12 @@ func.func @index_form(%x: memref<2x3x8xf32>, %eo: memref<5xi32>,
   return
 }
 
-// On a GPU the matmuls alone have a schedule: tiles for few, some and many rows
-// of an expert, as far as the chip's shared memory holds them.
+// On a GPU the matmuls alone have a schedule. Where R is known it is one form,
+// the fastest for R / E rows of an expert by the cost model.
 // GPU-LABEL: func.func @tiles
 // GPU-NOT: schedule
 // GPU: moe.grouped_matmul
-// GPU-SAME: forms = [<rows = 32, columns = 128, depth = 64, warp_rows = 16, stages = 4, lanes = 8, least = 0>,
-// GPU-SAME: <rows = 128, columns = 128, depth = 64, warp_rows = 64, stages = 3, lanes = 8, least = 16>
-// SM80-SAME: <rows = 128, columns = 256, depth = 64, warp_rows = 64, stages = 3, lanes = 8, least = 128>]
-// SM90-SAME: <rows = 128, columns = 256, depth = 64, warp_rows = 64, stages = 4, lanes = 8, least = 128>]
-// SM86-NOT: columns = 256
+// GPU-SAME: forms = [<rows = 32, columns = 128, depth = 64, warp_rows = 16, stages = 4, lanes = 8, least = 0>]
 // GPU: return
 func.func @tiles(%rows: tensor<6x64xbf16>, %p: !plan, %w: tensor<4x256x64xbf16>)
     -> tensor<6x256xbf16> {
@@ -103,4 +99,26 @@ func.func @tiles(%rows: tensor<6x64xbf16>, %p: !plan, %w: tensor<4x256x64xbf16>)
     moe.yield %t : bf16
   }
   return %h : tensor<6x256xbf16>
+}
+
+// Where R is not known: forms for few and for many rows of an expert, as far as
+// the chip's shared memory holds them.
+// GPU-LABEL: func.func @any_rows
+// GPU: moe.grouped_matmul
+// SM80-SAME: forms = [<rows = 32, columns = 128, depth = 128, warp_rows = 16, stages = 3, lanes = 8, least = 0>,
+// SM80-SAME: <rows = 128, columns = 256, depth = 64, warp_rows = 64, stages = 3, lanes = 8, least = 32>]
+// SM86-SAME: forms = [<rows = 128, columns = 256, depth = 32, warp_rows = 64, stages = 4, lanes = 4, least = 0>]
+// SM90-SAME: forms = [<rows = 32, columns = 128, depth = 128, warp_rows = 16, stages = 3, lanes = 8, least = 0>,
+// SM90-SAME: <rows = 128, columns = 256, depth = 64, warp_rows = 64, stages = 4, lanes = 8, least = 16>]
+// GPU: return
+func.func @any_rows(%rows: tensor<?x2048xbf16>, %p: !moe.plan<?x?x64, rows = ?>,
+                    %w: tensor<64x2048x2048xbf16>) -> tensor<?x2048xbf16> {
+  %h = moe.grouped_matmul %rows by %p weights(%w : tensor<64x2048x2048xbf16>)
+      layout = nk : tensor<?x2048xbf16>, !moe.plan<?x?x64, rows = ?>
+      -> tensor<?x2048xbf16> {
+  ^bb0(%acc: f32):
+    %t = arith.truncf %acc : f32 to bf16
+    moe.yield %t : bf16
+  }
+  return %h : tensor<?x2048xbf16>
 }

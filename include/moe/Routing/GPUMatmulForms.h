@@ -6,6 +6,7 @@
 #include "moe/Routing/GPUChip.h"
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace moe::routing {
@@ -17,10 +18,22 @@ struct GPUMatmulForm {
   int64_t least;
 };
 
-/// The forms for a chip and `columns` weight columns of an expert, `least`
-/// growing from 0.
+/// The sizes of a grouped matmul of elements of two bytes.
+struct GPUMatmulSize {
+  int64_t experts;
+  int64_t depth;      ///< K, the length of a sum
+  int64_t columns;    ///< of all weights of an expert
+  int64_t outColumns; ///< of the result: half of them for a gated pair
+};
+
+/// The forms for a chip and a matmul, `least` growing from 0: those whose
+/// modelled time (GPUMatmulCost.h) is the least. One where the average number
+/// of rows of an expert is known, else as many as pay, up to `kMostForms`: each
+/// is a kernel of its own.
 std::vector<GPUMatmulForm> chooseGPUMatmulForms(const GPUChip &chip,
-                                                int64_t columns);
+                                                const GPUMatmulSize &size,
+                                                std::optional<double> rows);
+inline constexpr int kMostForms = 3;
 
 } // namespace moe::routing
 
