@@ -20,6 +20,8 @@ namespace {
 /// What the environment asks of every launch; see DriverState.h.
 struct Environment {
   CheckSet checks;
+  /// A check was asked for that does not exist.
+  bool isWrong = false;
   unsigned threads = 1;
   std::optional<uint64_t> seed;
   bool findingsAreErrors = false;
@@ -58,19 +60,16 @@ private:
       checks.async |= all || part == "async";
       checks.sameValueRaces |= part == "same-value-race";
       if (!all && part != "bounds" && part != "race" && part != "poison" &&
-          part != "async" && part != "same-value-race" && part != "none")
+          part != "async" && part != "same-value-race" && part != "none") {
+        isWrong = true;
         std::fprintf(stderr,
                      "PTX_CHECK=%s: '%s' is no check; expected a list of "
                      "bounds, race, poison, async, same-value-race, or all\n",
                      list, part.c_str());
+      }
     }
   }
 };
-
-const Environment &environment() {
-  static const Environment *environment = new Environment;
-  return *environment;
-}
 
 CUresult errorOf(const Finding &finding) {
   switch (finding.kind) {
@@ -194,7 +193,10 @@ CUresult run(CUctx_st &context, CUfunc_st &function, LaunchOptions options,
                        std::max(1u, function.clusterSize[2])};
   if (CUresult wrong = checkLaunch(function, options))
     return wrong;
-  const Environment &asked = environment();
+  // A program may change it between launches.
+  const Environment asked;
+  if (asked.isWrong)
+    return CUDA_ERROR_INVALID_VALUE;
   options.checks = asked.checks;
   options.threads = asked.threads;
   options.sm = state().sm;
