@@ -31,7 +31,6 @@ REFUSED = {
     r"(tex|tld4|txq|suld|sust|sured|suq|istypep)\b": "textures, surfaces",
     r"multimem\b": "several devices",
     r"cp\..*\.im2col": "tensor maps of im2col mode",
-    r"cp\..*\.cta_group::": "pairs of blocks",
     r"(st|red)\.async(?!.*complete_tx)": "nothing waits for them",
     # Not in the manual. What becomes of them is not what they are called: fma.rz.bf16
     # reads its operands as f16, for one.

@@ -23,6 +23,9 @@ struct TensorInfo {
   uint8_t rank = 1, coordinates = 1;
   bool fourRows = false;
   bool toCluster = false; ///< `.shared::cluster`, the block's own memory too
+  /// `.cta_group::`: the mbarrier is in the block of the box (1), or in any of
+  /// its pair, which are the even rank and the next (2).
+  uint8_t pair = 0;
   /// Operand indices: the map and its coordinates, the box in shared memory.
   uint8_t map = 0;
   int8_t shared = -1, barrier = -1, receivers = -1;
@@ -192,6 +195,37 @@ void addStore(const Reach &reach, Operation &operation, const TensorMap &map,
   }
 }
 
+/// The mbarrier that hears of the box in \p block when \p barrier was named.
+/// A multicast asks for each of its blocks.
+uint64_t barrierFor(const Reach &reach, const TensorInfo &info,
+                    const Block &block, uint64_t barrier) {
+  const Block *named = sharedOwner(*reach.warp.block, barrier);
+  if (info.pair == 0 || !named)
+    return info.receivers < 0 ? barrier : Reach::sameOffset(barrier, block);
+  const auto &all = reach.warp.block->cluster->blocks;
+  if (info.receivers < 0) {
+    const bool near =
+        info.pair == 1 ? named == &block : named->rank / 2 == block.rank / 2;
+    if (!near)
+      reach.fail(K::AsyncMisuse,
+                 "the mbarrier is in block " + std::to_string(named->rank) +
+                     " of the cluster and the box in block " +
+                     std::to_string(block.rank) +
+                     (info.pair == 1
+                          ? ": .cta_group::1 wants both in one block"
+                          : ": .cta_group::2 wants them in one pair"));
+    return barrier;
+  }
+  if (info.pair == 1)
+    return Reach::sameOffset(barrier, block);
+  const unsigned rank = (block.rank & ~1u) | (named->rank & 1u);
+  if (rank >= all.size())
+    reach.fail(K::AsyncMisuse, "block " + std::to_string(block.rank) +
+                                   " of the cluster has no other block of its "
+                                   "pair");
+  return Reach::sameOffset(barrier, *all[rank]);
+}
+
 /// What only some architectures have.
 void checkTarget(const Reach &reach, const TensorInfo &info,
                  const TensorMap &map) {
@@ -249,14 +283,16 @@ void copyLane(const Reach &reach, const TensorInfo &info, uint64_t mapAddress,
     operation->roundsTF32 = map.element == TensorElement::TF32 ||
                             map.element == TensorElement::TF32Ftz;
     if (info.receivers < 0) {
-      addLoad(reach, *operation, map, info.fourRows, runs, box, barrier);
+      const Block *owner = sharedOwner(*warp.block, box);
+      addLoad(reach, *operation, map, info.fourRows, runs, box,
+              owner ? barrierFor(reach, info, *owner, barrier) : barrier);
     } else {
       auto mask = static_cast<uint16_t>(
           warp.lanes<uint32_t>(in.operand[info.receivers])[reach.lane]);
       for (Block *block : reach.receivers(mask))
         addLoad(reach, *operation, map, info.fourRows, runs,
                 Reach::sameOffset(box, *block),
-                Reach::sameOffset(barrier, *block));
+                barrierFor(reach, info, *block, barrier));
     }
   }
   engineOf(warp).issue(std::move(operation));
@@ -289,6 +325,9 @@ void decodeTensorCopy(DecodeContext &context, Instruction &in) {
     info.barrierOffset = 2;
     next = static_cast<int8_t>(info.barrier + 1);
     info.toCluster = context.has(".shared::cluster");
+    info.pair = context.has(".cta_group::2")   ? 2
+                : context.has(".cta_group::1") ? 1
+                                               : 0;
     if (context.has(".multicast::cluster"))
       info.receivers = next;
   }

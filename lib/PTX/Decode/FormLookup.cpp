@@ -49,8 +49,6 @@ constexpr Unmodelled kUnmodelled[] = {
     {".im2col::w", kIm2col},
     {".im2col::w::128", kIm2col},
     {".im2col_no_offs", kIm2col},
-    {".cta_group::1", "pairs of blocks are not modelled"},
-    {".cta_group::2", "pairs of blocks are not modelled"},
 };
 
 /// St.async and red.async that no mbarrier hears of.

@@ -188,6 +188,19 @@ void addBulkReductions(IsaTable &table) {
 // cp.async.bulk.tensor
 //===----------------------------------------------------------------------===//
 
+/// A load, and those that say which block of a pair hears of it.
+void addLoads(IsaTable &table, const Row &load) {
+  addHinted(table, load);
+  for (const char *pair : {".cta_group::1", ".cta_group::2"}) {
+    Row paired = load;
+    paired.modifiers.push_back(pair);
+    paired.minSm = 100;
+    paired.minPtx = 86;
+    paired.needsA = paired.laterFamilies = true;
+    addHinted(table, std::move(paired));
+  }
+}
+
 void addTensorForms(IsaTable &table, unsigned rank, bool tile) {
   const std::string dimensions = "." + std::to_string(rank) + "d";
   const OperandSpec address = operand::address();
@@ -202,12 +215,12 @@ void addTensorForms(IsaTable &table, unsigned rank, bool tile) {
         form({".async", ".bulk", ".tensor", dimensions, to, ".global", kSignal},
              cluster ? 80 : 86);
     load.operands = {address, map, address};
-    addHinted(table, load);
+    addLoads(table, load);
     if (!cluster)
       continue;
     load.modifiers.push_back(".multicast::cluster");
     load.operands.push_back(operand::source(Type::B16));
-    addHinted(table, load);
+    addLoads(table, load);
   }
   Row store = form({".async", ".bulk", ".tensor", dimensions, ".global",
                     ".shared::cta", ".bulk_group"},
@@ -244,15 +257,15 @@ void addRowForms(IsaTable &table) {
       front + Modifiers{".shared::cta", ".global", ".tile::gather4", kSignal},
       false);
   own.operands = {address, map, address};
-  addHinted(table, std::move(own));
+  addLoads(table, own);
   Row load = form(front + Modifiers{".shared::cluster", ".global",
                                     ".tile::gather4", kSignal},
                   true);
   load.operands = {address, map, address};
-  addHinted(table, load);
+  addLoads(table, load);
   load.modifiers.push_back(".multicast::cluster");
   load.operands.push_back(operand::source(Type::B16));
-  addHinted(table, std::move(load));
+  addLoads(table, load);
   const Modifiers back = {".global", ".shared::cta", ".tile::scatter4",
                           ".bulk_group"};
   Row store = form(front + back, true);
