@@ -18,13 +18,14 @@ _FORM = (
     "<rows = {}, columns = {}, depth = {}, warp_rows = {}, stages = {}, lanes = {}, "
     "least = 0>"
 )
-#: The forms that were measured on hardware, and small ones: rows, columns, depth,
-#: rows of a warp, stages, lanes of a row.
+#: The forms that are chosen from, those that were measured on hardware, and small
+#: ones: rows, columns, depth, rows of a warp, stages, lanes of a row.
 FORMS = (
     (16, 64, 64, 16, 2, 8),
     (32, 128, 64, 16, 4, 8),
     (32, 128, 128, 16, 3, 8),
     (64, 128, 64, 32, 3, 4),
+    (64, 128, 64, 32, 4, 8),
     (64, 256, 32, 64, 4, 4),
     (128, 128, 32, 64, 4, 4),
     (128, 128, 32, 64, 6, 4),
