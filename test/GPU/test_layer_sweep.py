@@ -3,93 +3,9 @@ with the CPU but for rounding."""
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any
-
-import ml_dtypes
 import moe_mlir as moe
-import numpy as np
 import pytest
-from route_programs import clause
-from routing_cases import random_logits
-
-Array = np.ndarray[Any, Any]
-
-
-@dataclasses.dataclass(frozen=True)
-class Layer:
-    """Sizes of a gated layer, and how it routes."""
-
-    E: int
-    K: int
-    H: int
-    I: int  # noqa: E741
-    scope: str = "sequence"
-    score: str = "softmax"
-    normalize: str = "none"
-    dtype: str = "bfloat16"
-    layout: str = "nk"
-    padded: bool = False
-    options: tuple[tuple[str, Any], ...] = ()
-
-    def __str__(self) -> str:
-        words = [f"E{self.E}-K{self.K}-H{self.H}-I{self.I}", self.scope, self.score]
-        return "-".join([*words, self.layout, *(name for name, _ in self.options)])
-
-    def weights(self) -> dict[str, Array]:
-        random = np.random.default_rng(self.E)
-        gate_up, down = (self.E, 2 * self.I, self.H), (self.E, self.H, self.I)
-        if self.layout == "kn":
-            gate_up, down = (
-                (experts, depth, columns) for experts, columns, depth in (gate_up, down)
-            )
-        return {
-            name: (random.standard_normal(shape) / shape[-1] ** 0.5).astype(self.dtype)
-            for name, shape in (("gate_up", gate_up), ("down", down))
-        }
-
-    def text(self) -> str:
-        """``@main(x, logits[, valid], gate_up, down)``."""
-        element = {"bfloat16": "bf16", "float16": "f16"}[self.dtype]
-        kind = "max ?" if self.padded else "= ?"
-        plan = f"!moe.plan<?x?x{self.E}, rows {kind}>"
-        x, logits = f"tensor<?x?x{self.H}x{element}>", f"tensor<?x?x{self.E}xf32>"
-        types = {
-            name: f"tensor<{'x'.join(map(str, value.shape))}x{element}>"
-            for name, value in self.weights().items()
-        }
-        rows, hidden = (f"tensor<?x{n}x{element}>" for n in (self.H, self.I))
-        argument = ", %valid: tensor<?x?xi1>" if self.padded else ""
-        valid = " valid(%valid : tensor<?x?xi1>)" if self.padded else ""
-        return f"""
-  func.func @main(%x: {x}, %logits: {logits}{argument},
-                  %gu: {types["gate_up"]} {{moe.param = "gate_up"}},
-                  %d: {types["down"]} {{moe.param = "down"}}) -> {x} {{
-    %p, %g = moe.route %logits{valid} top {self.K} scope = {self.scope}
-        score = {self.score} normalize = {self.normalize}
-        {clause(dict(self.options))} : {logits}
-    %h = moe.grouped_matmul %x by %p weights(%gu : {types["gate_up"]})
-        layout = {self.layout} arrangement = concat : {x}, {plan} -> {hidden} {{
-    ^bb0(%gate: f32, %up: f32):
-      %one = arith.constant 1.0 : f32
-      %n = arith.negf %gate : f32
-      %e = math.exp %n : f32
-      %s = arith.addf %e, %one : f32
-      %q = arith.divf %gate, %s : f32
-      %v = arith.mulf %q, %up : f32
-      %t = arith.truncf %v : f32 to {element}
-      moe.yield %t : {element}
-    }}
-    %o = moe.grouped_matmul %h by %p weights(%d : {types["down"]})
-        layout = {self.layout} : {hidden}, {plan} -> {rows} {{
-    ^bb0(%sum: f32):
-      %t = arith.truncf %sum : f32 to {element}
-      moe.yield %t : {element}
-    }}
-    %y = moe.combine %o by %p gates(%g : tensor<?xf32>) : {rows}, {plan}
-    return %y : {x}
-  }}"""
-
+from gated_layers import Layer, compare, compiled
 
 BOUNDS = (("floor", 1), ("cap", 4))
 GROUPS = (("groups", (8, 3, "top2_sum")), ("scale", 2.5))
@@ -103,25 +19,6 @@ LAYERS = [
     Layer(288, 6, 33, 24, scope="token", score="sqrtsoftplus", normalize="sum"),
     Layer(384, 8, 24, 16, padded=True),
 ]
-
-
-def compare(layer: Layer, models: tuple[Any, Any], kind: str, s: int, t: int) -> None:
-    random = np.random.default_rng(s * 1000 + t)
-    x = random.standard_normal((s, t, layer.H)).astype(layer.dtype)
-    logits = random_logits(kind, random, s, t, layer.E)
-    inputs = [x, logits]
-    if layer.padded:
-        inputs.append(random.random((s, t)) < 0.7)
-    got, want = (model(*inputs).astype(float) for model in models)
-    # Rounded three times: after each matmul, and at the end.
-    scale = np.nanmax(np.abs(want), initial=0.0, where=np.isfinite(want))
-    bound = 3 * float(ml_dtypes.finfo(layer.dtype).eps) * scale
-    np.testing.assert_allclose(got, want, rtol=0, atol=bound, equal_nan=True)
-
-
-def compiled(layer: Layer) -> tuple[Any, Any]:
-    model = moe.Model.from_text(layer.text(), layer.weights())
-    return model.compile(target="emulator"), model.compile()
 
 
 @pytest.mark.parametrize("layer", LAYERS, ids=str)
