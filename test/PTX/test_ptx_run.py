@@ -6,6 +6,7 @@ import subprocess
 
 import numpy as np
 import pytest
+import test_ptx_packed_tensors as packed_tensors
 from test_ptx_api import SCALE, SHIFT
 
 N = 1000
@@ -189,6 +190,32 @@ def test_refusals(run, folder: pathlib.Path, args: list[str], why: str) -> None:
     assert result.stderr.startswith("ptx-run: error: ")
     assert why in result.stderr
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_tensor_maps(run, folder: pathlib.Path) -> None:
+    """Of rows of bytes as elements of another type, with a swizzle."""
+    kind, box = "b4x16", (8, 128)
+    elements = packed_tensors.tensor(kind)
+    body = packed_tensors.load(kind, box)
+    text = packed_tensors.HEAD.format(target="sm_100a")
+    (folder / "load.ptx").write_text(text + packed_tensors.KERNEL.format(body=body))
+    np.save(folder / "tensor.npy", packed_tensors.packed(elements, 4))
+    np.save(folder / "image.npy", np.zeros(packed_tensors.BYTES, np.uint8))
+    map = f"map:in:tensor.npy:box=8x128:type={kind}:swizzle=64"
+    args = [map, "inout:image.npy:out.npy", "i32:32", "i32:2"]
+    words = [word for arg in args for word in ("--arg", arg)]
+    result = run("load.ptx", "--grid", "1", "--block", "32", *words)
+    assert result.returncode == 0, result.stderr
+    out = np.load(folder / "out.npy")
+    want = packed_tensors.loaded(kind, elements, box, (2, 32), swizzle=64)
+    assert {place: int(out[place]) for place in want} == want
+    words[1] = map.replace(kind, "b6x16_p32")
+    result = run("load.ptx", "--grid", "1", "--block", "32", *words)
+    assert result.returncode == 2
+    assert "of padded elements it can be 0 or 128" in result.stderr
+    words[1] = map.replace(kind, "b5")
+    result = run("load.ptx", "--grid", "1", "--block", "32", *words)
+    assert "no element type 'b5'" in result.stderr
 
 
 def test_text_that_is_wrong_has_a_place(run, folder: pathlib.Path) -> None:

@@ -264,6 +264,17 @@ ptx::TensorMap Arguments::mapOf(const Buffer &tensor, uint64_t offset) {
   return map;
 }
 
+/// Takes the rows of \p map, of elements of \p bytes bytes, for rows of others.
+static void retype(ptx::TensorMap &map, unsigned bytes,
+                   const std::string &type) {
+  map.element = ptx::tensorElementNamed(type);
+  const uint64_t bits = map.size[0] * bytes * 8;
+  if (bits % ptx::bitSize(map.element))
+    throw Error("rows of " + std::to_string(bits / 8) +
+                " bytes are no whole elements of type " + type);
+  map.size[0] = bits / ptx::bitSize(map.element);
+}
+
 /// map:BUFFER:box=..[:swizzle=..]...: what comes before "box=" is the buffer.
 std::vector<std::byte> Arguments::tensorMap(const std::string &text) {
   std::vector<std::string> words = split(text, ':');
@@ -294,6 +305,8 @@ std::vector<std::byte> Arguments::tensorMap(const std::string &text) {
         word->substr(std::min(word->size(), key.size() + 1));
     if (key == "box")
       sizes(value, map.box);
+    else if (key == "type")
+      retype(map, elementBytes(tensor.type), value);
     else if (key == "stride")
       sizes(value, map.elementStride);
     else if (key == "swizzle")
@@ -307,10 +320,11 @@ std::vector<std::byte> Arguments::tensorMap(const std::string &text) {
     else if (*word == "nan")
       map.nanFill = true;
     else
-      throw Error("'" + *word +
-                  "' says nothing about a tensor map; expected "
-                  "box=, stride=, swizzle=, atomicity=, flip, interleave= or "
-                  "nan");
+      throw Error(
+          "'" + *word +
+          "' says nothing about a tensor map; expected "
+          "box=, type=, stride=, swizzle=, atomicity=, flip, interleave= "
+          "or nan");
   }
   map.validate();
   auto bytes = map.encode();

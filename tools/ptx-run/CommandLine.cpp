@@ -35,7 +35,8 @@ launch
       scratch:u8[4096]           an undefined buffer
       zero:f32[1024]             a buffer of zeros
       ref:0  ref:0+64            the buffer of argument 0 again (at a byte)
-      map:BUFFER:box=64x128[:swizzle=128][:atomicity=32][:flip][:stride=1x2][:nan]
+      map:BUFFER:box=64x128[:type=tf32][:swizzle=128][:atomicity=32][:flip]
+                           [:stride=1x2][:nan]
                                  a tensor map of one of the buffers above
       bytes:0a0b..  null         a struct in hexadecimal; a null pointer
 what to look for
