@@ -57,6 +57,10 @@ TEST(GPUMatmulCost, FollowsWhatLimits) {
   GPUMatmulCost many = modelGPUMatmul(chip, kWide, size, 512, true);
   EXPECT_GT(many.compute, many.memory);
   EXPECT_GT(many.total, many.compute);
+  // Four tall blocks leave most multiprocessors idle, sixteen low ones fewer.
+  GPUMatmulSize router{1, 2048, 64, 64};
+  EXPECT_GT(modelGPUMatmul(chip, kWide, router, 512, true).total,
+            1.5 * modelGPUMatmul(chip, kFew, router, 512, true).total);
   // Skewed routing leaves experts without rows, whose weights nobody reads.
   GPUMatmulCost skewed = modelGPUMatmul(chip, kFew, size, 2, false);
   EXPECT_LT(skewed.memory, few.memory);
