@@ -16,6 +16,8 @@ BARRIERS = {
     "equal": {"token": 1, "sequence": 3},
     "several": {"token": 1, "sequence": 3},
 }
+#: DRAM bytes for each byte of the logits; some are of the workspace.
+READ_ONCE = 1.1
 #: How many sequences are several.
 SEQUENCES = 4
 #: Microseconds of T 4096, E 256, K 8 by the formula.
@@ -113,9 +115,8 @@ def _compare_one(bars: Bars, one: Routed) -> None:
     most = BARRIERS[one.kind][one.scope] if one.launch.blocks > 1 else 0
     bars.at_most(f"{what}: grid barriers", most, one.barriers)
     if one.kind == "random":
-        # The logits are nearly all that is read.
-        read = one.launch["dram_rd"] / one.launch["footprint_ld"]
-        bars.at_most(f"{what}: DRAM read / distinct bytes", 1, read)
+        read = one.launch["dram_rd"] / (4 * one.tokens * one.experts)
+        bars.at_most(f"{what}: DRAM read / logits", READ_ONCE, read)
         bars.note(
             f"  {one.launch.blocks} blocks; warps load the logits {one.loads:.2f} times"
         )
