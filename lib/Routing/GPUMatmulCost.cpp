@@ -31,7 +31,7 @@ constexpr double kBlockLatency = 1.6e-6;
 /// Copies of four lanes ask for half lines: L2 serves them at this share.
 constexpr double kHalfLineShare = 0.92;
 /// Memory's share where a step takes less than 256 bytes of a row of weights.
-constexpr double kShortRowShare = 0.96;
+constexpr double kShortRowShare = 0.97;
 /// How far terms that overlap still add up.
 constexpr double kOverlap = 3.5;
 
