@@ -36,8 +36,14 @@ def ConvertMoEToGPU : Pass<"convert-moe-to-gpu", "ModuleOp"> {
   let description = [{
     Generates one kernel for every distinct `moe.idx` op, from its schedule, in
     the `gpu.module` `@moe_kernels`, and a `gpu.launch_func` in its place. Grid
-    sizes follow from the shapes alone, so that the host never reads a result
-    back before the last launch.
+    sizes follow from the shapes and the device alone, so that the host never
+    reads a result back before the last launch.
+
+    A routing whose sizes or device are not known well enough becomes up to
+    three kernels and launches, of which the host gives all but one a grid
+    without blocks: tokens in shared memory (`route`), in the workspace because
+    a team's blocks have too many of them (`route_long`), and several sequences
+    of a block one after another (`route_in_turn`).
 
     Before: `moe.idx` ops on dense memrefs of global memory. After: no moe op;
     kernels of arith, gpu, llvm, nvvm, scf and vector ops on bare pointers.
@@ -66,6 +72,7 @@ def LowerLaunches : Pass<"moe-lower-launches", "ModuleOp"> {
     | `memref.alloc` that is returned | `@moe_gpu_result`, which takes the caller's memory or allocates |
     | other `memref.alloc` | a view of one arena, `@moe_gpu_arena` |
     | `memref.alloc` with `moe.zeroed` | `@moe_gpu_zeroed`: zero before the first launch, kept from call to call |
+    | a call of `@moe_multiprocessors` | `@moe_gpu_multiprocessors`: how many the device has |
 
     All sizes are computed and all memory is asked for before the first launch:
     from there to the last one the driver sees nothing but launches, so that a

@@ -175,11 +175,12 @@ def ChooseSchedule : Pass<"moe-choose-schedule", "ModuleOp"> {
     | AVX2 and FMA | 8 | 6 x 2 | `fma` |
     | anything else | 4 | 4 x 2 | `mul_add`, or `fma` where that is one instruction |
 
-    With `chip` the machine is a GPU, and what takes a schedule there is a
-    grouped matmul: it gets a `#moe.gpu_matmul` of up to three forms of tiles,
-    of which the rows of an expert decide at the launch. A form is left out
-    where the chip's shared memory does not hold it, or where half of its
-    columns would be empty.
+    With `chip` the machine is a GPU. A routing gets a `#moe.gpu_route`: a grid
+    of up to as many blocks as the chip's largest device has multiprocessors,
+    one for 8 tokens, of 256 threads if T <= 1024 is known, else 512. A grouped
+    matmul gets a `#moe.gpu_matmul` of up to three forms of tiles, of which the
+    rows of an expert decide at the launch; none of which the chip's shared
+    memory does not hold, or half of the columns would be empty.
 
     | rows of an expert | tile | stages |
     |---|---|---|
@@ -271,12 +272,13 @@ def AddTiles : Pass<"moe-add-tiles"> {
   let description = [{
     Gives every `moe.idx.grouped_matmul` with a `#moe.gpu_matmul` schedule its
     `tiles`: a `moe.idx.tiles` for each number of rows that tiles of its forms
-    have. Matmuls of one plan share them, so that a layer makes each list once.
-    A kernel can then start at any tile, and none has to search the plan.
+    have. Matmuls of one plan share them. A kernel can then start at any tile,
+    and none has to search the plan. If the plan is that of a `moe.idx.route` of
+    the block, the lists are results of it, so that no launch is needed.
 
-    Before: `moe.idx.grouped_matmul ins(%x, %expert_offsets ...)`. After:
-    `%tiles = moe.idx.tiles ins(%expert_offsets ...) rows = 128 outs(...)` and
-    `moe.idx.grouped_matmul ins(%x, %expert_offsets ...) tiles(%tiles ...)`.
+    Before: `moe.idx.grouped_matmul ins(%x, %expert_offsets ...)`. After: the
+    same with `tiles(%tiles ...)`, and `%tiles = moe.idx.tiles ins(...)
+    rows = 128`, or `moe.idx.route ... {tile_rows = array<i64: 128>}`.
 
     Must run before bufferization: on memrefs nothing is changed.
 

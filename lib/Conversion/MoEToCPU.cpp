@@ -69,7 +69,7 @@ static LogicalResult verifyForm(Operation *op) {
              << ", whose layout has no strides; copy it to one that has";
   }
   if (auto route = dyn_cast<IdxRouteOp>(op))
-    return verifyWorkspace(route);
+    return verifyRouteOnCPU(route);
   if (auto matmul = dyn_cast<IdxGroupedMatmulOp>(op))
     return verifyMatmul(matmul);
   return success();

@@ -33,7 +33,8 @@ static constexpr int64_t kLargeScores = 1 << 17;
 RouteLowering::RouteLowering(IdxRouteOp op, RewriterBase &rewriter)
     : op(op), rewriter(rewriter), b(op.getLoc(), rewriter), fixed(b),
       experts(op.getNumExperts()),
-      lanes(op.getSchedule() ? op.getSchedule()->getVector() : kDefaultLanes),
+      lanes(op.getCPUSchedule() ? op.getCPUSchedule().getVector()
+                                : kDefaultLanes),
       stride(IdxRouteOp::getWorkspaceRow(experts)),
       wordVector(VectorType::get(lanes, b.getI32Type())),
       floatVector(VectorType::get(lanes, b.getF32Type())) {
@@ -209,7 +210,11 @@ void RouteLowering::writePlan() {
 // Workspace
 //===----------------------------------------------------------------------===//
 
-LogicalResult mlir::moe::verifyWorkspace(IdxRouteOp op) {
+LogicalResult mlir::moe::verifyRouteOnCPU(IdxRouteOp op) {
+  if (op.getGPUSchedule() || !op.getTileRows().empty())
+    return op.emitOpError("has a #moe.gpu_route schedule or lists of tiles, "
+                          "which are for convert-moe-to-gpu; a CPU takes a "
+                          "#moe.schedule, and its matmuls read the plan");
   if (hasUnitLastStride(op.getWorkspace()))
     return success();
   return op.emitOpError("needs a workspace whose words lie next to each other, "
@@ -242,7 +247,7 @@ struct RouteToCPU : OpRewritePattern<IdxRouteOp> {
                                 PatternRewriter &rewriter) const override {
     if (!op.hasPureBufferSemantics())
       return rewriter.notifyMatchFailure(op, "is not on memrefs");
-    if (failed(verifyWorkspace(op)))
+    if (failed(verifyRouteOnCPU(op)))
       return failure();
     RouteLowering(op, rewriter).run();
     rewriter.eraseOp(op);

@@ -13,7 +13,7 @@ namespace mlir::moe {
 
 /// Whole vectors of the workspace are read and written, so its words must lie
 /// next to each other.
-LogicalResult verifyWorkspace(IdxRouteOp op);
+LogicalResult verifyRouteOnCPU(IdxRouteOp op);
 
 /// Emits one moe.idx.route on memrefs, whose workspace is verified.
 ///

@@ -15,6 +15,9 @@ static int64_t getSharedLimit(Chip chip) {
 /// Most warps of a block: with more, a thread has too few registers.
 static constexpr int64_t kMaxWarps = 16;
 
+/// Most blocks of a routing: no chip has as many multiprocessors.
+static constexpr int64_t kMaxBlocks = 256;
+
 static bool isPowerIn(int64_t value, int64_t least, int64_t most) {
   return value >= least && value <= most && llvm::isPowerOf2_64(value);
 }
@@ -84,6 +87,21 @@ GPUMatmulAttr::verify(function_ref<InFlightDiagnostic()> emitError, Chip chip,
                          << stringifyChip(chip) << " has "
                          << getSharedLimit(chip)
                          << "; use smaller tiles or fewer stages";
+  return success();
+}
+
+LogicalResult GPURouteAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                                   Chip chip, RouteForm form, int64_t threads,
+                                   int64_t blocks, int64_t tokens) {
+  if (!isPowerIn(threads, 128, kMaxWarps * 32))
+    return emitError() << "GPU-ROUTE-1: threads must be 128, 256 or 512, got "
+                       << threads;
+  if (blocks < 1 || blocks > kMaxBlocks)
+    return emitError() << "GPU-ROUTE-2: blocks must be in [1, " << kMaxBlocks
+                       << "], got " << blocks;
+  if (tokens < 1)
+    return emitError() << "GPU-ROUTE-2: tokens must be positive, got "
+                       << tokens;
   return success();
 }
 

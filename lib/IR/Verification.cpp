@@ -130,12 +130,40 @@ static bool sameRows(Value a, Value b) {
                                          y.getShape().take_back()));
 }
 
+/// IDX-ROUTE-5.
+static LogicalResult verifyTileLists(IdxRouteOp op) {
+  int64_t room =
+      cast<ShapedType>(op.getField(Field::RowToken).getType()).getDimSize(0);
+  ArrayRef<int64_t> allRows = op.getTileRows();
+  for (auto [i, rows] : llvm::enumerate(allRows)) {
+    if (rows < 1 || llvm::is_contained(allRows.take_front(i), rows))
+      return op.emitOpError("IDX-ROUTE-5: tile_rows must be positive and "
+                            "differ, got ")
+             << rows;
+    Value list = op.getTiles()[i];
+    if (!isVectorField(list))
+      return op.emitOpError("IDX-ROUTE-5: a list of tiles must be i32 of one "
+                            "dimension, got ")
+             << list.getType();
+    int64_t words = cast<ShapedType>(list.getType()).getDimSize(0);
+    int64_t needed = IdxTilesOp::getWords(room, op.getNumExperts(), rows);
+    if (ShapedType::isStatic(words) && ShapedType::isStatic(needed) &&
+        words != needed)
+      return op.emitOpError("IDX-ROUTE-5: the list of tiles of ")
+             << rows << " rows must have " << needed << " words, got "
+             << list.getType();
+  }
+  return success();
+}
+
 LogicalResult IdxRouteOp::verify() {
   OperandRange outs = getOuts();
-  if (outs.size() != 6 || !arePlanFields(outs.take_front(4)) ||
-      !isFloat(outs[4]) || rankOf(outs[4]) != 1 || !isVectorField(outs[5]))
+  if (outs.size() != kPlanOuts + getTileRows().size() ||
+      !arePlanFields(outs.take_front(4)) || !isFloat(outs[4]) ||
+      rankOf(outs[4]) != 1 || !isVectorField(outs[5]))
     return emitOpError("IDX-ROUTE-1: outs must be four i32 fields [E+1], [R], "
-                       "[S, T+1], [R], the gates [R] and an i32 workspace");
+                       "[S, T+1], [R], the gates [R] and an i32 workspace, "
+                       "then a list of tiles for each of tile_rows");
   if (!isFloat(getLogits()) ||
       (rankOf(getLogits()) != 3 &&
        !(rankOf(getLogits()) == 2 && getScope() == Scope::Token)))
@@ -149,6 +177,8 @@ LogicalResult IdxRouteOp::verify() {
       (!getElementTypeOrSelf(getChoiceBias().getType()).isF32() ||
        rankOf(getChoiceBias()) != 1))
     return emitOpError("IDX-ROUTE-4: choice_bias must be f32 [E]");
+  if (failed(verifyTileLists(*this)))
+    return failure();
   return verifyRoutingRule(*this); // IDX-ROUTE-3
 }
 

@@ -8,12 +8,12 @@ namespace moe::routing {
 // version of PTX than the chip's first one is asked for only where an
 // instruction needs it: an older driver can read the older text.
 static constexpr GPUChip kChips[] = {
-    {"sm_80", 80, 76, 11060, 163 * 1024},
-    {"sm_86", 86, 76, 11060, 99 * 1024},
-    {"sm_89", 89, 78, 11080, 99 * 1024},
-    {"sm_90", 90, 80, 12000, 227 * 1024},
-    {"sm_100", 100, 86, 12070, 227 * 1024},
-    {"sm_120", 120, 87, 12080, 99 * 1024},
+    {"sm_80", 80, 76, 11060, 163 * 1024, 108, 56},
+    {"sm_86", 86, 76, 11060, 99 * 1024, 84, 16},
+    {"sm_89", 89, 78, 11080, 99 * 1024, 142, 20},
+    {"sm_90", 90, 80, 12000, 227 * 1024, 132, 78},
+    {"sm_100", 100, 86, 12070, 227 * 1024, 148, 132},
+    {"sm_120", 120, 87, 12080, 99 * 1024, 188, 20},
 };
 
 std::span<const GPUChip> gpuChips() { return kChips; }

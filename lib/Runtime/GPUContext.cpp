@@ -220,6 +220,9 @@ static void gpuZeroed(Bytes *out, GPUContext *context, int32_t number,
                       int64_t bytes) {
   *out = Bytes(context->zeroed(number, bytes), bytes);
 }
+static int64_t gpuMultiprocessors(GPUContext *context) {
+  return context->multiprocessors();
+}
 static void gpuLaunch(GPUContext *context, int32_t kernel, int64_t x, int64_t y,
                       int64_t z, int32_t threads, int32_t sharedBytes,
                       int32_t cluster, int32_t cooperative, void **arguments) {
@@ -233,6 +236,8 @@ void *mlir::moe::lookupGPURuntime(llvm::StringRef symbol) {
       {"_mlir_ciface_moe_gpu_arena", reinterpret_cast<void *>(&gpuArena)},
       {"_mlir_ciface_moe_gpu_result", reinterpret_cast<void *>(&gpuResult)},
       {"_mlir_ciface_moe_gpu_zeroed", reinterpret_cast<void *>(&gpuZeroed)},
+      {"_mlir_ciface_moe_gpu_multiprocessors",
+       reinterpret_cast<void *>(&gpuMultiprocessors)},
       {"_mlir_ciface_moe_gpu_launch", reinterpret_cast<void *>(&gpuLaunch)}};
   return functions.lookup(symbol);
 }

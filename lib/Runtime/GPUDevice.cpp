@@ -6,7 +6,7 @@ using namespace mlir::moe;
 
 // CUdevice_attribute
 static constexpr int kCapabilityMajor = 75, kCapabilityMinor = 76,
-                     kSharedBytesOptIn = 97;
+                     kSharedBytesOptIn = 97, kMultiprocessors = 16;
 
 //===----------------------------------------------------------------------===//
 // The device
@@ -60,6 +60,10 @@ llvm::Error GPUDevice::retain(int number) {
   if (!shared)
     return shared.takeError();
   sharedBytes = *shared;
+  auto units = attribute(kMultiprocessors);
+  if (!units)
+    return units.takeError();
+  multiprocessors = *units;
   // Last, so that nothing has to be given back above.
   return driver.check(driver.cuDevicePrimaryCtxRetain(&context, handle),
                       "cuDevicePrimaryCtxRetain");

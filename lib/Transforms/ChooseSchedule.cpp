@@ -6,7 +6,9 @@
 #include "moe/Passes.h"
 #include "moe/Routing/GPUChip.h"
 #include "moe/Routing/GPUMatmulForms.h"
+#include "moe/Routing/GPURoute.h"
 #include "moe/Transforms/CPUFeatures.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 namespace mlir::moe {
 #define GEN_PASS_DEF_CHOOSESCHEDULE
@@ -78,6 +80,19 @@ static GPUMatmulAttr chooseGPUMatmul(const ::moe::routing::GPUChip &chip,
   return GPUMatmulAttr::get(op.getContext(), *symbolizeChip(chip.name), forms);
 }
 
+/// For logits [S, T, E], or [T, E] of one sequence.
+static GPURouteAttr chooseGPURoute(MLIRContext *context,
+                                   const ::moe::routing::GPUChip &chip,
+                                   Value logits) {
+  int64_t tokens = cast<ShapedType>(logits.getType()).getShape().end()[-2];
+  std::optional<int64_t> known;
+  if (ShapedType::isStatic(tokens))
+    known = tokens;
+  auto route = ::moe::routing::chooseGPURoute(chip, known);
+  return GPURouteAttr::get(context, *symbolizeChip(chip.name), RouteForm::Grid,
+                           route.threads, route.blocks, route.tokens);
+}
+
 namespace {
 struct ChooseSchedule : mlir::moe::impl::ChooseScheduleBase<ChooseSchedule> {
   using ChooseScheduleBase::ChooseScheduleBase;
@@ -110,18 +125,22 @@ struct ChooseSchedule : mlir::moe::impl::ChooseScheduleBase<ChooseSchedule> {
           << chip << "'; accepted are " << ::moe::routing::gpuChipNames();
       return signalPassFailure();
     }
-    auto choose = [&](auto op, Value result) {
-      if (op.getSchedule())
-        return;
+    auto matmul = [&](auto op, Value result) {
       op.setScheduleAttr(
           chooseGPUMatmul(*known, op, cast<ShapedType>(result.getType())));
-      ++numScheduled;
+    };
+    auto route = [&](auto op) {
+      op.setScheduleAttr(chooseGPURoute(&getContext(), *known, op.getLogits()));
     };
     getOperation().walk([&](Operation *op) {
-      if (auto matmul = dyn_cast<GroupedMatmulOp>(op))
-        choose(matmul, matmul.getResult());
-      if (auto matmul = dyn_cast<IdxGroupedMatmulOp>(op))
-        choose(matmul, matmul.getOuts());
+      if (!isa<GroupedMatmulOp, IdxGroupedMatmulOp, RouteOp, IdxRouteOp>(op) ||
+          op->getAttr("schedule"))
+        return;
+      llvm::TypeSwitch<Operation *>(op)
+          .Case([&](GroupedMatmulOp op) { matmul(op, op.getResult()); })
+          .Case([&](IdxGroupedMatmulOp op) { matmul(op, op.getOuts()); })
+          .Case<RouteOp, IdxRouteOp>(route);
+      ++numScheduled;
     });
   }
 };

@@ -191,7 +191,8 @@ struct ExpandRoute : Expand<RouteOp> {
         op.getNormalizeAttr(), op.getScaleAttr(), op.getEpsAttr(),
         op.getNormMinAttr(), op.getNGroupAttr(), op.getTopkGroupAttr(),
         op.getGroupScoreAttr(), op.getFloorAttr(), op.getCapAttr(),
-        op.getRankLogitsAttr(), op.getLayerAttr(), op.getScheduleAttr());
+        op.getRankLogitsAttr(), op.getLayerAttr(),
+        /*tile_rows=*/DenseI64ArrayAttr(), op.getScheduleAttr());
     replacePlanMaker(op, twin, rewriter);
     return success();
   }

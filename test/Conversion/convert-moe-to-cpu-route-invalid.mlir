@@ -1,4 +1,4 @@
-// RUN: moe-opt %s -verify-diagnostics -convert-moe-to-cpu
+// RUN: moe-opt %s -split-input-file -verify-diagnostics -convert-moe-to-cpu
 
 func.func @strided_workspace(%logits: memref<2x3x4xf32>, %eo: memref<5xi32>,
                              %rt: memref<6xi32>, %to: memref<2x4xi32>,
@@ -10,5 +10,36 @@ func.func @strided_workspace(%logits: memref<2x3x4xf32>, %eo: memref<5xi32>,
       outs(%eo, %rt, %to, %tr, %gates, %work : memref<5xi32>, memref<6xi32>,
            memref<2x4xi32>, memref<6xi32>, memref<6xf32>,
            memref<?xi32, strided<[2]>>)
+  return
+}
+
+// -----
+
+func.func @schedule_of_gpu(%logits: memref<2x3x4xf32>, %eo: memref<5xi32>,
+                           %rt: memref<6xi32>, %to: memref<2x4xi32>,
+                           %tr: memref<6xi32>, %gates: memref<6xf32>,
+                           %work: memref<?xi32>) {
+  // expected-error @+1 {{has a #moe.gpu_route schedule or lists of tiles, which are for convert-moe-to-gpu; a CPU takes a #moe.schedule, and its matmuls read the plan}}
+  moe.idx.route top 1 scope = token score = softmax normalize = none
+      ins(%logits : memref<2x3x4xf32>)
+      outs(%eo, %rt, %to, %tr, %gates, %work : memref<5xi32>, memref<6xi32>,
+           memref<2x4xi32>, memref<6xi32>, memref<6xf32>, memref<?xi32>)
+      {schedule = #moe.gpu_route<chip = sm_80, form = grid, threads = 256,
+                                 blocks = 108, tokens = 8>}
+  return
+}
+
+// -----
+
+func.func @lists_of_tiles(%logits: memref<2x3x4xf32>, %eo: memref<5xi32>,
+                          %rt: memref<6xi32>, %to: memref<2x4xi32>,
+                          %tr: memref<6xi32>, %gates: memref<6xf32>,
+                          %work: memref<?xi32>, %tiles: memref<24xi32>) {
+  // expected-error @+1 {{has a #moe.gpu_route schedule or lists of tiles}}
+  moe.idx.route top 1 scope = token score = softmax normalize = none
+      ins(%logits : memref<2x3x4xf32>)
+      outs(%eo, %rt, %to, %tr, %gates, %work, %tiles : memref<5xi32>,
+           memref<6xi32>, memref<2x4xi32>, memref<6xi32>, memref<6xf32>,
+           memref<?xi32>, memref<24xi32>) {tile_rows = array<i64: 16>}
   return
 }

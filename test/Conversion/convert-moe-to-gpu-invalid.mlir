@@ -44,5 +44,37 @@ func.func @many_experts(%logits: memref<1x2x1025xf32>, %eo: memref<1026xi32>,
       ins(%logits : memref<1x2x1025xf32>)
       outs(%eo, %rt, %to, %tr, %gates, %work : memref<1026xi32>, memref<4xi32>,
            memref<1x3xi32>, memref<4xi32>, memref<4xf32>, memref<?xi32>)
+      {schedule = #moe.gpu_route<chip = sm_80, form = grid, threads = 256,
+                                 blocks = 108, tokens = 8>}
+  return
+}
+
+// -----
+
+func.func @no_schedule(%logits: memref<1x2x8xf32>, %eo: memref<9xi32>,
+                        %rt: memref<4xi32>, %to: memref<1x3xi32>,
+                        %tr: memref<4xi32>, %gates: memref<4xf32>,
+                        %work: memref<?xi32>) {
+  // expected-error @+1 {{needs a #moe.gpu_route schedule; moe-choose-schedule with a chip writes one}}
+  moe.idx.route top 2 scope = token score = softmax normalize = none
+      ins(%logits : memref<1x2x8xf32>)
+      outs(%eo, %rt, %to, %tr, %gates, %work : memref<9xi32>, memref<4xi32>,
+           memref<1x3xi32>, memref<4xi32>, memref<4xf32>, memref<?xi32>)
+  return
+}
+
+// -----
+
+func.func @schedule_of_cpu(%logits: memref<1x2x8xf32>, %eo: memref<9xi32>,
+                        %rt: memref<4xi32>, %to: memref<1x3xi32>,
+                        %tr: memref<4xi32>, %gates: memref<4xf32>,
+                        %work: memref<?xi32>) {
+  // expected-error @+1 {{has a #moe.schedule, which is for convert-moe-to-cpu; a GPU takes a #moe.gpu_route schedule}}
+  moe.idx.route top 2 scope = token score = softmax normalize = none
+      ins(%logits : memref<1x2x8xf32>)
+      outs(%eo, %rt, %to, %tr, %gates, %work : memref<9xi32>, memref<4xi32>,
+           memref<1x3xi32>, memref<4xi32>, memref<4xf32>, memref<?xi32>)
+      {schedule = #moe.schedule<target = cpu, vector = 16, rows = 6,
+       vectors = 4, row_block = 120, product = fma, prefetch = true>}
   return
 }

@@ -1,10 +1,11 @@
-// Executed in test/GPU/test_route.py and test_route_grid.py.
-// RUN: moe-opt %s --convert-moe-to-gpu --canonicalize --cse \
+// Executed in test/GPU/test_route.py, test_route_grid.py, test_route_sizes.py
+// and test_route_tiles.py.
+// RUN: moe-opt %s --moe-choose-schedule=chip=sm_80 --convert-moe-to-gpu --canonicalize --cse \
 // RUN:   -split-input-file | FileCheck %s
 
 // A team of eight blocks, each with eight tokens in shared memory.
 // CHECK-LABEL: gpu.func @route
-// CHECK-SAME: known_block_size = array<i32: 512, 1, 1>
+// CHECK-SAME: known_block_size = array<i32: 256, 1, 1>
 // CHECK-SAME: nvvm.minctasm = 1 : i32
 // The phases of two barriers: among all blocks, and in the team.
 // CHECK-COUNT-2: llvm.load {{.*}} atomic syncscope("device") acquire
@@ -24,7 +25,7 @@
 // CHECK: red.release.gpu.global.add.u32
 // CHECK-NOT: red.release
 // CHECK-LABEL: func.func private @moe_idx_route
-// CHECK: gpu.launch_func @moe_kernels::@route blocks in (%c8, %c1, %c1) threads in (%c512, %c1, %c1)
+// CHECK: gpu.launch_func @moe_kernels::@route blocks in (%c8, %c1, %c1) threads in (%c256, %c1, %c1)
 // CHECK-SAME: {moe.cooperative, moe.workspace = {{[0-9]+}} : i64}
 func.func @grid(%logits: memref<1x64x64xf32>, %eo: memref<65xi32>,
                 %rt: memref<128xi32>, %to: memref<1x65xi32>,
@@ -40,17 +41,26 @@ func.func @grid(%logits: memref<1x64x64xf32>, %eo: memref<65xi32>,
 
 // -----
 
-// Sizes that are not known: a block takes sequences in turn. In token scope
-// there is one barrier, and no search among tokens.
-// CHECK-LABEL: gpu.func @route
+// Sizes that are not known: three kernels, of which the sizes and the device let
+// one run. In token scope there is one barrier, and no search among tokens.
+// CHECK-LABEL: gpu.func @route(
 // CHECK: llvm.call_intrinsic "llvm.nvvm.sqrt.rn.f"
 // CHECK-NOT: math.sqrt
 // CHECK: red.release.gpu.global.add.u32
 // CHECK-NOT: red.release
+// CHECK: gpu.func @route_long(
+// CHECK: gpu.func @route_in_turn(
+// CHECK: func.func private @moe_multiprocessors() -> index
 // CHECK-LABEL: func.func private @moe_idx_route
-// CHECK: %[[BLOCKS:.*]] = arith.minsi
-// CHECK: gpu.launch_func @moe_kernels::@route blocks in (%[[BLOCKS]], %c1, %c1)
+// CHECK: %[[DEVICE:.*]] = call @moe_multiprocessors() : () -> index
+// CHECK: %[[BLOCKS:.*]] = arith.minui %[[DEVICE]], %c108
+// CHECK: %[[FITS:.*]] = arith.cmpi u{{.*}}, %c166912
+// CHECK: %[[SHORT:.*]] = arith.select %{{.*}}, %{{.*}}, %c0
+// CHECK: gpu.launch_func @moe_kernels::@route blocks in (%[[SHORT]], %c1, %c1)
 // CHECK-SAME: {moe.cooperative}
+// CHECK: %[[LONG:.*]] = arith.select %{{.*}}, %{{.*}}, %c0
+// CHECK: gpu.launch_func @moe_kernels::@route_long blocks in (%[[LONG]], %c1, %c1)
+// CHECK: gpu.launch_func @moe_kernels::@route_in_turn blocks in
 func.func @dynamic(%logits: memref<?x?x24xbf16>, %valid: memref<?x?xi1>,
                    %eo: memref<25xi32>, %rt: memref<?xi32>,
                    %to: memref<?x?xi32>, %tr: memref<?xi32>,
@@ -60,5 +70,25 @@ func.func @dynamic(%logits: memref<?x?x24xbf16>, %valid: memref<?x?xi1>,
       outs(%eo, %rt, %to, %tr, %gates, %work : memref<25xi32>,
            memref<?xi32>, memref<?x?xi32>, memref<?xi32>,
            memref<?xf32>, memref<?xi32>)
+  return
+}
+
+// -----
+
+// Three lists of tiles in the same launch, whose stores nothing waits for.
+// CHECK-LABEL: gpu.func @route(
+// CHECK-COUNT-3: llvm.store {{.*}} : vector<4xi32>, !llvm.ptr<1>
+// CHECK-NOT: gpu.func @tiles
+func.func @tiles(%logits: memref<1x9x8xf32>, %eo: memref<9xi32>,
+                 %rt: memref<18xi32>, %to: memref<1x10xi32>,
+                 %tr: memref<18xi32>, %gates: memref<18xf32>,
+                 %work: memref<?xi32>, %few: memref<44xi32>,
+                 %many: memref<40xi32>, %odd: memref<40xi32>) {
+  moe.idx.route top 2 scope = token score = softmax normalize = none
+      ins(%logits : memref<1x9x8xf32>)
+      outs(%eo, %rt, %to, %tr, %gates, %work, %few, %many, %odd :
+           memref<9xi32>, memref<18xi32>, memref<1x10xi32>, memref<18xi32>,
+           memref<18xf32>, memref<?xi32>, memref<44xi32>, memref<40xi32>,
+           memref<40xi32>) {tile_rows = array<i64: 16, 128, 48>}
   return
 }

@@ -21,7 +21,8 @@ CHIPS = {
     "sm_120": "ptx87",
 }
 PASSES = (
-    "convert-moe-to-gpu,canonicalize,cse,nvvm-attach-target{{chip={chip} "
+    "moe-choose-schedule{{chip={chip}}},convert-moe-to-gpu,canonicalize,cse,"
+    "nvvm-attach-target{{chip={chip} "
     "features=+{version} O=3}},gpu.module(convert-scf-to-cf,convert-vector-to-llvm,"
     "convert-gpu-to-nvvm{{use-bare-ptr-memref-call-conv=1}},convert-nvvm-to-llvm,"
     "canonicalize,cse,reconcile-unrealized-casts),gpu-module-to-binary{{format=isa}}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-import re
 from typing import Any
 
 import ml_dtypes
@@ -12,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import oracle
 from emulated import Kernels, compile_kernels, memref
+from host_code import Launch, launches_of
+from matmul_kernels import tile_words
 from moe_mlir import ptx
 
 Array = npt.NDArray[Any]
@@ -23,95 +24,80 @@ UNWRITTEN = -7
 FIELDS = ("expert_offsets", "row_token", "token_offsets", "token_row", "gates")
 
 
-@dataclasses.dataclass(frozen=True)
-class Launch:
-    """A gpu.launch_func of constant sizes.
-
-    Attributes:
-        arguments: Each a number, or the name of one of the function's memrefs.
-        workspace: Words of the routing's workspace.
-    """
-
-    grid: int
-    threads: int
-    shared: int
-    cooperative: bool
-    workspace: int
-    arguments: tuple[int | str, ...]
-
-
-def constants(module: str) -> dict[str, int]:
-    found = re.findall(r"(%\w+) = arith.constant (-?\d+) : (?:index|i32)", module)
-    return {name: int(value) for name, value in found}
-
-
-def read_launch(module: str, kernel: str) -> Launch:
-    """The launch of a kernel in a module's host code."""
-    number: dict[str, Any] = dict(constants(module))
-    for name, source in re.findall(
-        r"(%\w+) = memref.extract_aligned_pointer_as_index (%arg\d+)", module
-    ):
-        number[name] = source
-    for name, source in re.findall(
-        r"(%\w+) = (?:arith.index_cast|llvm.inttoptr) (%\w+) :", module
-    ):
-        number[name] = number[source]
-    line = re.search(rf"gpu.launch_func +@moe_kernels::@{kernel} .*", module)
-    assert line, module
-    text = line[0]
-    found = re.search(
-        r"blocks in \((%\w+), .*threads in \((%\w+), .*size (%\w+) args\((.*)\)", text
-    )
-    assert found, text
-    grid, threads, shared = (number[found[i]] for i in (1, 2, 3))
-    arguments = tuple(number[name] for name in re.findall(r"(%\w+) :", found[4]))
-    words = re.search(r"moe.workspace = (\d+)", text)
-    assert words, text
-    return Launch(
-        grid, threads, shared, "moe.cooperative" in text, int(words[1]), arguments
-    )
-
-
 @dataclasses.dataclass
 class Routing:
     """A compiled routing of logits [S, T, E].
 
     Attributes:
-        shape: S, T, E and K.
+        experts: E.
+        k: K.
+        tile_rows: Of each list of tiles.
+        multiprocessors: How many the device is said to have.
         workspace: Zero before the first launch, and kept.
     """
 
     kernels: Kernels
-    launch: Launch
-    shape: tuple[int, int, int, int]
+    experts: int
+    k: int
     gate_type: np.dtype[Any]
+    tile_rows: tuple[int, ...]
+    multiprocessors: int
     workspace: Array
+    last: Launch | None = None
+
+    def outs(self, s: int, t: int) -> dict[str, Array]:
+        """Unwritten results for S sequences of T tokens, by name."""
+        rows = s * t * self.k
+        sizes = {"expert_offsets": (self.experts + 1,), "token_offsets": (s, t + 1)}
+        outs = {
+            name: np.full(sizes.get(name, (rows,)), UNWRITTEN, np.int32)
+            for name in FIELDS
+        }
+        outs["gates"] = np.full(rows, UNWRITTEN, self.gate_type)
+        return outs
+
+    def launch(self, logits: Array, *memory: list[Array]) -> Launch:
+        """The launch for logits; `memory` is the valid tokens and the like, results,
+        and lists of tiles."""
+        s, t, _ = logits.shape
+        given, outs, lists = memory or (
+            [],
+            [*self.outs(s, t).values()],
+            self.lists(s, t),
+        )
+        while True:
+            arrays = [logits, *given, *outs, self.workspace, *lists]
+            (launch,) = launches_of(self.kernels.host, arrays, self.multiprocessors)
+            words = launch.workspace or 0
+            if words <= self.workspace.size:
+                return launch
+            self.workspace = np.zeros(words, np.int32)
+
+    def lists(self, s: int, t: int) -> list[Array]:
+        """Unwritten lists of tiles."""
+        return [
+            np.full(tile_words(s * t * self.k, self.experts, rows), UNWRITTEN, np.int32)
+            for rows in self.tile_rows
+        ]
 
     def run(self, logits: Array, **options: Any) -> tuple[oracle.Routing, ptx.Result]:
         """Routes logits once, under all checks of the emulator."""
-        s, t, e, k = self.shape
-        sizes = {"expert_offsets": (e + 1,), "token_offsets": (s, t + 1)}
-        outs = {
-            name: np.full(sizes.get(name, (s * t * k,)), UNWRITTEN, np.int32)
-            for name in FIELDS
-        }
-        outs["gates"] = np.full(s * t * k, UNWRITTEN, self.gate_type)
+        s, t, _ = logits.shape
+        outs, lists = self.outs(s, t), self.lists(s, t)
         given = [options.pop(name, None) for name in ("choice_bias", "valid")]
-        # In the order of the op's operands.
-        memory = [logits, *(array for array in given if array is not None)]
-        memory += [*outs.values(), self.workspace]
-        arguments = [
-            memory[int(value[4:])] if isinstance(value, str) else np.int32(value)
-            for value in self.launch.arguments
-        ]
+        given = [array for array in given if array is not None]
+        launch = self.launch(logits, given, [*outs.values()], lists)
         result = self.kernels.run(
-            "route",
-            self.launch.grid,
-            arguments,
-            shared=self.launch.shared,
-            cooperative=self.launch.cooperative,
+            launch.kernel,
+            launch.grid,
+            list(launch.arguments),
+            shared=launch.shared,
+            cooperative=launch.cooperative,
             **options,
         )
+        self.last = launch
+        for rows, found in zip(self.tile_rows, lists, strict=True):
+            check_tiles(outs["expert_offsets"], rows, found)
         return oracle.Routing(**outs), result
 
     def grid_barriers(self, result: ptx.Result) -> float:
@@ -124,7 +110,25 @@ class Routing:
             for line in arrivals
             if block["first_line"] <= line <= block["last_line"]
         )
-        return float(passed / self.launch.grid)
+        assert self.last is not None
+        return float(passed / self.last.grid)
+
+
+def expected_tiles(offsets: Array, rows: int) -> Array:
+    """The number of tiles and their records."""
+    records = [
+        (expert, first, min(rows, end - first), 0)
+        for expert, (begin, end) in enumerate(zip(offsets, offsets[1:], strict=False))
+        for first in range(begin, end, rows)
+    ]
+    return np.array([(len(records), 0, 0, 0), *records], np.int32).ravel()
+
+
+def check_tiles(offsets: Array, rows: int, found: Array) -> None:
+    """A list is the expected one, and nothing is written behind it."""
+    want = expected_tiles(offsets, rows)
+    np.testing.assert_array_equal(found[: want.size], want)
+    assert (found[want.size :] == UNWRITTEN).all()
 
 
 def clause(options: dict[str, Any]) -> str:
@@ -143,6 +147,11 @@ def clause(options: dict[str, Any]) -> str:
     ]
     if options.get("rank_logits"):
         parts.append("rank_logits")
+    if options.get("schedule"):
+        parts.append(f"schedule = {options['schedule']}")
+    if options.get("tile_rows"):
+        rows = ", ".join(map(str, options["tile_rows"]))
+        parts.append(f"tile_rows = array<i64: {rows}>")
     if options.get("groups"):
         n_group, topk_group, kind = options["groups"]
         parts += [f"n_group = {n_group} : i64", f"topk_group = {topk_group} : i64"]
@@ -157,34 +166,45 @@ def program(
     score: str,
     normalize: str,
     gate_type: str,
-    schedule: str = "",
+    sizes: str | None = None,
     **options: Any,
 ) -> str:
-    """A function that routes logits [S, T, E] on memrefs."""
+    """A function that routes logits [S, T, E] on memrefs.
+
+    Args:
+        sizes: S and T in types, such as `1x?`; those of the logits if not given.
+    """
     s, t, e = logits.shape
-    rows = s * t * k
+    rows, ends = f"{s * t * k}", f"{s}x{t + 1}"
+    batch = sizes or f"{s}x{t}"
+    if "?" in batch:
+        rows, ends = "?", f"{batch.split('x')[0]}x?"
+    kind = f"memref<{batch}x{e}x{memref(logits).rsplit('x', 1)[1]}"
     optional, names = "", ""
     if options.get("choice_bias") is not None:
         optional += f" bias(%bias : memref<{e}xf32>)"
         names += f", %bias: memref<{e}xf32>"
     if options.get("valid") is not None:
-        optional += f" valid(%valid : memref<{s}x{t}xi1>)"
-        names += f", %valid: memref<{s}x{t}xi1>"
+        optional += f" valid(%valid : memref<{batch}xi1>)"
+        names += f", %valid: memref<{batch}xi1>"
     outs = (
-        f"memref<{e + 1}xi32>, memref<{rows}xi32>, memref<{s}x{t + 1}xi32>, "
+        f"memref<{e + 1}xi32>, memref<{rows}xi32>, memref<{ends}xi32>, "
         f"memref<{rows}xi32>, memref<{rows}x{gate_type}>, memref<?xi32>"
     )
+    out_names = ["%eo", "%rt", "%to", "%tr", "%gates", "%work"]
+    for number in options.get("tile_rows") or ():
+        out_names.append(f"%tiles{number}")
+        words = "?" if rows == "?" else tile_words(s * t * k, e, number)
+        outs += f", memref<{words}xi32>"
     arguments = ", ".join(
-        f"%{name}: {kind}"
-        for name, kind in zip(
-            ("eo", "rt", "to", "tr", "gates", "work"), outs.split(", "), strict=True
-        )
+        f"{name}: {type_}"
+        for name, type_ in zip(out_names, outs.split(", "), strict=True)
     )
     return f"""
-    func.func @f(%logits: {memref(logits)}, {arguments}{names}) {{
+    func.func @f(%logits: {kind}, {arguments}{names}) {{
       moe.idx.route top {k} scope = {scope} score = {score} normalize = {normalize}
-        ins(%logits : {memref(logits)}){optional}
-        outs(%eo, %rt, %to, %tr, %gates, %work : {outs}){clause(options)}
+        ins(%logits : {kind}){optional}
+        outs({", ".join(out_names)} : {outs}){clause(options)}
       return
     }}"""
 
@@ -200,14 +220,25 @@ def compile_route(
     chip: str = "sm_80",
     **options: Any,
 ) -> Routing:
-    """Compiles a routing of logits like these; `options` are the oracle's."""
+    """Compiles a routing of logits like these.
+
+    Args:
+        options: The oracle's, and: `schedule`, an attribute; `tile_rows`, of the
+            lists of tiles; `sizes` of `program`; `multiprocessors` of the device.
+    """
+    multiprocessors = options.pop("multiprocessors", 108)
     text = program(logits, k, scope, score, normalize, gate_type, **options)
     kernels = compile_kernels(moe_opt, text, chip)
-    launch = read_launch(kernels.host, "route")
-    s, t, e = logits.shape
     types = {"f32": np.float32, "bf16": ml_dtypes.bfloat16, "f16": np.float16}
-    work = np.zeros(launch.workspace, np.int32)
-    return Routing(kernels, launch, (s, t, e, k), np.dtype(types[gate_type]), work)
+    return Routing(
+        kernels,
+        logits.shape[2],
+        k,
+        np.dtype(types[gate_type]),
+        tuple(options.get("tile_rows") or ()),
+        multiprocessors,
+        np.zeros(0, np.int32),
+    )
 
 
 def bits(values: Array) -> Array:
@@ -227,7 +258,7 @@ def check(
         if name in options
     }
     given = {name: options.get(name) for name in ("choice_bias", "valid")}
-    want = oracle.route(logits, routing.shape[3], **options)
+    want = oracle.route(logits, routing.k, **options)
     got, result = routing.run(logits, **given, **launch)
     for name in FIELDS:
         wanted, found = getattr(want, name), getattr(got, name)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gated_layers import Layer
 from host_layers import chain, chain_inputs, chain_module
 from moe_mlir import _moe, gpu
 from moe_mlir.gpu_model import CompiledGPUModel
@@ -111,3 +112,26 @@ def test_loading_prepares_launches(traced: Any) -> None:
         POP,
     ]
     assert calls(traced, loaded.clear) == [PUSH, "cuModuleUnload", POP]
+
+
+@pytest.mark.parametrize("scope", ["token", "sequence"])
+@pytest.mark.parametrize("sizes", [("?x?", "?"), ("1x60", "120")], ids=str)
+def test_launches_of_a_layer(traced: Any, scope: str, sizes: tuple[str, str]) -> None:
+    """Routing with the lists of tiles, two matmuls, combine; nothing between."""
+    library, _ = traced
+    layer = Layer(6, 2, 72, 40, scope=scope, normalize="sum")
+    random, weights = np.random.default_rng(1), layer.weights()
+    module = Model.from_text(layer.text(*sizes), weights)._module
+    lowered = gpu.lower_gpu(module, gpu.check_chip("sm_80"))
+    device = _moe.GPUDevice.open(library)
+    model = CompiledGPUModel(lowered, weights, Limits(1, ()), device)
+    for tokens in (60, 60) if sizes[0] == "1x60" else (60, 2, 200):
+        x = random.standard_normal((1, tokens, layer.H)).astype("bfloat16")
+        logits = random.standard_normal((1, tokens, layer.E)).astype(np.float32)
+        placed = [model.to_device(array) for array in (x, logits)]
+        out = model(*placed)
+        again = calls(traced, lambda p=placed, o=out: model(*p, out=o))
+        assert again[0] == PUSH
+        assert again[-1] == POP
+        assert len(again[1:-1]) == 4
+        assert set(again[1:-1]) <= {"cuLaunchKernel", "cuLaunchKernelEx"}

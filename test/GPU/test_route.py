@@ -5,11 +5,8 @@ from __future__ import annotations
 import pathlib
 from typing import Any
 
-import ml_dtypes
 import numpy as np
-import oracle
 import pytest
-from emulated import compile_kernels
 from route_programs import check, compile_route
 from routing_cases import RANDOM_KINDS, Variant, pairwise_variants, random_logits
 
@@ -80,35 +77,3 @@ def test_digits(moe_opt: pathlib.Path, kind: str) -> None:
     options = {"scope": "sequence", "score": "sigmoid", "cap": 20}
     routing = compile_route(moe_opt, logits, 3, **options)
     check(routing, logits, kind, **options)
-
-
-@pytest.mark.parametrize(("s", "t"), [(1, 9), (120, 2), (3, 0)])
-def test_sizes_known_at_launch(moe_opt: pathlib.Path, s: int, t: int) -> None:
-    """One kernel for every S and T, on one workspace."""
-    text = """
-    func.func @f(%l: memref<?x?x24xbf16>, %valid: memref<?x?xi1>, %eo: memref<25xi32>,
-                 %rt: memref<?xi32>, %to: memref<?x?xi32>, %tr: memref<?xi32>,
-                 %gates: memref<?xf32>, %work: memref<?xi32>) {
-      moe.idx.route top 2 scope = sequence score = sqrtsoftplus normalize = none
-          ins(%l : memref<?x?x24xbf16>) valid(%valid : memref<?x?xi1>)
-          outs(%eo, %rt, %to, %tr, %gates, %work : memref<25xi32>, memref<?xi32>,
-               memref<?x?xi32>, memref<?xi32>, memref<?xf32>, memref<?xi32>)
-      return
-    }"""
-    kernels = compile_kernels(moe_opt, text)
-    work = np.zeros(1 << 16, np.int32)
-    rng = np.random.default_rng(s)
-    for tokens in (t, t + 1):
-        logits = rng.standard_normal((s, tokens, 24)).astype(ml_dtypes.bfloat16)
-        valid = rng.random((s, tokens)) < 0.7
-        sizes = [25, 2 * s * tokens, s * (tokens + 1), 2 * s * tokens]
-        outs = [np.zeros(size, np.int32) for size in sizes]
-        gates = np.zeros(2 * s * tokens, np.float32)
-        blocks = min(s, 108)
-        numbers = [s, tokens, 1, tokens, -(-s // 108), 2 * s * tokens]
-        args = [logits, *outs, gates, work, *map(np.int32, numbers), valid]
-        shared = 4 * (64 + 4096 + 2 * 32)
-        kernels.run("route", blocks, args, shared=shared, cooperative=True)
-        want = oracle.route(logits, 2, "sequence", "sqrtsoftplus", valid=valid)
-        for wanted, found in zip(want, [*outs, gates], strict=True):
-            assert np.array_equal(wanted.ravel(), found)

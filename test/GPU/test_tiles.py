@@ -9,18 +9,9 @@ import numpy.typing as npt
 import pytest
 from emulated import compile_kernels
 from matmul_kernels import list_tiles, tile_words
+from route_programs import expected_tiles
 
 Array = npt.NDArray[np.int32]
-
-
-def expected(offsets: Array, rows: int) -> Array:
-    """The number of tiles and their records."""
-    records = [
-        (expert, first, min(rows, end - first), 0)
-        for expert, (begin, end) in enumerate(zip(offsets, offsets[1:], strict=False))
-        for first in range(begin, end, rows)
-    ]
-    return np.array([(len(records), 0, 0, 0), *records], np.int32).ravel()
 
 
 def module_of(experts: int, rows: int, words: int) -> str:
@@ -49,7 +40,7 @@ def test_lists(moe_opt: pathlib.Path, experts: int) -> None:
             offsets = np.append(0, np.cumsum(count)).astype(np.int32)
             order = "random" if number else "round-robin"
             got = list_tiles(kernels, offsets, room, rows, order=order, seed=number)
-            want = expected(offsets, rows)
+            want = expected_tiles(offsets, rows)
             np.testing.assert_array_equal(got[: want.size], want)
             assert (got[want.size :] == -1).all()
 

@@ -91,6 +91,71 @@ func.func @f(%logits: memref<2x3x4xf32>, %eo: memref<5xi32>, %rt: memref<6xi32>,
 
 // -----
 
+// IDX-ROUTE-1: a list for each number of rows
+func.func @f(%logits: memref<2x3x4xf32>, %eo: memref<5xi32>, %rt: memref<6xi32>,
+             %to: memref<2x4xi32>, %tr: memref<6xi32>, %gates: memref<6xf32>,
+             %work: memref<?xi32>, %t0: memref<24xi32>) {
+  // expected-error@+1 {{then a list of tiles for each of tile_rows}}
+  moe.idx.route top 1 scope = token score = softmax normalize = none
+      ins(%logits : memref<2x3x4xf32>)
+      outs(%eo, %rt, %to, %tr, %gates, %work, %t0 : memref<5xi32>, memref<6xi32>, memref<2x4xi32>, memref<6xi32>, memref<6xf32>, memref<?xi32>, memref<24xi32>) {tile_rows = array<i64: 16, 32>}
+  return
+}
+
+// -----
+
+// IDX-ROUTE-5: numbers of rows differ
+func.func @f(%logits: memref<2x3x4xf32>, %eo: memref<5xi32>, %rt: memref<6xi32>,
+             %to: memref<2x4xi32>, %tr: memref<6xi32>, %gates: memref<6xf32>,
+             %work: memref<?xi32>, %t0: memref<24xi32>, %t1: memref<24xi32>) {
+  // expected-error@+1 {{IDX-ROUTE-5: tile_rows must be positive and differ, got 16}}
+  moe.idx.route top 1 scope = token score = softmax normalize = none
+      ins(%logits : memref<2x3x4xf32>)
+      outs(%eo, %rt, %to, %tr, %gates, %work, %t0, %t1 : memref<5xi32>, memref<6xi32>, memref<2x4xi32>, memref<6xi32>, memref<6xf32>, memref<?xi32>, memref<24xi32>, memref<24xi32>) {tile_rows = array<i64: 16, 16>}
+  return
+}
+
+// -----
+
+// IDX-ROUTE-5: and are positive
+func.func @f(%logits: memref<2x3x4xf32>, %eo: memref<5xi32>, %rt: memref<6xi32>,
+             %to: memref<2x4xi32>, %tr: memref<6xi32>, %gates: memref<6xf32>,
+             %work: memref<?xi32>, %t0: memref<24xi32>) {
+  // expected-error@+1 {{IDX-ROUTE-5: tile_rows must be positive and differ, got 0}}
+  moe.idx.route top 1 scope = token score = softmax normalize = none
+      ins(%logits : memref<2x3x4xf32>)
+      outs(%eo, %rt, %to, %tr, %gates, %work, %t0 : memref<5xi32>, memref<6xi32>, memref<2x4xi32>, memref<6xi32>, memref<6xf32>, memref<?xi32>, memref<24xi32>) {tile_rows = array<i64: 0>}
+  return
+}
+
+// -----
+
+// IDX-ROUTE-5: lists are i32
+func.func @f(%logits: memref<2x3x4xf32>, %eo: memref<5xi32>, %rt: memref<6xi32>,
+             %to: memref<2x4xi32>, %tr: memref<6xi32>, %gates: memref<6xf32>,
+             %work: memref<?xi32>, %t0: memref<24xf32>) {
+  // expected-error@+1 {{IDX-ROUTE-5: a list of tiles must be i32 of one dimension, got 'memref<24xf32>'}}
+  moe.idx.route top 1 scope = token score = softmax normalize = none
+      ins(%logits : memref<2x3x4xf32>)
+      outs(%eo, %rt, %to, %tr, %gates, %work, %t0 : memref<5xi32>, memref<6xi32>, memref<2x4xi32>, memref<6xi32>, memref<6xf32>, memref<?xi32>, memref<24xf32>) {tile_rows = array<i64: 16>}
+  return
+}
+
+// -----
+
+// IDX-ROUTE-5: lists have room for the tiles of all rows
+func.func @f(%logits: memref<2x3x4xf32>, %eo: memref<5xi32>, %rt: memref<6xi32>,
+             %to: memref<2x4xi32>, %tr: memref<6xi32>, %gates: memref<6xf32>,
+             %work: memref<?xi32>, %t0: memref<28xi32>) {
+  // expected-error@+1 {{IDX-ROUTE-5: the list of tiles of 2 rows must have 32 words, got 'memref<28xi32>'}}
+  moe.idx.route top 1 scope = token score = softmax normalize = none
+      ins(%logits : memref<2x3x4xf32>)
+      outs(%eo, %rt, %to, %tr, %gates, %work, %t0 : memref<5xi32>, memref<6xi32>, memref<2x4xi32>, memref<6xi32>, memref<6xf32>, memref<?xi32>, memref<28xi32>) {tile_rows = array<i64: 2>}
+  return
+}
+
+// -----
+
 // IDX-ROUTE-4: valid has the shape of logits without E
 func.func @f(%logits: memref<2x3x4xf32>, %eo: memref<5xi32>, %rt: memref<6xi32>,
              %to: memref<2x4xi32>, %tr: memref<6xi32>, %gates: memref<6xf32>,

@@ -90,3 +90,30 @@
 // expected-error @+2 {{failed to parse MoE_GPUMatmulAttr parameter 'chip'}}
 // expected-error @+1 {{expected ::mlir::moe::Chip to be one of: sm_80, sm_86, sm_89, sm_90, sm_100, sm_120}}
 #s = #moe.gpu_matmul<chip = sm_75, forms = [<rows = 32, columns = 128, depth = 64, warp_rows = 16, stages = 4, lanes = 8, least = 0>]>
+
+// -----
+
+// Schedules of routings.
+
+// expected-error @+1 {{GPU-ROUTE-1: threads must be 128, 256 or 512, got 1024}}
+#s = #moe.gpu_route<chip = sm_80, form = grid, threads = 1024, blocks = 108, tokens = 8>
+
+// -----
+
+// expected-error @+1 {{GPU-ROUTE-1: threads must be 128, 256 or 512, got 192}}
+#s = #moe.gpu_route<chip = sm_80, form = grid, threads = 192, blocks = 108, tokens = 8>
+
+// -----
+
+// expected-error @+1 {{GPU-ROUTE-2: blocks must be in [1, 256], got 0}}
+#s = #moe.gpu_route<chip = sm_80, form = block, threads = 256, blocks = 0, tokens = 8>
+
+// -----
+
+// expected-error @+1 {{GPU-ROUTE-2: blocks must be in [1, 256], got 257}}
+#s = #moe.gpu_route<chip = sm_80, form = block, threads = 256, blocks = 257, tokens = 8>
+
+// -----
+
+// expected-error @+1 {{GPU-ROUTE-2: tokens must be positive, got 0}}
+#s = #moe.gpu_route<chip = sm_80, form = grid, threads = 512, blocks = 108, tokens = 0>

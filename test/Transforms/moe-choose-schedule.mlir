@@ -83,7 +83,7 @@ func.func @index_form(%x: memref<2x3x8xf32>, %eo: memref<5xi32>,
   return
 }
 
-// On a GPU the matmuls alone have a schedule. Where R is known it is one form,
+// On a GPU routings and matmuls have a schedule. Where R is known it is one form,
 // the fastest for R / E rows of an expert by the cost model.
 // GPU-LABEL: func.func @tiles
 // GPU-NOT: schedule
@@ -121,4 +121,23 @@ func.func @any_rows(%rows: tensor<?x2048xbf16>, %p: !moe.plan<?x?x64, rows = ?>,
     moe.yield %t : bf16
   }
   return %h : tensor<?x2048xbf16>
+}
+
+// And routings: by the tokens of a sequence, if they are known.
+// GPU-LABEL: func.func @routings
+// SM80: moe.route {{.*}}schedule = #moe.gpu_route<chip = sm_80, form = grid, threads = 256, blocks = 108, tokens = 8>
+// SM86: moe.route {{.*}}schedule = #moe.gpu_route<chip = sm_86, form = grid, threads = 256, blocks = 84, tokens = 8>
+// SM90: moe.route {{.*}}schedule = #moe.gpu_route<chip = sm_90, form = grid, threads = 256, blocks = 132, tokens = 8>
+// GPU: moe.route {{.*}}threads = 512
+// GPU: moe.route {{.*}}form = block, threads = 128
+func.func @routings(%few: tensor<1024x4xf32>, %some: tensor<2x?x4xf32>)
+    -> (tensor<1024xf32>, tensor<?xf32>, tensor<?xf32>) {
+  %p, %g = moe.route %few top 1 scope = token score = softmax
+      normalize = none : tensor<1024x4xf32>
+  %q, %h = moe.route %some top 1 scope = sequence score = softmax
+      normalize = none : tensor<2x?x4xf32>
+  %r, %i = moe.route %some top 1 scope = sequence score = softmax
+      normalize = none {schedule = #moe.gpu_route<chip = sm_80, form = block,
+      threads = 128, blocks = 9, tokens = 1>} : tensor<2x?x4xf32>
+  return %g, %h, %i : tensor<1024xf32>, tensor<?xf32>, tensor<?xf32>
 }

@@ -44,7 +44,10 @@ def MoE_IdxRouteOp : MoE_IdxOp<"route", [AttrSizedOperandSegments]> {
     `moe.route` with its plan as fields. `outs` are `expert_offsets`,
     `row_token`, `token_offsets`, `token_row`, the gates, and a workspace
     `[W]` of i32 whose size is that of `getWorkspaceSize`: so the lowering
-    allocates nothing. Attributes and their rules are those of `moe.route`.
+    allocates nothing. Behind them is one list of tiles for each number of rows
+    in `tile_rows`, as `moe.idx.tiles` would make it from the expert_offsets:
+    kernels of a GPU write them in the same launch. Other attributes and their
+    rules are those of `moe.route`.
 
     Example:
 
@@ -62,13 +65,17 @@ def MoE_IdxRouteOp : MoE_IdxOp<"route", [AttrSizedOperandSegments]> {
     ```
 
     Constraints:
-    - IDX-ROUTE-1: `outs` are four i32 fields, the gates and an i32 workspace.
+    - IDX-ROUTE-1: `outs` are four i32 fields, the gates and an i32 workspace,
+      then as many lists of tiles as `tile_rows` has numbers.
     - IDX-ROUTE-2: `logits` is [S, T, E], or [T, E] with `scope = token`, of
       f32, bf16 or f16.
     - IDX-ROUTE-3: the attributes obey ROUTE-2, ROUTE-5 to ROUTE-11 and
       ROUTE-14.
     - IDX-ROUTE-4: `valid` is of i1 and the shape of `logits` without E;
       `choice_bias` is [E] of f32.
+    - IDX-ROUTE-5: `tile_rows` are positive and differ. Their lists are i32 of
+      one dimension; where their size and R are static, it is 4 times
+      1 + ceil(R / rows) + E.
   }];
   let arguments = (ins
       MoE_Buffer:$logits,
@@ -90,7 +97,8 @@ def MoE_IdxRouteOp : MoE_IdxOp<"route", [AttrSizedOperandSegments]> {
       OptionalAttr<I64Attr>:$cap,
       UnitAttr:$rank_logits,
       OptionalAttr<StrAttr>:$layer,
-      OptionalAttr<MoE_ScheduleAttr>:$schedule);
+      DefaultValuedAttr<DenseI64ArrayAttr, "{}">:$tile_rows,
+      OptionalAttr<MoE_RouteScheduleAttr>:$schedule);
   let assemblyFormat = [{
     `top` $k `scope` `=` `` $scope `score` `=` `` $score `normalize` `=` `` $normalize
     `ins` `(` $logits `:` type($logits) `)`
@@ -115,6 +123,18 @@ def MoE_IdxRouteOp : MoE_IdxOp<"route", [AttrSizedOperandSegments]> {
     }
     ::mlir::Value getGates() { return getOuts()[4]; }
     ::mlir::Value getWorkspace() { return getOuts()[5]; }
+    /// Outs that every routing has; lists of tiles are behind them.
+    static constexpr unsigned kPlanOuts = 6;
+    ::mlir::ValueRange getTiles() { return getOuts().drop_front(kPlanOuts); }
+    /// The schedule, where it is one of that kind.
+    ::mlir::moe::ScheduleAttr getCPUSchedule() {
+      return ::llvm::dyn_cast_or_null<::mlir::moe::ScheduleAttr>(
+          getScheduleAttr());
+    }
+    ::mlir::moe::GPURouteAttr getGPUSchedule() {
+      return ::llvm::dyn_cast_or_null<::mlir::moe::GPURouteAttr>(
+          getScheduleAttr());
+    }
     /// Tokens that one parallel step of a lowering takes, and the f32 lanes
     /// of the widest vector that it may read the workspace by.
     static constexpr int64_t kTokensPerBlock = 64, kMaxLanes = 16;

@@ -95,7 +95,7 @@ def MoE_RouteOp : MoE_Op<"route", [AttrSizedOperandSegments,
       UnitAttr:$rank_logits,
       OptionalAttr<TypeAttr>:$gate_type,
       OptionalAttr<StrAttr>:$layer,
-      OptionalAttr<MoE_ScheduleAttr>:$schedule);
+      OptionalAttr<MoE_RouteScheduleAttr>:$schedule);
   let results = (outs MoE_PlanType:$plan, 1DTensorOf<[MoE_Float]>:$gates);
   let assemblyFormat = [{
     $logits (`bias` `(` $choice_bias^ `:` type($choice_bias) `)`)?

@@ -100,6 +100,54 @@ def MoE_GPUMatmulAttr : AttrDef<MoE_Dialect, "GPUMatmul"> {
   }];
 }
 
+def MoE_RouteForm : MoE_Enum<"RouteForm", "who shares a sequence on a GPU", [
+    I32EnumAttrCase<"Block", 0, "block">,
+    I32EnumAttrCase<"Grid", 1, "grid">]>;
+
+def MoE_GPURouteAttr : AttrDef<MoE_Dialect, "GPURoute"> {
+  let mnemonic = "gpu_route";
+  let summary = "The compile-time choices of a routing on a GPU";
+  let description = [{
+    How one launch of a routing is divided on `chip`. All its blocks of threads
+    are resident at once, because they wait for each other.
+
+    | parameter | meaning |
+    |---|---|
+    | `form` | who shares a sequence: one `block`, or a team of blocks of the `grid` |
+    | `threads` | threads of a block |
+    | `blocks` | the most blocks of a launch; never more than the device has multiprocessors |
+    | `tokens` | tokens for which a block of its own pays, in a team |
+
+    With `form = grid` the S sequences share the blocks evenly, and a team is no
+    larger than ceil(T / `tokens`) blocks; where there are more sequences than
+    blocks, or with `form = block`, a block has whole sequences. What depends on
+    S, T and the device is computed at the launch.
+
+    Example:
+
+    ```mlir
+    #schedule = #moe.gpu_route<chip = sm_80, form = grid, threads = 512,
+                               blocks = 108, tokens = 8>
+    func.func private @f() attributes {test.schedule = #schedule}
+    ```
+
+    Constraints:
+    - GPU-ROUTE-1: `threads` is 128, 256 or 512.
+    - GPU-ROUTE-2: `blocks` is 1 to 256, `tokens` is positive.
+  }];
+  let parameters = (ins EnumParameter<MoE_Chip>:$chip,
+                        EnumParameter<MoE_RouteForm>:$form,
+                        "int64_t":$threads, "int64_t":$blocks,
+                        "int64_t":$tokens);
+  let assemblyFormat = "`<` struct(params) `>`";
+  let genVerifyDecl = 1;
+}
+
+// The schedule of a routing.
+def MoE_RouteScheduleAttr
+    : AnyAttrOf<[MoE_ScheduleAttr, MoE_GPURouteAttr],
+                "a #moe.schedule or #moe.gpu_route">;
+
 // The schedule of a grouped matmul: the lowerings refuse that of another one.
 def MoE_MatmulScheduleAttr
     : AnyAttrOf<[MoE_ScheduleAttr, MoE_GPUMatmulAttr],

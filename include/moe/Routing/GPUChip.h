@@ -18,6 +18,9 @@ struct GPUChip {
   int ptx;               ///< ten times the version of PTX that is emitted: 76
   int driver;            ///< the oldest driver interface that reads it: 11060
   int sharedBytes;       ///< the most shared memory of one block
+  /// Multiprocessors of its largest device and of its smallest one. A part of
+  /// a device that is shared out may have fewer.
+  int multiprocessors, leastMultiprocessors;
 };
 
 /// All of them, the oldest first.

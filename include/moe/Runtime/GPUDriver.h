@@ -89,6 +89,7 @@ public:
   int capability = 0;
   /// The most dynamic shared memory of a block, in bytes.
   int sharedBytes = 0;
+  int multiprocessors = 0;
 
   /// Makes the device's context current on this thread, for one scope.
   class Scope {

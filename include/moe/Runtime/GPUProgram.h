@@ -110,6 +110,8 @@ public:
   DevicePointer result(int32_t number, size_t bytes);
   DevicePointer zeroed(int32_t number, size_t bytes);
   void launch(const GPULaunch &launch, void **arguments);
+  /// The number of multiprocessors of the device.
+  int64_t multiprocessors() const { return device->multiprocessors; }
 
   /// Bytes that are kept from call to call, for all streams.
   size_t keptBytes() const;

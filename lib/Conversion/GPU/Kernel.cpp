@@ -110,6 +110,9 @@ Kernel::emit(const Shape &shape,
     cluster = gpu::KernelDim3{index(shape.cluster), one, one};
   Value shared = arith::ConstantIntOp::create(host, loc, host.getI32Type(),
                                               shape.sharedBytes);
+  if (shape.sharedSize)
+    shared = host.createOrFold<arith::IndexCastOp>(loc, host.getI32Type(),
+                                                   shape.sharedSize);
   auto launch = gpu::LaunchFuncOp::create(host, loc, function, grid, block,
                                           shared, arguments,
                                           /*asyncTokenType=*/nullptr,

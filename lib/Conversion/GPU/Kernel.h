@@ -13,6 +13,10 @@ inline constexpr StringLiteral kKernelModule = "moe_kernels";
 /// Marks a gpu.launch_func whose blocks must all be resident at once.
 inline constexpr StringLiteral kCooperative = "moe.cooperative";
 
+/// The host calls it for the number of the device's multiprocessors, until
+/// moe-lower-launches.
+inline constexpr StringLiteral kMultiprocessors = "moe_multiprocessors";
+
 /// One kernel and the launch of it that replaces an op.
 ///
 /// Arguments are added on the host's side, and each stands for itself in the
@@ -40,8 +44,9 @@ public:
   struct Shape {
     Value gridX, gridY;
     int64_t threads = 0;
-    /// Bytes of dynamic shared memory.
+    /// Bytes of dynamic shared memory, or the same as an index value.
     int64_t sharedBytes = 0;
+    Value sharedSize;
     /// Blocks of a cluster; 0: no clusters.
     int64_t cluster = 0;
     /// Blocks that share a multiprocessor, at least: registers are handed out

@@ -49,6 +49,7 @@ public:
   Value div(Value a, int64_t b) {
     return createOrFold<arith::DivUIOp>(a, like(a, b));
   }
+  Value divide(Value a, Value b) { return createOrFold<arith::DivUIOp>(a, b); }
   Value rem(Value a, int64_t b) {
     return createOrFold<arith::RemUIOp>(a, like(a, b));
   }

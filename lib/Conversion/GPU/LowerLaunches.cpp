@@ -21,6 +21,7 @@ using namespace mlir;
 using namespace mlir::moe;
 
 static constexpr StringLiteral kLaunch = "moe_gpu_launch";
+static constexpr StringLiteral kAskMultiprocessors = "moe_gpu_multiprocessors";
 
 namespace {
 /// The number of each kernel, in the order of first launches.
@@ -146,8 +147,25 @@ static void declareRuntime(ModuleOp module) {
           {pointer, word, index, index, index, word, word, word, word, pointer},
           {});
   declare(module, kArena, {pointer, index}, bytes);
+  declare(module, kAskMultiprocessors, {pointer}, index);
   for (StringRef name : {kResult, kZeroed})
     declare(module, name, {pointer, word, index}, bytes);
+}
+
+/// Gives the context to calls that ask for the number of multiprocessors.
+static void lowerQuestions(func::FuncOp function, Value context) {
+  Type index = IndexType::get(function.getContext());
+  auto range = function.getOps<func::CallOp>();
+  for (func::CallOp call : llvm::make_early_inc_range(range)) {
+    if (call.getCallee() != kMultiprocessors)
+      continue;
+    OpBuilder b(call);
+    call.replaceAllUsesWith(func::CallOp::create(b, call.getLoc(),
+                                                 kAskMultiprocessors, index,
+                                                 context)
+                                .getResults());
+    call.erase();
+  }
 }
 
 namespace {
@@ -167,6 +185,8 @@ struct LowerLaunches : mlir::moe::impl::LowerLaunchesBase<LowerLaunches> {
     for (func::FuncOp function : functions)
       if (!function.isDeclaration() && failed(lower(function, kernels)))
         return signalPassFailure();
+    if (Operation *question = module.lookupSymbol(kMultiprocessors))
+      question->erase();
     declareRuntime(module);
     SmallVector<Attribute> names;
     for (auto [name, number] : kernels)
@@ -192,6 +212,7 @@ struct LowerLaunches : mlir::moe::impl::LowerLaunchesBase<LowerLaunches> {
     numTemporaries += memory.numTemporaries();
     numPlaces += memory.numPlaces();
     LaunchLowering(function, function.getArgument(0), kernels).lower();
+    lowerQuestions(function, function.getArgument(0));
     return success();
   }
 

@@ -29,6 +29,21 @@ namespace mlir::moe {
 using namespace mlir;
 using namespace mlir::moe;
 
+static LogicalResult verifyRouteOnGPU(IdxRouteOp op) {
+  if (op.getCPUSchedule())
+    return op.emitOpError("has a #moe.schedule, which is for "
+                          "convert-moe-to-cpu; a GPU takes a #moe.gpu_route "
+                          "schedule");
+  if (!op.getGPUSchedule())
+    return op.emitOpError("needs a #moe.gpu_route schedule; "
+                          "moe-choose-schedule with a chip writes one");
+  if (op.getNumExperts() > RouteLayout::kMaxExperts)
+    return op.emitOpError("routes among ")
+           << op.getNumExperts() << " experts, and the kernel of a GPU among "
+           << RouteLayout::kMaxExperts << " at most";
+  return success();
+}
+
 /// Plan form and tensors belong to earlier stages.
 static LogicalResult verifyForm(Operation *op) {
   if (failed(verifyBufferized(op, "convert-moe-to-gpu")))
@@ -47,12 +62,8 @@ static LogicalResult verifyForm(Operation *op) {
              << ", and kernels are made for one number of columns; give the "
                 "last dimension a static size";
   }
-  auto route = dyn_cast<IdxRouteOp>(op);
-  if (route && route.getNumExperts() > RouteLayout::kMaxExperts)
-    return op->emitOpError("routes among ")
-           << route.getNumExperts()
-           << " experts, and the kernel of a GPU among "
-           << RouteLayout::kMaxExperts << " at most";
+  if (auto route = dyn_cast<IdxRouteOp>(op))
+    return verifyRouteOnGPU(route);
   if (auto matmul = dyn_cast<IdxGroupedMatmulOp>(op))
     return verifyMatmulOnGPU(matmul);
   return success();

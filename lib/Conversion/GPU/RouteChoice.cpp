@@ -15,6 +15,8 @@ void RouteKernel::markChosen(const Threshold &threshold) {
   Value inside = b.sub(b.shl(b.word(1), threshold.width), 1);
   Value sure = b.select(b.equal(threshold.ending, kWhole), b.sub(low, 1),
                         b.add(threshold.low, inside));
+  // Of those up to `sure`, the ones from `low` on are doubtful.
+  Value span = b.sub(b.add(sure, 1), low);
   forEachToken([&](Value token) {
     Value row = rowOfKeys(token), mine = b.word(0), any = b.flag(false);
     Values doubtful;
@@ -22,7 +24,7 @@ void RouteKernel::markChosen(const Threshold &threshold) {
       Value key = openKey(token, row, word);
       Value chosen = b.ballot(b.greater(key, sure));
       mine = b.select(b.equal(lane, word), chosen, mine);
-      doubtful.push_back(b.bitAnd(b.atLeast(key, low), b.atLeast(sure, key)));
+      doubtful.push_back(b.less(b.sub(key, low), span));
       any = b.bitOr(any, doubtful.back());
     }
     any = b.anyLane(any);

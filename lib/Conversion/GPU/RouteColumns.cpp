@@ -60,7 +60,8 @@ void RouteKernel::countColumns() {
 /// From the counts of this block, in `starts`: `totals` of all blocks, and in
 /// `starts` those of the blocks before it. A barrier among all blocks.
 void RouteKernel::exchangeColumns() {
-  Value isAlone = b.equal(blocks, 1);
+  // A team of one block leaves its workspace like any other.
+  Value isAlone = layout.isGrid() ? b.flag(false) : b.equal(blocks, 1);
   b.when(isAlone, [&] {
     forEachOf(b.word(layout.experts), [&](Value expert) {
       b.store(b.loadWord(at(starts, expert)), at(totals, expert));
@@ -79,10 +80,9 @@ void RouteKernel::exchangeColumns() {
 
 /// Adds the pairs of the list to the columns, once they are counted.
 void RouteKernel::finishColumns() {
-  b.when(b.equal(threshold.ending, kList), [&] {
-    takeFromList();
-    b.barrier();
-    writeColumns();
+  Value isList = b.equal(threshold.ending, kList);
+  b.when(b.bitAnd(isList, isOneTeam()), [&] {
+    takeFromList(/*areCounted=*/true);
     b.barrier();
   });
 }

@@ -16,9 +16,13 @@ RouteKernel::RouteKernel(KernelBuilder &b, IdxRouteOp op,
             .getResult(0);
       }) {
   size_t next = 0;
+  for (Value *argument : {&logits, &expertOffsets, &rowToken, &tokenOffsets,
+                          &tokenRow, &gates, &workspace})
+    *argument = arguments[next++];
+  for (size_t i = 0; i < op.getTileRows().size(); ++i)
+    tiles.push_back(arguments[next++]);
   for (Value *argument :
-       {&logits, &expertOffsets, &rowToken, &tokenOffsets, &tokenRow, &gates,
-        &workspace, &seqs, &tokens, &team, &blockTokens, &blockSeqs, &rows})
+       {&seqs, &tokens, &team, &blockTokens, &blockSeqs, &rows})
     *argument = arguments[next++];
   if (op.getChoiceBias())
     choiceBias = arguments[next++];
@@ -33,9 +37,10 @@ void RouteKernel::emit() {
     countColumns();
   });
   exchangeColumns();
-  if (layout.isOneTeam && layout.hasHistograms())
+  if (layout.mayBeOneTeam() && layout.hasHistograms())
     finishColumns();
   writeOffsets();
+  writeTiles();
   forEachSequence([&] {
     startRows();
     startTokens();
@@ -67,7 +72,7 @@ void RouteKernel::start() {
 /// body for each sequence of this block; where they are in shared memory there
 /// is one.
 void RouteKernel::forEachSequence(function_ref<void()> body) {
-  if (!layout.isLooped()) {
+  if (!layout.isInTurn) {
     if (!seq) {
       enterSequence(b.createOrFold<arith::DivUIOp>(block, team));
       Value word = b.element(workspace, b.add(seq, 1), 4 * RouteLayout::kLine);
@@ -90,13 +95,13 @@ void RouteKernel::enterSequence(Value index) {
   member = b.sub(block, b.mul(seq, team));
   Value memory;
   Value groups = b.shr(b.add(blockTokens, 31), 5);
-  if (layout.isLooped())
+  if (layout.isInTurn)
     member = b.word(0);
   if (layout.memory == TokenMemory::Workspace) {
     // Of all blocks as many words as of one that has them all.
     Value words = b.add(b.mul(b.asWide(blockTokens), layout.perToken()),
                         b.mul(b.asWide(groups), layout.perGroup()));
-    Value owner = layout.isLooped() ? seq : block;
+    Value owner = layout.isInTurn ? seq : block;
     Value place = b.add(b.mul(b.asWide(owner), words), layout.tokenMemory());
     memory = b.offset(workspace, b.mul(place, 4));
   } else {

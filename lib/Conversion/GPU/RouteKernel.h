@@ -27,7 +27,7 @@ namespace mlir::moe {
 ///               how many tokens each expert has, in all blocks and in those
 ///               before this one. The one barrier among all blocks.
 /// 5. offsets    expert_offsets, and where each expert's rows of this block
-///               begin.
+///               begin; the lists of tiles.
 /// 6. rows       for each chosen pair its row, its gate, and both views.
 class RouteKernel {
 public:
@@ -114,6 +114,7 @@ private:
   Value biased(Value score, int64_t word);
   void dropLesserGroups(Value token, SmallVectorImpl<Value> &keys);
   Value keyOfGroup(Value firstKey);
+  Values limitsOfBest(ArrayRef<Value> keys, int64_t count);
   Values best(ArrayRef<Value> keys, int64_t count);
   Value countAtLeast(ArrayRef<Value> keys, Value limit);
   Value isIn(ArrayRef<Value> masks, int64_t word) {
@@ -144,7 +145,9 @@ private:
   void listCandidates(Value row, Value token, ArrayRef<Value> isListed);
   void chooseFromList();
   void publishList();
-  void takeFromList();
+  void takeFromList(bool areCounted);
+  void forEachListed(ArrayRef<Value> entries, function_ref<void(Value)> body);
+  Value isOneTeam();
   Value findInList(ArrayRef<Value> entries);
   Values narrow(Value round, Value low, Value width, Value wanted);
 
@@ -171,6 +174,11 @@ private:
   void startTokens();
   void endSequence(Value end);
   void clearTail();
+
+  // RouteTiles.cpp: the tiles of grouped matmuls.
+  void writeTiles();
+  Values sumsBefore(Value end);
+  Values writeTilesOf(Value expert, ValueRange before);
 
   // RouteRows.cpp: one row and one gate for each chosen pair.
   struct Batch;
@@ -207,6 +215,7 @@ private:
   // The kernel's arguments.
   Value logits, choiceBias, valid, expertOffsets, rowToken, tokenOffsets,
       tokenRow, gates, workspace;
+  Values tiles;
   Value seqs, tokens, team, blockTokens, blockSeqs, rows;
   // Where this thread stands.
   Value thread, lane, warp, block, blocks;

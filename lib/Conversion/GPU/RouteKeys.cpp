@@ -9,6 +9,10 @@ using namespace mlir::moe;
 /// Words of logits that are loaded ahead: more would cost the registers that
 /// the token at hand needs.
 static constexpr int64_t kWordsAhead = 8;
+/// Best keys of a token, at most, for which those of lanes are worth a look.
+static constexpr int64_t kMostRounds = 16;
+/// Keys that are dropped one by one: for more, a bisection is cheaper.
+static constexpr int64_t kMostDropped = 4;
 
 /// Keys and the bits of what is certain, of all tokens of this block.
 void RouteKernel::writeKeys() {
@@ -121,17 +125,58 @@ Value RouteKernel::countAtLeast(ArrayRef<Value> keys, Value limit) {
   return b.reduce(count, NVVM::ReduxKind::ADD);
 }
 
+/// Limits of the `count` best keys of a token: at least `count` reach the
+/// lower one, as many as is told third, and fewer the upper one.
+///
+/// The largest keys of the lanes are a bound from below that costs three steps
+/// for each of `count`, and often few keys lie between it and the exact limit:
+/// those are dropped one by one.
+RouteKernel::Values RouteKernel::limitsOfBest(ArrayRef<Value> keys,
+                                              int64_t count) {
+  Value largest = keys[0], zero = b.word(0), wanted = b.word(count);
+  for (Value key : keys.drop_front())
+    largest = b.max(largest, key);
+  Value ofLane = largest, low = b.word(1);
+  largest = b.reduce(ofLane, NVVM::ReduxKind::UMAX);
+  if (count > kMostRounds)
+    return {low, b.add(largest, 1), countAtLeast(keys, low)};
+  Value top = largest;
+  for (int64_t i = 1; i < count; ++i) {
+    ofLane = b.select(b.equal(ofLane, top), zero, ofLane);
+    top = b.reduce(ofLane, NVVM::ReduxKind::UMAX);
+  }
+  low = b.max(top, low);
+  Value reach = countAtLeast(keys, low), more = b.sub(reach, wanted);
+  Type word = b.getI32Type();
+  return b.choose(
+      b.less(b.sub(more, 1), kMostDropped), {word, word, word},
+      [&] {
+        Value limit =
+            b.fold(zero, more, b.word(1), {low}, [&](Value, ValueRange s) {
+              // Smaller keys wrap around.
+              Value least = b.sub(keys[0], s[0]);
+              for (Value key : keys.drop_front())
+                least = b.min(least, b.sub(key, s[0]));
+              least = b.reduce(least, NVVM::ReduxKind::UMIN);
+              return Values{b.add(b.add(s[0], least), 1)};
+            })[0];
+        // Keys that are equal were dropped at once, maybe too many.
+        Value left = countAtLeast(keys, limit);
+        Value isEnough = b.atLeast(left, wanted);
+        return Values{b.select(isEnough, limit, low),
+                      b.select(isEnough, b.add(largest, 1), limit),
+                      b.select(isEnough, left, reach)};
+      },
+      [&] { return Values{low, b.add(largest, 1), reach}; });
+}
+
 /// The `count` best keys of a token, which has that many or none, as masks of
 /// lanes: a bisection on the key, which costs the same for every count and ends
 /// as soon as it separates. Of equal keys the first are taken.
 RouteKernel::Values RouteKernel::best(ArrayRef<Value> keys, int64_t count) {
-  Value largest = keys[0], wanted = b.word(count);
-  for (Value key : keys.drop_front())
-    largest = b.max(largest, key);
-  largest = b.reduce(largest, NVVM::ReduxKind::UMAX);
-  // At least `count` reach the lower limit, fewer the upper one.
+  Value wanted = b.word(count);
   Values found = b.repeatWhile(
-      {b.word(1), b.add(largest, 1), countAtLeast(keys, b.word(1))},
+      limitsOfBest(keys, count),
       [&](ValueRange s) {
         Value open = b.greater(b.sub(s[1], s[0]), b.word(1));
         return b.bitAnd(open, b.unequal(s[2], wanted));

@@ -7,12 +7,13 @@
 using namespace mlir;
 using namespace mlir::moe;
 
-RouteLayout::RouteLayout(IdxRouteOp op, RouteForm form, int64_t blocks,
-                         int64_t threads, TokenMemory memory)
+RouteLayout::RouteLayout(IdxRouteOp op, RouteTeams teams, bool isInTurn,
+                         TokenMemory memory)
     : experts(op.getNumExperts()), words(llvm::divideCeil(experts, 32)),
-      padded(words * 32), blocks(blocks), threads(threads), warps(threads / 32),
-      form(form), memory(memory), k(op.getK()), floor(op.getFloor()),
-      cap(op.getEffectiveCap()) {
+      padded(words * 32), blocks(op.getGPUSchedule().getBlocks()),
+      threads(op.getGPUSchedule().getThreads()), warps(threads / 32),
+      teams(teams), isInTurn(isInTurn), memory(memory), k(op.getK()),
+      floor(op.getFloor()), cap(op.getEffectiveCap()) {
   choosesByToken = op.getScope() == Scope::Token || floor == k || cap == k;
   isFull = floor == 0 && cap == experts && !op.getValid() && experts == padded;
   bool isShare =

@@ -9,9 +9,9 @@
 
 namespace mlir::moe {
 
-/// Who shares a sequence: one block of threads, which may have several
-/// sequences, or a team of blocks of a cooperative grid.
-enum class RouteForm { Block, Grid };
+/// How many teams of blocks there are, if blocks share a sequence: as many as
+/// sequences.
+enum class RouteTeams { None, One, Many, AnyNumber };
 /// Where the per-token memory of a block of threads lies.
 enum class TokenMemory { Shared, Workspace };
 
@@ -22,7 +22,10 @@ enum class TokenMemory { Shared, Workspace };
 /// the first rows of the masks [B/32, E'], pairs before a token [B] and before
 /// 32 tokens [B/32]; E' is E rounded up to whole words of 32.
 struct RouteLayout {
-  RouteLayout(IdxRouteOp op, RouteForm form, int64_t blocks, int64_t threads,
+  /// Of an op with a schedule for GPUs. `teams` are those of the launch's other
+  /// kernels, too, as all share one workspace; a kernel whose blocks take
+  /// sequences in turn has none of its own.
+  RouteLayout(IdxRouteOp op, RouteTeams teams, bool isInTurn,
               TokenMemory memory);
 
   /// More experts than that and the registers of a warp no longer hold a token.
@@ -50,14 +53,14 @@ struct RouteLayout {
   /// Blocks of a launch, at most; all are resident.
   int64_t blocks;
   int64_t threads, warps;
-  RouteForm form;
+  RouteTeams teams;
+  /// A block takes several sequences, one after another.
+  bool isInTurn;
   TokenMemory memory;
   /// Pairs per token on average, a token's fewest, and its most.
   int64_t k, floor, cap;
   /// Each token chooses its k best: nothing is left to the sequence.
   bool choosesByToken;
-  /// All blocks share the one sequence, as far as is known.
-  bool isOneTeam = false;
   /// All lanes of all words hold free candidates.
   bool isFull;
   /// Keys are those of numbers in [0, 1].
@@ -66,11 +69,11 @@ struct RouteLayout {
   bool scoresAgain;
   bool keepsStats;
 
-  bool isGrid() const { return form == RouteForm::Grid; }
-  /// A block takes several sequences, one after another.
-  bool isLooped() const {
-    return !isGrid() && memory == TokenMemory::Workspace;
-  }
+  /// A team of blocks shares a sequence.
+  bool isGrid() const { return teams != RouteTeams::None && !isInTurn; }
+  /// All blocks may share the one sequence; they may share several.
+  bool mayBeOneTeam() const { return isGrid() && teams != RouteTeams::Many; }
+  bool mayBeManyTeams() const { return isGrid() && teams != RouteTeams::One; }
   Space tokenSpace() const {
     return memory == TokenMemory::Shared ? Space::Shared : Space::Global;
   }
@@ -105,9 +108,12 @@ struct RouteLayout {
   int64_t half() const { return llvm::alignTo(lengths() + blocks, 4); }
   int64_t histograms() const { return halves() + 2 * half(); }
   bool hasHistograms() const { return isGrid() && !choosesByToken; }
+  bool hasTeamMemory() const {
+    return teams != RouteTeams::None && !choosesByToken;
+  }
   /// Teams of two blocks have three each, and larger teams fewer in all.
   int64_t sets() const {
-    return hasHistograms() ? std::max(3 * (blocks / 2), kCopies + kLaterDigits)
+    return hasTeamMemory() ? std::max(3 * (blocks / 2), kCopies + kLaterDigits)
                            : 0;
   }
   int64_t columns() const { return histograms() + sets() * kHistogram; }
@@ -116,7 +122,7 @@ struct RouteLayout {
     return llvm::alignTo(rounds() + 4 * kRounds * blocks, 4);
   }
   int64_t tokenMemory() const {
-    return lists() + (hasHistograms() ? blocks * kListed * 2 : 0);
+    return lists() + (hasTeamMemory() ? blocks * kListed * 2 : 0);
   }
 };
 

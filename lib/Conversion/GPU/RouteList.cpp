@@ -36,15 +36,23 @@ void RouteKernel::listCandidates(Value row, Value token,
   }
 }
 
+Value RouteKernel::isOneTeam() {
+  if (layout.mayBeOneTeam() && layout.mayBeManyTeams())
+    return b.equal(seqs, 1);
+  return b.flag(layout.mayBeOneTeam());
+}
+
 /// Lists the candidates and chooses among them. With one sequence, that waits
 /// for the barrier of the columns, which is then the list's, too.
 void RouteKernel::chooseFromList() {
   publishList();
-  if (layout.isOneTeam)
+  if (!layout.mayBeManyTeams())
     return;
-  ofTeam.arriveAndWait(team, b.equal(member, 0));
-  takeFromList();
-  b.barrier();
+  b.when(b.bitXor(isOneTeam(), b.flag(true)), [&] {
+    ofTeam.arriveAndWait(team, b.equal(member, 0));
+    takeFromList(/*areCounted=*/false);
+    b.barrier();
+  });
 }
 
 /// Copies this block's list to the team's.
@@ -65,8 +73,9 @@ void RouteKernel::publishList() {
 }
 
 /// Finds the threshold in the team's list and adds the bits of this block's
-/// pairs above it; where columns are counted already, all pairs to them.
-void RouteKernel::takeFromList() {
+/// pairs above it; where columns are counted already, to those, too, and all
+/// pairs to their counts.
+void RouteKernel::takeFromList(bool areCounted) {
   Value list = b.element(b.offset(workspace, 4 * layout.lists()), seq,
                          8 * RouteLayout::kListed);
   // The whole list, in registers; 0 is below every entry.
@@ -81,14 +90,14 @@ void RouteKernel::takeFromList() {
         [&] { return Values{b.wide(0)}; })[0]);
   }
   Value lowest = findInList(entries);
-  for (Value entry : entries) {
+  forEachListed(entries, [&](Value entry) {
     Value position = b.invert(b.make<arith::TruncIOp>(b.getI32Type(), entry));
     Value number = b.div(position, layout.experts);
     Value token = b.sub(number, firstToken);
     Value expert = b.rem(position, layout.experts);
     Value isIn = b.bitAnd(b.atLeast(entry, lowest), b.unequal(entry, 0));
     b.when(isIn, [&] {
-      if (!layout.isOneTeam)
+      if (!areCounted)
         return;
       b.atomicAdd(at(totals, expert), b.word(1));
       b.when(b.less(number, firstToken),
@@ -98,7 +107,22 @@ void RouteKernel::takeFromList() {
     b.when(b.bitAnd(isIn, b.less(token, numTokens)), [&] {
       Value word = at(at(bits, token, 4 * layout.words), b.shr(expert, 5));
       b.atomicOr(word, b.shl(b.word(1), b.bitAnd(expert, 31)));
+      if (!areCounted)
+        return;
+      Value column = at(masks, b.shr(token, 5), 4 * layout.padded);
+      b.atomicOr(at(column, expert), b.shl(b.word(1), b.bitAnd(token, 31)));
     });
+  });
+}
+
+/// body(entry) for the entries of this thread, without those that no thread
+/// has.
+void RouteKernel::forEachListed(ArrayRef<Value> entries,
+                                function_ref<void(Value)> body) {
+  for (auto [number, entry] : llvm::enumerate(entries)) {
+    Value first = b.word(number * layout.threads);
+    b.when(b.less(first, threshold.inside),
+           [&, entry = entry] { body(entry); });
   }
 }
 
@@ -118,7 +142,7 @@ Value RouteKernel::findInList(ArrayRef<Value> entries) {
         b.barrier();
         clearShared(histogram, RouteLayout::kBins);
         b.barrier();
-        for (Value entry : entries) {
+        forEachListed(entries, [&](Value entry) {
           Value place = b.sub(entry, low);
           Value isIn = b.bitAnd(b.unequal(entry, 0), b.atLeast(entry, low));
           Value rest = b.shr(place, b.asWide(width));
@@ -127,7 +151,7 @@ Value RouteKernel::findInList(ArrayRef<Value> entries) {
                 b.getI32Type(), b.shr(place, b.asWide(below)));
             b.atomicAdd(at(histogram, digit), b.word(1));
           });
-        }
+        });
         b.barrier();
         selectDigit(wanted);
         Value digit = b.asWide(readShared(kDigit));

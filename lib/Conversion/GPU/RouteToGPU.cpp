@@ -1,149 +1,180 @@
-// moe.idx.route: one kernel, its form by the shape.
+// moe.idx.route: one launch of the kernel that its sizes ask for.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "HostArithmetic.h"
 #include "Kernel.h"
+#include "RouteDivision.h"
 #include "RouteKernel.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/IR/PatternMatch.h"
 #include "moe/Conversion/MoEToGPU.h"
 
 using namespace mlir;
 using namespace mlir::moe;
 
-static constexpr int64_t kThreads = 512;
-/// Blocks that are resident at once on every GPU of the smallest chip.
-static constexpr int64_t kBlocks = 108;
-/// Shared memory of a block, in bytes.
-static constexpr int64_t kSharedBytes = 99 * 1024;
-/// Tokens for which a block of its own pays, in a grid.
-static constexpr int64_t kTokensOfBlock = 8;
 /// On a launch: the words of workspace that its kernel uses.
 static constexpr StringLiteral kWorkspaceWords = "moe.workspace";
 
+/// The number of multiprocessors of the device, asked of the runtime.
+static Value getMultiprocessors(OpBuilder &b, Operation *op) {
+  auto module = op->getParentOfType<ModuleOp>();
+  Type index = b.getIndexType();
+  if (!module.lookupSymbol(kMultiprocessors)) {
+    OpBuilder atStart(module.getBodyRegion());
+    func::FuncOp::create(atStart, module.getLoc(), kMultiprocessors,
+                         b.getFunctionType({}, index))
+        .setPrivate();
+  }
+  return func::CallOp::create(b, op->getLoc(), kMultiprocessors, index)
+      .getResult(0);
+}
+
 namespace {
-/// The launch of one routing.
+/// The launches of one routing, of which the sizes let one happen.
 class RouteLaunch {
 public:
   RouteLaunch(IdxRouteOp op, OpBuilder &builder)
-      : op(op), builder(builder), loc(op.getLoc()),
-        layout(op, RouteForm::Block, kBlocks, kThreads,
-               TokenMemory::Workspace) {
-    auto type = cast<MemRefType>(op.getField(Field::TokenOffsets).getType());
-    isStatic = type.hasStaticShape();
-    if (!isStatic)
-      return;
-    seqs = type.getDimSize(0);
-    tokens = type.getDimSize(1) - 1;
-    chooseForm();
-  }
+      : op(op), builder(builder), host{builder, op.getLoc()},
+        choices(op, getStaticSizes(op)) {}
 
   void emit() {
-    Kernel kernel(builder, op, "route");
-    kernel.pointer(op.getLogits());
-    for (Value memref : op.getOuts())
-      kernel.pointer(memref);
-    addSizes(kernel);
-    if (op.getChoiceBias())
-      kernel.pointer(op.getChoiceBias());
-    if (op.getValid())
-      kernel.pointer(op.getValid());
-
-    Kernel::Shape shape;
-    shape.gridX = grid;
-    shape.threads = layout.threads;
-    shape.residentBlocks = 1;
-    shape.sharedBytes = 4 * sharedWords();
-    shape.cooperative = !isStatic || seqs * team > 1;
-    auto launch =
-        kernel.emit(shape, [&](KernelBuilder &b, ValueRange arguments) {
-          RouteKernel(b, op, layout, arguments).emit();
-        });
-    if (isStatic)
-      launch->setAttr(kWorkspaceWords,
-                      builder.getI64IntegerAttr(workspaceWords()));
+    auto [seqs, tokens] = sizes();
+    Value blocks = host.number(op.getGPUSchedule().getBlocks());
+    Value resident = blocks;
+    if (choices.dependsOnDevice)
+      resident = host.min(blocks, getMultiprocessors(builder, op));
+    auto division = divide(host, choices.rule, seqs, tokens, resident);
+    Value isFree;
+    for (RoutePlace place : choices.places) {
+      // Of several launches, all but one have a grid without blocks.
+      Value isIt = isFree;
+      if (place != choices.places.back()) {
+        Value suits = suitsPlace(place, division, seqs, resident);
+        isIt = isFree ? host.both(isFree, suits) : suits;
+        Value other = host.no(suits);
+        isFree = isFree ? host.both(isFree, other) : other;
+      }
+      emit(place, division, resident, isIt);
+    }
   }
 
-  /// The words of workspace that it needs, as an index value.
+  /// The words of workspace that every kernel needs, as an index value.
   Value workspaceSize() {
-    if (isStatic)
-      return index(workspaceWords());
+    RouteLayout layout = choices.layoutOf(choices.places.front());
+    Value words = host.number(layout.tokenMemory());
+    if (choices.places.back() == RoutePlace::Shared)
+      return words;
+    // A team's blocks have up to one token and one group more than their share.
     auto [seqs, tokens] = sizes();
-    Value groups =
-        builder.createOrFold<arith::CeilDivSIOp>(loc, tokens, index(32));
-    Value words = plus(times(tokens, index(layout.perToken())),
-                       times(groups, index(layout.perGroup())));
-    return plus(times(words, seqs), index(layout.tokenMemory()));
+    Value all = host.mul(seqs, tokens), some = host.number(layout.blocks);
+    Value groups = host.add(host.ceilDiv(all, host.number(32)),
+                            host.add(seqs, host.mul(some, host.number(2))));
+    Value ofTokens =
+        host.mul(host.add(all, some), host.number(layout.perToken()));
+    Value ofGroups = host.mul(groups, host.number(layout.perGroup()));
+    return host.add(words, host.add(ofTokens, ofGroups));
   }
 
 private:
-  /// From the sizes: who shares a sequence, and where its keys lie.
-  void chooseForm() {
-    int64_t most = std::max<int64_t>(1, kBlocks / std::max<int64_t>(seqs, 1));
-    int64_t wanted = llvm::divideCeil(tokens, kTokensOfBlock);
-    team = std::max<int64_t>(1, std::min(most, wanted));
-    blockTokens = std::max<int64_t>(1, llvm::divideCeil(tokens, team));
-    team = std::max<int64_t>(1, llvm::divideCeil(tokens, blockTokens));
-    RouteForm form = team > 1 ? RouteForm::Grid : RouteForm::Block;
-    layout = RouteLayout(op, form, kBlocks, kThreads, TokenMemory::Shared);
-    if (seqs > kBlocks || 4 * sharedWords() > kSharedBytes)
-      layout = RouteLayout(op, form, kBlocks, kThreads, TokenMemory::Workspace);
-    layout.isOneTeam = form == RouteForm::Grid && seqs == 1;
+  static RouteSizes getStaticSizes(IdxRouteOp op) {
+    auto type = cast<MemRefType>(op.getField(Field::TokenOffsets).getType());
+    RouteSizes sizes;
+    if (!type.isDynamicDim(0))
+      sizes.seqs = type.getDimSize(0);
+    if (!type.isDynamicDim(1))
+      sizes.tokens = type.getDimSize(1) - 1;
+    return sizes;
   }
 
-  int64_t sharedWords() const {
-    bool isShared = layout.memory == TokenMemory::Shared;
-    return layout.blockWords() +
-           (isShared ? layout.tokenWords(blockTokens) : 0);
-  }
-
-  int64_t workspaceWords() const {
-    int64_t owners = layout.isLooped() ? seqs : kBlocks;
-    if (layout.memory == TokenMemory::Shared)
-      owners = 0;
-    return layout.tokenMemory() + owners * layout.tokenWords(blockTokens);
-  }
-
-  Value index(int64_t value) {
-    return arith::ConstantIndexOp::create(builder, loc, value);
-  }
-  Value plus(Value a, Value b) {
-    return builder.createOrFold<arith::AddIOp>(loc, a, b);
-  }
-  Value times(Value a, Value b) {
-    return builder.createOrFold<arith::MulIOp>(loc, a, b);
-  }
   Value dim(Value memref, int64_t dimension) {
-    return builder.createOrFold<memref::DimOp>(loc, memref, dimension);
+    return builder.createOrFold<memref::DimOp>(op.getLoc(), memref, dimension);
   }
   /// S and T.
   std::pair<Value, Value> sizes() {
     Value offsets = op.getField(Field::TokenOffsets);
-    Value tokens =
-        builder.createOrFold<arith::SubIOp>(loc, dim(offsets, 1), index(1));
-    return {dim(offsets, 0), tokens};
+    return {dim(offsets, 0), host.sub(dim(offsets, 1), host.number(1))};
+  }
+
+  /// Whether tokens can lie there, if they cannot in any place before it.
+  Value suitsPlace(RoutePlace place, const RouteDivision<Value> &division,
+                   Value seqs, Value resident) {
+    Value isWhole = host.no(host.less(resident, seqs));
+    if (place != RoutePlace::Shared)
+      return isWhole;
+    Value limit = host.number(choices.rule.sharedBytes);
+    return host.both(isWhole, host.no(host.less(limit, division.sharedBytes)));
+  }
+
+  void addPointers(Kernel &kernel) {
+    kernel.pointer(op.getLogits());
+    for (Value memref : op.getOuts())
+      kernel.pointer(memref);
   }
 
   /// S, T, blocks of a team, tokens and sequences of a block, rows.
-  void addSizes(Kernel &kernel) {
+  void addSizes(Kernel &kernel, RoutePlace place,
+                const RouteDivision<Value> &division, Value resident) {
     auto [seqs, tokens] = sizes();
+    bool isInTurn = place == RoutePlace::InTurn;
     kernel.size(seqs);
     kernel.size(tokens);
-    kernel.size(index(team));
-    kernel.size(isStatic ? index(blockTokens) : tokens);
-    kernel.size(
-        builder.createOrFold<arith::CeilDivSIOp>(loc, seqs, index(kBlocks)));
+    kernel.size(isInTurn ? host.number(1) : division.team);
+    kernel.size(isInTurn ? tokens : division.blockTokens);
+    kernel.size(isInTurn ? host.ceilDiv(seqs, resident) : host.number(1));
     kernel.size(dim(op.getField(Field::RowToken), 0));
-    Value count = times(seqs, index(team));
-    count = builder.createOrFold<arith::MaxSIOp>(loc, count, index(1));
-    grid = builder.createOrFold<arith::MinSIOp>(loc, count, index(kBlocks));
+    if (op.getChoiceBias())
+      kernel.pointer(op.getChoiceBias());
+    if (op.getValid())
+      kernel.pointer(op.getValid());
+  }
+
+  /// The launch of one kernel; only if `isIt`, where that is given.
+  void emit(RoutePlace place, const RouteDivision<Value> &division,
+            Value resident, Value isIt) {
+    RouteLayout layout = choices.layoutOf(place);
+    Kernel kernel(builder, op, getName(place));
+    addPointers(kernel);
+    addSizes(kernel, place, division, resident);
+    Value seqs = sizes().first;
+    Value grid = place == RoutePlace::InTurn ? host.min(seqs, resident)
+                                             : host.mul(seqs, division.team);
+    grid = host.max(grid, host.number(1));
+    if (isIt)
+      grid = host.select(isIt, grid, host.number(0));
+    Kernel::Shape shape;
+    shape.gridX = grid;
+    shape.threads = layout.threads;
+    shape.residentBlocks = 1;
+    shape.sharedBytes = 4 * layout.blockWords();
+    if (place == RoutePlace::Shared)
+      shape.sharedSize = division.sharedBytes;
+    shape.cooperative = !isConstantIntValue(grid, 1);
+    auto launch =
+        kernel.emit(shape, [&](KernelBuilder &b, ValueRange arguments) {
+          RouteKernel(b, op, layout, arguments).emit();
+        });
+    std::optional<int64_t> words = getConstantIntValue(workspaceSize());
+    if (words)
+      launch->setAttr(kWorkspaceWords, builder.getI64IntegerAttr(*words));
+  }
+
+  static StringRef getName(RoutePlace place) {
+    switch (place) {
+    case RoutePlace::Shared:
+      return "route";
+    case RoutePlace::Workspace:
+      return "route_long";
+    case RoutePlace::InTurn:
+      return "route_in_turn";
+    }
+    llvm_unreachable("all places have names");
   }
 
   IdxRouteOp op;
   OpBuilder &builder;
-  Location loc;
-  RouteLayout layout;
-  bool isStatic;
-  int64_t seqs = 0, tokens = 0, team = 1, blockTokens = 1;
-  Value grid;
+  HostArithmetic host;
+  RouteChoices choices;
 };
 
 struct LowerRoute : OpRewritePattern<IdxRouteOp> {

@@ -1,0 +1,33 @@
+// RUN: moe-opt %s | moe-opt | FileCheck %s
+// RUN: moe-opt %s --emit-bytecode | moe-opt | FileCheck %s
+
+// Routings that are scheduled for a GPU, in both forms.
+
+// CHECK-LABEL: func.func @plan_form
+// CHECK: moe.route {{.*}} {schedule = #moe.gpu_route<chip = sm_86, form = block, threads = 128, blocks = 1, tokens = 3>}
+func.func @plan_form(%logits: tensor<2x3x4xf32>)
+    -> (!moe.plan<2x3x4, rows = 6>, tensor<6xf32>) {
+  %p, %g = moe.route %logits top 1 scope = sequence score = softmax
+      normalize = none {schedule = #moe.gpu_route<chip = sm_86, form = block,
+      threads = 128, blocks = 1, tokens = 3>} : tensor<2x3x4xf32>
+  return %p, %g : !moe.plan<2x3x4, rows = 6>, tensor<6xf32>
+}
+
+// CHECK-LABEL: func.func @index_form
+// CHECK: moe.idx.route
+// CHECK-SAME: memref<24xi32>, memref<44xi32>)
+// CHECK-SAME: {schedule = #moe.gpu_route<chip = sm_120, form = grid, threads = 512, blocks = 256, tokens = 8>, tile_rows = array<i64: 128, 1>}
+func.func @index_form(%logits: memref<2x3x4xf32>, %eo: memref<5xi32>,
+                      %rt: memref<6xi32>, %to: memref<2x4xi32>,
+                      %tr: memref<6xi32>, %gates: memref<6xf32>,
+                      %work: memref<?xi32>, %few: memref<24xi32>,
+                      %many: memref<44xi32>) {
+  moe.idx.route top 1 scope = token score = softmax normalize = none
+      ins(%logits : memref<2x3x4xf32>)
+      outs(%eo, %rt, %to, %tr, %gates, %work, %few, %many : memref<5xi32>,
+           memref<6xi32>, memref<2x4xi32>, memref<6xi32>, memref<6xf32>,
+           memref<?xi32>, memref<24xi32>, memref<44xi32>)
+      {schedule = #moe.gpu_route<chip = sm_120, form = grid, threads = 512,
+       blocks = 256, tokens = 8>, tile_rows = array<i64: 128, 1>}
+  return
+}
