@@ -98,6 +98,14 @@ _SEQUENCE_ROUTES: tuple[tuple[str, tuple[int, int, int, int], dict[str, Any]], .
     ("floor", (1, 90, 24, 3), {"floor": 1, "cap": 6, "score": "sigmoid"}),
     ("rank", (2, 70, 32, 2), {"score": "identity", "rank_logits": True, "scale": 2.5}),
 )
+#: Who shares a sequence: form, threads of a block, most blocks, tokens of a block.
+_ROUTE_FORMS = (
+    ("block", 128, 1, 8),
+    ("block", 512, 3, 8),
+    ("grid", 128, 7, 3),
+    ("grid", 256, 108, 8),
+    ("grid", 512, 108, 1),
+)
 #: The shapes of the bars.
 _LARGE = ((1, 4096, 256, 8), (1, 1024, 64, 8))
 
@@ -109,6 +117,13 @@ def route_cases() -> Iterator[Case]:
         for name, sizes, options in (*_ROUTES, *own):
             for kind in ("normal", "quantised"):
                 yield _route(name, sizes, scope, kind, **options)
+        for form in _ROUTE_FORMS:
+            schedule = (
+                "#moe.gpu_route<chip = sm_80, form = {}, threads = {}, blocks = {}, "
+                "tokens = {}>".format(*form)
+            )
+            name = "{}-{}-{}-{}".format(*form)
+            yield _route(name, (3, 40, 64, 4), scope, schedule=schedule)
         for any_sizes in ((3, 21), (1, 200)):
             yield _any_route(any_sizes, scope)
         for kind in ("special", "equal"):

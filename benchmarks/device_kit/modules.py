@@ -47,6 +47,7 @@ def route(
     dtype: str = "f32",
     bias: bool = False,
     valid: bool = False,
+    schedule: str = "",
     **options: Any,
 ) -> str:
     """``@main(logits, [bias], [valid])``: the plan's fields and the gates.
@@ -59,6 +60,8 @@ def route(
     if (options["scope"] == "token" or tokens == 1) and not valid:
         text = re.sub(r"  %token_offsets = .*\n", "", text)
         text = text.replace("%token_offsets, ", "").replace("tensor<?x?xi32>, ", "")
+    if schedule:
+        text = text.replace("{scale =", f"{{schedule = {schedule}, scale =", 1)
     rows = sequences * tokens * chosen
     for unknown, known in (
         (f"?x?x{experts}", f"{sequences}x{tokens}x{experts}"),
