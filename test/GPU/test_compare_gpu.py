@@ -97,7 +97,7 @@ for run in (ours, theirs):
             lambda size: random.standard_normal(size).astype(BF16),
         )
     ]
-    assert len(made[0]) == len(made[1]) > 4
+    assert len(made[0]) == len(made[1]) >= 4
     for left, right in zip(*made):
         assert left.keys() == right.keys() and left["warp_inst"] > 0
         print(*(name for name in left if left[name] != right[name]))
