@@ -28,10 +28,13 @@ int64_t stageBytes(const GPUMatmulForm &form) {
   return (form.rows + form.columns) * form.depth * 2;
 }
 
-/// The candidates that fit a chip's shared memory, the smallest tile first.
-std::vector<GPUMatmulForm> fittingForms(const GPUChip &chip) {
+/// The candidates that fit a chip's shared memory and a sum's length, the
+/// smallest tile first, and of these the one with fewer steps.
+std::vector<GPUMatmulForm> fittingForms(const GPUChip &chip, int64_t depth) {
   std::vector<GPUMatmulForm> forms;
   for (GPUMatmulForm form : kCandidates) {
+    if (form.depth > 64 && form.depth > depth)
+      continue;
     form.stages = std::min(form.stages, chip.sharedBytes / stageBytes(form));
     if (form.stages >= kLeastStages)
       forms.push_back(form);
@@ -119,7 +122,7 @@ void extend(const std::vector<std::vector<double>> &times, Choice choice,
 std::vector<GPUMatmulForm> chooseGPUMatmulForms(const GPUChip &chip,
                                                 const GPUMatmulSize &size,
                                                 std::optional<double> rows) {
-  std::vector<GPUMatmulForm> forms = fittingForms(chip);
+  std::vector<GPUMatmulForm> forms = fittingForms(chip, size.depth);
   if (rows)
     return {forms[fastest(costsOf(chip, size, forms, *rows))]};
   std::vector<std::vector<double>> times;
