@@ -9,7 +9,7 @@ class Bars:
 
     def __init__(self, title: str) -> None:
         self.missed = 0
-        print(f"{title}\n{'what':<60}{'bar':>14}{'value':>12}  result", flush=True)
+        print(f"{title}\n{'what':<60}{'bar':>15}{'value':>17}  result", flush=True)
 
     def at_least(self, what: str, bar: float, value: float, unit: str = "") -> None:
         self._row(what, ">=", bar, value, unit, value >= bar)
@@ -33,7 +33,7 @@ class Bars:
         good = good and not math.isnan(value)
         self.missed += not good
         print(
-            f"{what:<60}{f'{sign} {bar:g}{unit}':>14}{f'{value:.4g}{unit}':>12}  "
+            f"{what:<60}{f'{sign} {bar:g}{unit}':>15}{f'{value:.4g}{unit}':>17}  "
             f"{'pass' if good else 'fail'}",
             flush=True,
         )

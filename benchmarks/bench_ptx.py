@@ -7,20 +7,21 @@ usage: python benchmarks/bench_ptx.py
 """
 
 import dataclasses
+import functools
 import multiprocessing
 import multiprocessing.connection
 import pathlib
-import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 from bars import Bars
 from moe_mlir import ptx
-from timing import cpu_clock, interleaved, ratio, seconds
+from timing import cpu_clock, interleaved, ratio, seconds, undisturbed
 
 TESTS = pathlib.Path(__file__).resolve().parent.parent / "test" / "PTX"
 sys.path.insert(0, str(TESTS))
@@ -88,19 +89,25 @@ def tensor_product(m: int = 512, n: int = 512, k: int = 512) -> Work:
     return Work("bf16 mma.sync product", "mma.cu", "gemm_bf16", grid, 128, args, flop)
 
 
+def rate_of(bars: Bars, amount: float, run: Callable[[], object]) -> float:
+    """Amount a second, by the median of the runs that had the core alone."""
+    times = undisturbed(run, ROUNDS)
+    if len(times) < ROUNDS:
+        bars.note(f"another user of the core left {len(times)} of {ROUNDS} runs")
+    return amount / float(np.median(times)) if len(times) else float("nan")
+
+
 def speed(bars: Bars, runners: dict[str, Runner]) -> None:
     """Lane-instructions and floating-point operations a second, on one core."""
     for name, bar in (("product", 500), ("softmax", 1500)):
         runner = runners[name]
         lanes = runner.run(counters=True).counters["lane_inst"]
-        times = interleaved({"run": runner.run}, ROUNDS, cpu_clock)["run"]
-        rate = lanes / statistics.median(times) / MILLION
+        rate = rate_of(bars, lanes / MILLION, runner.run)
         bars.at_least(f"{runner.work.name}, lane-instructions", bar, rate, " M/s")
     runner = runners["tensor"]
-    modes = {mode: lambda mode=mode: runner.run(tensor=mode) for mode in MODES}
-    times = interleaved(modes, ROUNDS, cpu_clock)
     for mode, bar in MODES.items():
-        rate = runner.work.flop / statistics.median(times[mode]) / 1e9
+        run = functools.partial(runner.run, tensor=mode)
+        rate = rate_of(bars, runner.work.flop / 1e9, run)
         bars.at_least(f"{runner.work.name}, {mode}", bar, rate, " GFLOP/s")
 
 
@@ -168,8 +175,7 @@ def parsing(bars: Bars, folder: pathlib.Path) -> None:
         for text in texts:
             ptx.Module(text)
 
-    times = interleaved({"parse": parse}, ROUNDS, cpu_clock)["parse"]
-    rate = size / statistics.median(times) / MILLION
+    rate = rate_of(bars, size / MILLION, parse)
     bars.at_least(f"parse {size / MILLION:.1f} MB of nvcc", 20, rate, " MB/s")
 
 

@@ -45,6 +45,54 @@ def interleaved(
     return times
 
 
+class CoreProbe:
+    """Tells whether another hardware thread or guest uses the core.
+
+    A short matrix product that fits the first cache takes the longer for it, by
+    up to twice. Where it took more than `SLACK` times its best time so far, the
+    core was not this process's alone.
+    """
+
+    SLACK = 1.08
+    SIZE, REPEATS = 64, 150  # too small for NumPy to start threads
+
+    def __init__(self) -> None:
+        self.factor = np.ones((self.SIZE, self.SIZE), np.float32)
+        self.best = math.inf
+        for _ in range(20):
+            self.disturbed()
+
+    def disturbed(self) -> bool:
+        start = time.process_time()
+        for _ in range(self.REPEATS):
+            self.factor @ self.factor
+        taken = time.process_time() - start
+        self.best = min(self.best, taken)
+        return taken > self.SLACK * self.best
+
+
+def undisturbed(
+    function: Callable[[], object], rounds: int, tries: int = 40
+) -> npt.NDArray[np.float64]:
+    """Processor seconds of runs that had the core for themselves.
+
+    For figures that are no ratios, of work of one thread. A run counts if the core
+    was free just before and just after it; others are repeated, up to `tries`
+    for each of the rounds. Fewer times, perhaps none, where the core is never free.
+    """
+    function()  # code and data become warm
+    probe = CoreProbe()
+    times: list[float] = []
+    for _ in range(rounds * tries):
+        if len(times) == rounds:
+            break
+        before = probe.disturbed()
+        taken = seconds(function, cpu_clock)
+        if not probe.disturbed() and not before:
+            times.append(taken)
+    return np.array(times)
+
+
 def median_interval(values: npt.NDArray[np.float64]) -> tuple[float, float, float]:
     """Median and its 95 % interval, by order statistics."""
     ordered = np.sort(values)
