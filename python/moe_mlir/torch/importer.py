@@ -18,9 +18,8 @@ from moe_mlir.importing.imported import Imported, ImportRefused
 from moe_mlir.importing.printing import print_generic
 from moe_mlir.importing.report import make_report
 from moe_mlir.torch import graph
-from moe_mlir.torch.adapters import MoEBlock, adapted, evaluation_mode, find_blocks
-from moe_mlir.torch.routers import KNOWN_ROUTERS, RouterSpec
-from moe_mlir.torch.selfcheck import choose_spec
+from moe_mlir.torch.adapters import Adapter, adapted, find_adapters
+from moe_mlir.torch.blocks import evaluation_mode, find_blocks
 
 _PACKAGES = ("torch", "torch-mlir", "transformers")
 _PLAIN = "its router is ordinary code, which hands its choice to plan_from_choice"
@@ -36,9 +35,9 @@ def import_torch(
     """Imports a module.
 
     Args:
-        module: A module with MoE layers: blocks of transformers whose router is known,
-            or layers written with ``moe_mlir.torch.route`` and ``experts``. It is
-            exported in evaluation mode and left as it was.
+        module: A module with MoE layers: blocks of transformers, or layers written
+            with ``moe_mlir.torch.route`` and ``experts``. It is exported in evaluation
+            mode and left as it was.
         example_inputs: Positional inputs of ``module``; only their shapes matter.
         dynamic_shapes: As in ``torch.export.export``. None makes batch and tokens of
             the inputs dynamic; ``{}`` keeps every size.
@@ -58,12 +57,11 @@ def import_torch(
     if dynamic_shapes is None:
         inputs, dynamic_shapes = _default_dynamic_shapes(inputs)
     with evaluation_mode(module), contextlib.ExitStack() as undo:
-        blocks = find_blocks(module)
-        specs = [choose_spec(block) for block in blocks]
-        for block, spec in zip(blocks, specs, strict=True):
-            undo.enter_context(adapted(block, spec))
-        program = _export(module, inputs, dynamic_shapes)
-    return _lower(module, program, blocks, specs, dynamic_shapes, name)
+        adapters, others = find_adapters(find_blocks(module))
+        for adapter in adapters:
+            undo.enter_context(adapted(adapter))
+        program = _export(module, inputs, dynamic_shapes, others)
+    return _lower(module, program, adapters, others, dynamic_shapes, name)
 
 
 def _default_dynamic_shapes(inputs: tuple[Any, ...]) -> tuple[tuple[Any, ...], Any]:
@@ -100,7 +98,10 @@ def _batch_and_tokens(inputs: tuple[Any, ...]) -> tuple[int, int] | None:
 
 
 def _export(
-    module: nn.Module, inputs: tuple[Any, ...], dynamic_shapes: Any
+    module: nn.Module,
+    inputs: tuple[Any, ...],
+    dynamic_shapes: Any,
+    others: Sequence[str],
 ) -> ExportedProgram:
     # torch-mlir lives in the extra [torch]; the user API of this package does without.
     from torch_mlir import fx
@@ -122,16 +123,26 @@ def _export(
         # A cache class that nothing has registered as a container of tensors.
         if cache := re.search(r"\w*Cache(?='> in (out|in)put)", str(error)):
             raise _cache_refusal(module, cache[0]) from error
+        if others:
+            raise ImportRefused(_unknown_experts(others)) from error
         raise ImportRefused(
             f"torch.export fails on {type(module).__name__}: {error}"
         ) from error
 
 
+def _unknown_experts(others: Sequence[str]) -> str:
+    return (
+        f"{'; '.join(others)}; it uses no registry of implementations that would "
+        "allow another, so it cannot be imported: write the layer with "
+        "moe_mlir.torch.route and moe_mlir.torch.experts"
+    )
+
+
 def _lower(
     module: nn.Module,
     program: ExportedProgram,
-    blocks: list[MoEBlock],
-    specs: list[RouterSpec],
+    adapters: list[Adapter],
+    others: list[str],
     dynamic_shapes: Any,
     name: str | None,
 ) -> Imported:
@@ -141,28 +152,38 @@ def _lower(
 
     _refuse_caches(module, program)
     layers = graph.name_layers(program)
-    plain = graph.choice_layers(program)
+    inside = {f"{a.block.path}.{a.block.inside}".lstrip("."): a for a in adapters}
+    plain = [
+        inside[layer].block.name if layer in inside else layer
+        for layer in graph.choice_layers(program)
+    ]
     if not layers and not plain:
+        if others:
+            raise ImportRefused(_unknown_experts(others))
         seen = sorted({type(child).__name__ for child in module.modules()})
         raise ImportRefused(
             f"{type(module).__name__} has no MoE layer: it never calls "
-            f"moe_mlir.torch.route, and among its modules ({', '.join(seen[:40])}) is "
-            f"no block with one of the routers {', '.join(KNOWN_ROUTERS)}"
+            f"moe_mlir.torch.route, and none of its modules ({', '.join(seen[:40])}) "
+            "holds experts"
         )
     dims = _dynamic_dims(module, program, dynamic_shapes)
     signature = _signature(program)
     weights = graph.prepare(program)
     lowered, markers = lower(program, list(weights))
     residual = check_module(lowered, residual=TORCH_RESIDUAL)
-    known = {b.name: (b, s) for b, s in zip(blocks, specs, strict=True)}
+    known = {adapter.block.name: adapter.report() for adapter in adapters}
+    own = {"status": "raised", "why": "calls moe_mlir.torch.route"}
     report = make_report(
         frontend="torch",
         module=lowered,
         name=name or type(module).__name__,
         packages=_PACKAGES,
         layers=[
-            *(_layer(layer, known.get(layer)) for layer in layers),
-            *({"name": layer, "status": "plain", "why": _PLAIN} for layer in plain),
+            *(known.get(layer, {"name": layer} | own) for layer in layers),
+            *(
+                known.get(layer, {"name": layer, "status": "plain", "why": _PLAIN})
+                for layer in plain
+            ),
         ],
         inputs=signature[0],
         outputs=signature[1],
@@ -197,20 +218,6 @@ def _tree_nodes(tree: Any) -> Iterator[Any]:
     yield tree
     for child in tree.children():
         yield from _tree_nodes(child)
-
-
-def _layer(name: str, known: tuple[MoEBlock, RouterSpec] | None) -> dict[str, Any]:
-    if known is None:
-        return {"name": name, "status": "raised", "why": "calls moe_mlir.torch.route"}
-    block, spec = known
-    return {
-        "name": name,
-        "status": "raised",
-        "why": "equal to the original on random inputs",
-        "block": type(block.block).__name__,
-        "router": type(block.router).__name__,
-        "recipe": spec.recipe,
-    }
 
 
 def _describe(name: str, value: Any) -> dict[str, Any]:
