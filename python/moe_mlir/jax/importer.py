@@ -131,9 +131,10 @@ def _finish(
             ]
         )
     residual, markers, layers = lower(module)
-    if not markers:
+    if not markers and not layers:
         raise ImportRefused(
-            f"{name} has no MoE layer: found no moe_mlir.jax.route or experts in it"
+            f"{name} has no MoE layer: found no moe_mlir.jax.route or experts in it, "
+            "nor a lax.top_k"
         )
     main = functions(module)["main"]
     with module.context:
@@ -148,10 +149,7 @@ def _finish(
         module=module,
         name=name,
         packages=_PACKAGES,
-        layers=[
-            {"name": layer, "status": "raised", "why": "calls moe_mlir.jax.route"}
-            for layer in layers
-        ],
+        layers=layers,
         inputs=list(map(_describe, input_names, types)),
         outputs=list(map(_describe, outputs, signature.results)),
         residual=residual,

@@ -10,7 +10,7 @@ from jaxlib.mlir.dialects import stablehlo
 
 from moe_mlir.importing.allowlist import STABLEHLO_RESIDUAL, check_module
 from moe_mlir.importing.imported import ImportRefused
-from moe_mlir.importing.markers import MARKER_VERSION, MarkerCalls, check_kind
+from moe_mlir.importing.markers import MarkerCalls
 from moe_mlir.importing.walk import (
     attribute_names,
     functions,
@@ -18,6 +18,9 @@ from moe_mlir.importing.walk import (
     pass_failure,
     where,
 )
+from moe_mlir.jax.composites import raise_composites, restore_chlo
+from moe_mlir.jax.matching.inline import inline_calls
+from moe_mlir.jax.matching.raising import raise_layers
 from moe_mlir.jax.products import flatten_products
 
 stablehlo.register_stablehlo_passes()
@@ -35,14 +38,6 @@ _PASSES = (
     "cse",
     "symbol-dce",
 )
-
-_ADVICE = {
-    "chlo.ragged_dot": "write the layer with moe_mlir.jax.route and "
-    "moe_mlir.jax.experts, which the compiler understands",
-    "stablehlo.custom_call": "a call of a foreign kernel cannot be compiled; use the "
-    "plain jax.numpy form of it",
-}
-
 
 def parse(program: str | bytes) -> Any:
     """A module of its own context, from text or a portable artifact.
@@ -62,23 +57,32 @@ def parse(program: str | bytes) -> Any:
         ) from error
 
 
-def lower(module: Any) -> tuple[dict[str, int], dict[str, int], list[str]]:
+def lower(
+    module: Any,
+) -> tuple[dict[str, int], dict[str, int], list[dict[str, Any]]]:
     """Lowers ``module`` in place.
 
     Returns:
-        Residual operations, markers by kind, names of the layers.
+        Residual operations, markers by kind, the report's entries of the layers.
 
     Raises:
         ImportRefused: An operation or a marker is not understood.
     """
-    markers, layers = _raise_composites(module)
+    calls = MarkerCalls(ir, module)
+    layers = raise_composites(module, calls)
     # The decompositions go before anything inside them could be taken for the model's.
+    restore_chlo(module)
     _run(module, ("symbol-dce",))
     _refuse_early(module)
+    if any(op.name == "chlo.top_k" for op in nested_operations(module.operation)):
+        inline_calls(module)
+        _run(module, ("symbol-dce", "cse"))
+        layers += raise_layers(module, calls, {layer["name"] for layer in layers})
     flatten_products(module)
     _run(module, _PASSES)
     _plain_signatures(module)
-    return check_module(module, residual=STABLEHLO_RESIDUAL), markers, layers
+    residual = check_module(module, residual=STABLEHLO_RESIDUAL)
+    return residual, dict(calls.counts), layers
 
 
 def _run(module: Any, passes: tuple[str, ...]) -> None:
@@ -92,68 +96,22 @@ def _run(module: Any, passes: tuple[str, ...]) -> None:
             ) from error
 
 
-def _raise_composites(module: Any) -> tuple[dict[str, int], list[str]]:
-    """``stablehlo.composite "moe.*"`` becomes a marker call."""
-    calls = MarkerCalls(ir, module)
-    layers: list[str] = []
-    for operation in nested_operations(module.operation):
-        if operation.name != "stablehlo.composite":
-            continue
-        name = operation.attributes["name"].value
-        if name.startswith("moe."):
-            _raise_composite(calls, operation, name.removeprefix("moe."), layers)
-    return dict(calls.counts), layers
-
-
-def _raise_composite(
-    calls: MarkerCalls, operation: Any, kind: str, layers: list[str]
-) -> None:
-    check_kind(kind, where(operation.location))
-    version = operation.attributes["version"].value
-    if version != MARKER_VERSION:
-        raise ImportRefused(
-            f"composite 'moe.{kind}' has version {version}, this package reads "
-            f"{MARKER_VERSION}: it was written by another version of moe_mlir"
-        )
-    attributes = {
-        entry.name: entry.attr for entry in operation.attributes["composite_attributes"]
-    }
-    if "operands" not in attributes:
-        raise ImportRefused(
-            f"composite 'moe.{kind}' at {where(operation.location)} lacks the "
-            "attribute 'operands': build it with moe_mlir.jax"
-        )
-    names = [entry.value for entry in attributes.pop("operands")]
-    if kind == "route":
-        layer = attributes["layer"].value or _free_name(layers)
-        layers.append(layer)
-        with operation.context:
-            attributes["layer"] = ir.StringAttr.get(layer)
-    types = [result.type for result in operation.results]
-    call = calls.call(
-        kind, list(operation.operands), names, types, attributes, operation
-    )
-    for old, new in zip(operation.results, call.results, strict=True):
-        old.replace_all_uses_with(new)
-    operation.erase()
-
-
-def _free_name(taken: list[str]) -> str:
-    name, count = "moe", 0
-    while name in taken:
-        count += 1
-        name = f"moe.{count}"
-    return name
-
-
 def _refuse_early(module: Any) -> None:
     """Operations that later passes would turn into something worse or leave behind."""
-    for operation in nested_operations(module.operation):
-        if operation.name in _ADVICE:
-            raise ImportRefused(
-                f"cannot import operation '{operation.name}' (at "
-                f"{where(operation.location)}): {_ADVICE[operation.name]}"
-            )
+    found = [
+        operation
+        for operation in nested_operations(module.operation)
+        if operation.name == "stablehlo.custom_call"
+    ]
+    if found:
+        targets = sorted({op.attributes["call_target_name"].value for op in found})
+        raise ImportRefused(
+            f"cannot import operation 'stablehlo.custom_call' of "
+            f"{', '.join(repr(target) for target in targets)} ({len(found)} of it, "
+            f"the first at {where(found[0].location)}): a foreign kernel cannot be "
+            "compiled; use the plain jax.numpy form of it, or import the MoE layer "
+            "alone"
+        )
 
 
 def _plain_signatures(module: Any) -> None:

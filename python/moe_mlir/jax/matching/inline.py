@@ -1,0 +1,60 @@
+"""Calls are inlined, so that a layer stands in one block."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jaxlib.mlir import ir
+
+from moe_mlir.importing.imported import ImportRefused
+from moe_mlir.importing.walk import functions, nested_operations
+
+#: Calls nested deeper are recursion.
+_DEPTH = 100
+
+
+def inline_calls(module: Any) -> None:
+    """Replaces every call of a function with a body by that body.
+
+    jaxlib's own ``inline`` pass leaves them, since StableHLO has no inliner interface.
+
+    Raises:
+        ImportRefused: Functions call each other without an end.
+    """
+    for _ in range(_DEPTH):
+        bodies = functions(module)
+        calls = [
+            operation
+            for operation in nested_operations(module.operation)
+            if operation.name in ("func.call", "call") and _body(bodies, operation)
+        ]
+        if not calls:
+            return
+        for call in calls:
+            _inline(call, bodies)
+    raise ImportRefused("the program's functions call each other without an end")
+
+
+def _body(bodies: dict[str, Any], call: Any) -> Any | None:
+    callee = bodies.get(call.attributes["callee"].value)
+    if callee is None or len(list(callee.regions[0].blocks)) != 1:
+        return None
+    return callee
+
+
+def _inline(call: Any, bodies: dict[str, Any]) -> None:
+    # A clone, whose operations are moved: operations with regions stay whole.
+    with call.context:
+        clone = _body(bodies, call).clone(
+            ip=ir.InsertionPoint(_body(bodies, call))
+        ).operation
+    block = clone.regions[0].blocks[0]
+    for argument, operand in zip(block.arguments, call.operands, strict=True):
+        argument.replace_all_uses_with(operand)
+    *inner, end = [one.operation for one in block.operations]
+    for operation in inner:
+        operation.move_before(call)
+    for old, new in zip(call.results, list(end.operands), strict=True):
+        old.replace_all_uses_with(new)
+    call.erase()
+    clone.erase()
