@@ -161,8 +161,10 @@ def by_gate_matrix(p: Any, x: Any, w: Any, ids: Any) -> Any:
     tokens = x.reshape(-1, H)
     k = ids.shape[-1]
     row = jnp.arange(tokens.shape[0])[:, None]
-    gates = jnp.zeros((tokens.shape[0], E)).at[row, ids.reshape(-1, k)].set(
-        w.reshape(-1, k)
+    gates = (
+        jnp.zeros((tokens.shape[0], E))
+        .at[row, ids.reshape(-1, k)]
+        .set(w.reshape(-1, k))
     )
     h = silu_gated(lambda name: jnp.einsum("th,ehi->eti", tokens, p[name]))
     return jnp.einsum("eth,te->th", h @ p["down"], gates).reshape(x.shape)

@@ -39,6 +39,7 @@ _PASSES = (
     "symbol-dce",
 )
 
+
 def parse(program: str | bytes) -> Any:
     """A module of its own context, from text or a portable artifact.
 

@@ -1,8 +1,8 @@
 """Which activation a formula of two numbers is: by its values.
 
 An activation can be written in many ways (a sigmoid, its quotient, erf or erfc), and is
-a function of two numbers: it is tried on several hundred pairs of them, among them large
-ones, and ones beside each constant of the formula.
+a function of two numbers: it is tried on several hundred pairs of them, among them
+large ones, and ones beside each constant of the formula.
 """
 
 from __future__ import annotations

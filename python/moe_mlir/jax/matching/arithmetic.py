@@ -52,6 +52,8 @@ def _constant(e: Elements, op: Any, result: int, index: Index) -> Term:
     "stablehlo.log_plus_one",
     "stablehlo.exponential_minus_one",
     "stablehlo.power",
+    "stablehlo.sine",
+    "stablehlo.cosine",
     "chlo.erf",
     "chlo.erfc",
     "chlo.square",

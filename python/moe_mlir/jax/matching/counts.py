@@ -1,4 +1,4 @@
-"""Which chosen experts a count has counted, and the groups that a sort by them makes."""
+"""Which chosen experts a count has counted, and the groups that a sort makes."""
 
 from __future__ import annotations
 

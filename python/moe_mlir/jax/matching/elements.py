@@ -215,4 +215,3 @@ def as_index(term: Term, operation: Any, high: int) -> Term:
     if low < 0 or top > high:
         raise NotUnderstood("an index may be out of bounds", operation)
     return term
-

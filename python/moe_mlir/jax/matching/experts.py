@@ -85,9 +85,9 @@ def experts_of(e: Elements, term: Term, expert: Term, output: Term) -> Experts:
         )
     inner = down.inputs
     column = _inner(inner)
+    if column is None or down.weight.size(e, 1) != _size(column):
+        raise NotUnderstood("the experts use a part of down")
     projections: dict[Projection, Term] = {}
-    if column is None:
-        raise NotUnderstood("the experts' second product sums nothing")
     formula = _abstract(e, inner, expert, projections, column)
     if not projections:
         raise NotUnderstood("the experts have no first layer that is a product")
@@ -112,7 +112,7 @@ def experts_of(e: Elements, term: Term, expert: Term, output: Term) -> Experts:
         given[label] = projection.weight
         if projection.bias:
             given[f"{label}_bias"] = projection.bias
-    _check_sizes(e, given)
+    _check_sizes(e, given, first[0], output)
     return Experts(first[0].inputs, given, name, limit, alpha, arrangement)
 
 
@@ -136,13 +136,12 @@ def _activation(
             if found is not None:
                 return (*found, gate, up)
     raise NotUnderstood(
-        f"the activation of {len(projections)} product(s) is none that the compiler "
-        "has"
+        f"the activation of {len(projections)} product(s) is none that the compiler has"
     )
 
 
 def _arrangement(gate: Term, up: Term, column: Term) -> str:
-    """How one weight holds gate and up, by the outputs that element ``column`` reads."""
+    """How one weight holds gate and up, by the outputs that ``column`` reads."""
     inner = as_atom(column, "var")
     size = inner.args[1] if inner else 1
     if gate is column and up is plus(column, linear(size)):
@@ -153,14 +152,33 @@ def _arrangement(gate: Term, up: Term, column: Term) -> str:
     raise NotUnderstood("gate and up are not the two halves of their weight")
 
 
-def _check_sizes(e: Elements, given: dict[str, Weight]) -> None:
-    """All of the weights is used, and gate_up is two of the others."""
-    inner = given["down"].size(e, 1)
-    for label in ("gate_up", "gate", "up"):
-        if label in given:
-            wanted = 2 * inner if label == "gate_up" else inner
-            if given[label].size(e, 2) != wanted:
-                raise NotUnderstood(f"the experts use a part of {label}'s outputs")
+def _check_sizes(
+    e: Elements, given: dict[str, Weight], first: Projection, output: Term
+) -> None:
+    """All of each weight is used, and gate_up is two of the others."""
+    experts = shape(e.anchor.operands[0])[-1]
+    inner, hidden = given["down"].size(e, 1), _size(output)
+    columns = [v.args[1] for v in first.inputs.free if v.args[0] == COLUMN]
+    if len(columns) != 1:
+        raise NotUnderstood("the experts' input has no column that is summed over")
+    wanted = {
+        "down": (experts, inner, hidden),
+        "gate_up": (experts, columns[0], 2 * inner),
+        "gate": (experts, columns[0], inner),
+        "up": (experts, columns[0], inner),
+    }
+    for label, weight in given.items():
+        want = wanted[label.removesuffix("_bias")]
+        if label.endswith("_bias"):
+            want = (want[0], want[2])
+        have = tuple(weight.size(e, i) for i in range(len(weight.order)))
+        if have != want:
+            raise NotUnderstood(f"the experts use a part of {label}")
+
+
+def _size(index: Term) -> int:
+    item = as_atom(index, "var")
+    return item.args[1] if item is not None else 1
 
 
 def _abstract(
@@ -264,9 +282,7 @@ def _element(e: Elements, term: Term, expert: Term, rank: int) -> Term | None:
         moved = operation is not None and operation.name in _MOVED
         if len(term.args) - 1 == rank and not moved:
             return term
-        if operation is None or not (
-            moved or operation.name in ("stablehlo.reshape", "stablehlo.slice")
-        ):
+        if operation is None or not (moved or operation.name == "stablehlo.reshape"):
             return None
         term = e.unfold(e.value(term), term.args[1:])
     return None

@@ -7,7 +7,7 @@ from typing import Any
 from jaxlib.mlir import ir
 
 from moe_mlir.importing.imported import ImportRefused
-from moe_mlir.importing.walk import functions, nested_operations
+from moe_mlir.importing.walk import functions, nested_operations, where
 
 #: Calls nested deeper are recursion.
 _DEPTH = 100
@@ -45,15 +45,19 @@ def _body(bodies: dict[str, Any], call: Any) -> Any | None:
 def _inline(call: Any, bodies: dict[str, Any]) -> None:
     # A clone, whose operations are moved: operations with regions stay whole.
     with call.context:
-        clone = _body(bodies, call).clone(
-            ip=ir.InsertionPoint(_body(bodies, call))
-        ).operation
+        clone = (
+            _body(bodies, call)
+            .clone(ip=ir.InsertionPoint(_body(bodies, call)))
+            .operation
+        )
     block = clone.regions[0].blocks[0]
     for argument, operand in zip(block.arguments, call.operands, strict=True):
         argument.replace_all_uses_with(operand)
     *inner, end = [one.operation for one in block.operations]
     for operation in inner:
         operation.move_before(call)
+        if where(operation.location) == "?":
+            operation.location = call.location
     for old, new in zip(call.results, list(end.operands), strict=True):
         old.replace_all_uses_with(new)
     call.erase()

@@ -17,11 +17,18 @@ from moe_mlir.jax.matching.elements import (
     shape,
 )
 from moe_mlir.jax.matching.experts import COLUMN, Experts, experts_of
-from moe_mlir.jax.matching.router import Gates, Score, gates_of, score_of
+from moe_mlir.jax.matching.router import (
+    Gates,
+    Score,
+    gates_of,
+    score_of,
+    without_rounding,
+)
 from moe_mlir.jax.matching.sums import atoms, factors, product, total
 from moe_mlir.jax.matching.terms import (
     Term,
     as_atom,
+    bounds,
     integer,
     linear,
     plus,
@@ -58,7 +65,7 @@ class Layer:
 
     @property
     def k(self) -> int:
-        return shape(self.anchor.results[1])[-1]
+        return expert_count(self.anchor)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +90,8 @@ def match(anchor: Any) -> Layer:
         NotUnderstood: There is none that is understood as a whole.
     """
     scores = anchor.operands[0]
-    if not is_float(scores) or scores.type.rank not in (2, 3):
+    static = scores.type.has_static_shape
+    if not static or not is_float(scores) or scores.type.rank not in (2, 3):
         raise NotUnderstood(
             f"it chooses from a tensor {scores.type}; a layer's scores are "
             "[S, T, E] or [T, E]",
@@ -95,14 +103,23 @@ def match(anchor: Any) -> Layer:
     for value in _candidates(anchor):
         try:
             layer = _layer(e, key, value)
-        except NotUnderstood as error:
-            if best is None or getattr(error, "stage", 1) > getattr(best, "stage", 1):
+        except (NotUnderstood, RecursionError) as raised:
+            error = raised
+            if isinstance(raised, RecursionError):
+                error = NotUnderstood("what follows from the choice is too deep")
+            if best is None or _stage(error) > _stage(best):
                 best = error
+            elif _stage(error) == _stage(best) > 1:
+                best = error  # The later value is the more likely result.
             continue
         layer = _extend(layer, key)
         _check_uses(layer)
         return layer
     raise best or NotUnderstood("no value after it is a layer's result", anchor)
+
+
+def _stage(error: NotUnderstood) -> int:
+    return getattr(error, "stage", 1)
 
 
 def _candidates(anchor: Any) -> list[Any]:
@@ -129,14 +146,7 @@ def _key(e: Elements) -> _Key:
     score = score_of(e, term, expert)
     if score.kind != "identity":
         return _Key(_checked(score), None)
-    inner = e.expand(term)
-    if inner.head == "round":
-        if score_of(e, inner.args[1], expert).kind != "identity":
-            raise NotUnderstood(
-                f"scores are rounded to {inner.args[0]} before the choice; choose by "
-                "the scores in float32",
-                e.anchor,
-            )
+    inner = without_rounding(e, term)
     if inner.args[:1] == ("add",):
         for one, other in (inner.args[1:], inner.args[:0:-1]):
             score = score_of(e, one, expert)
@@ -171,6 +181,17 @@ def _tokens(anchor: Any, value: Any) -> tuple[int, ...]:
     return tuple(shape(value)[:-1])
 
 
+def _sequences(x: Any) -> tuple[int, ...]:
+    """(S, T) if x is [S, T, H], or is reshaped from that; else (T,)."""
+    operation = producer(x)
+    if x.type.rank == 2 and operation is not None:
+        if operation.name == "stablehlo.reshape":
+            given = operation.operands[0]
+            if given.type.rank == 3 and shape(given)[-1] == shape(x)[-1]:
+                x = given
+    return tuple(shape(x)[:-1])
+
+
 def _layer(e: Elements, key: _Key, value: Any) -> Layer:
     anchor = e.anchor
     sizes = _tokens(anchor, value)
@@ -193,6 +214,11 @@ def _layer(e: Elements, key: _Key, value: Any) -> Layer:
         raise _Mismatch(2, str(error)) from error
     try:
         x = _input(e, experts.inputs, place)
+        if shape(x)[-1] != shape(value)[-1]:
+            raise NotUnderstood(
+                f"an expert's input has {shape(x)[-1]} columns and its result "
+                f"{shape(value)[-1]}"
+            )
         gates = gates_of(e, gate, choice, expert)
         _check_router(e, key, gates, expert, place)
     except NotUnderstood as error:
@@ -201,7 +227,7 @@ def _layer(e: Elements, key: _Key, value: Any) -> Layer:
         anchor,
         e,
         value,
-        sizes,
+        _sequences(x) if len(sizes) == 1 else sizes,
         e.value(key.score.logit),
         key.bias,
         gates,
@@ -218,11 +244,23 @@ def _flat(index: Any, sizes: Any) -> Term:
     return flat
 
 
+def expert_count(anchor: Any) -> int:
+    """K."""
+    return shape(anchor.results[1])[-1]
+
+
+def _is_token(index: Any, sizes: Any, place: Term) -> bool:
+    """Whether an index of all tokens is that of the token at ``place``."""
+    last = integer(math.prod(sizes) - 1)
+    complete = bounds(plus(last, place, -1))[0] == 0
+    return complete and _flat(index, sizes) is place
+
+
 def _terms_of_choice(
     anchor: Any, term: Term, place: Term
 ) -> tuple[Term, Term, Term | None]:
     """k, the summand of the sum over k, and ids(token, k)."""
-    if shape(anchor.results[1])[-1] == 1:
+    if expert_count(anchor) == 1:
         return integer(0), term, _expert(term, integer(0), place)
     # Sums of finite terms: their order is ours to choose.
     outside: list[Term] = []
@@ -230,7 +268,7 @@ def _terms_of_choice(
         v, body = term.args
         choice = linear(0, [(v, 1)])
         expert = _expert(body, choice, place)
-        if expert is not None:
+        if expert is not None and v.args[1] == expert_count(anchor):
             for other in reversed(outside):
                 body = total(linear(0, [(other, 1)]), body)
             return choice, body, expert
@@ -260,7 +298,7 @@ def _input(e: Elements, term: Term, place: Term) -> Any:
             sizes = shape(value)
             rest = index[:-1]
             whole = sizes[-1] == column.args[1]
-            if whole and len(rest) in (1, 2) and _flat(rest, sizes[:-1]) is place:
+            if whole and len(rest) in (1, 2) and _is_token(rest, sizes[:-1], place):
                 return value
         try:
             term = e.unfold(value, term.args[1:])
@@ -277,7 +315,12 @@ def _check_router(
     if logit.head != "el" or e.value(logit) != e.value(chosen):
         raise NotUnderstood("the gates follow from other logits than the choice")
     *token, last = logit.args[1:]
-    if last is not expert or _flat(token, shape(e.value(logit))[:-1]) is not place:
+    *leading, experts = shape(e.value(logit))
+    if (
+        last is not expert
+        or experts != shape(e.anchor.operands[0])[-1]
+        or not _is_token(token, leading, place)
+    ):
         raise NotUnderstood("a gate is not that of the pair that it weights")
     if key.score.kind == "identity":
         return  # A score keeps the order of a token's logits.
@@ -298,9 +341,12 @@ def _extend(layer: Layer, key: _Key) -> Layer:
         if user.name not in moves or user.block != layer.anchor.block:
             return layer
         try:
-            layer = _layer(layer.elements, key, user.results[0])
+            longer = _layer(layer.elements, key, user.results[0])
         except NotUnderstood:
             return layer
+        if len(layer.sizes) == 2 and longer.sizes != layer.sizes:
+            return layer
+        layer = longer
 
 
 def recipe_of(layer: Layer) -> set[Any]:
@@ -342,10 +388,14 @@ def _check_uses(layer: Layer) -> None:
 
 def _is_live(operation: Any, block: Any) -> bool:
     """Whether a result reaches the end of the block, or nobody knows."""
-    if not list(operation.results) or list(operation.regions):
-        return True
-    return any(
-        _is_live(in_block(use.owner.operation, block), block)
-        for result in operation.results
-        for use in result.uses
-    )
+    seen, waiting = set(), [operation]
+    while waiting:
+        one = waiting.pop()
+        if not list(one.results) or list(one.regions):
+            return True
+        if one in seen:
+            continue
+        seen.add(one)
+        for result in one.results:
+            waiting += [in_block(use.owner.operation, block) for use in result.uses]
+    return False

@@ -74,7 +74,9 @@ def _check_types(layer: Layer) -> None:
             )
 
 
-def _create(name: str, operands: Sequence[Any], result: Any, before: Any, **attributes: Any) -> Any:
+def _create(
+    name: str, operands: Sequence[Any], result: Any, before: Any, **attributes: Any
+) -> Any:
     return ir.Operation.create(
         name,
         results=[result],

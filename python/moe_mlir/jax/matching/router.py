@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from moe_mlir.jax.matching.elements import Elements, NotUnderstood
-from moe_mlir.jax.matching.sums import factors, product
+from moe_mlir.jax.matching.sums import atoms, factors, product
 from moe_mlir.jax.matching.terms import (
     Term,
     as_atom,
@@ -51,29 +51,24 @@ def without_rounding(e: Elements, term: Term) -> Term:
     return term
 
 
-def _plain(e: Elements, term: Term, rounded: bool) -> Term:
-    return without_rounding(e, term) if rounded else e.expand(term)
-
-
-def score_of(e: Elements, term: Term, over: Term, rounded: bool = False) -> Score:
+def score_of(e: Elements, term: Term, over: Term) -> Score:
     """The score that a formula is; an identity if it is none of the others.
 
     Args:
         term: The formula.
         over: The index over which a softmax would run, as it is in ``term``.
-        rounded: Whether roundings on the way do not matter (of gates, not of keys).
     """
-    found = _softmax(e, term, over, rounded)
+    found = _softmax(e, term, over)
     if found is not None:
         return Score("softmax", found)
-    found = _sigmoid(e, term, rounded)
+    found = _sigmoid(e, term)
     if found is not None:
         return Score("sigmoid", found)
     return Score("identity", term)
 
 
-def _sigmoid(e: Elements, term: Term, rounded: bool) -> Term | None:
-    term = _plain(e, term, rounded)
+def _sigmoid(e: Elements, term: Term) -> Term | None:
+    term = without_rounding(e, term)
     if _is(term, "logistic"):
         return term.args[1]  # type: ignore[no-any-return]
     if not _is(term, "divide") or value_of(term.args[1]) != 1:
@@ -90,9 +85,9 @@ def _sigmoid(e: Elements, term: Term, rounded: bool) -> Term | None:
     return None
 
 
-def _softmax(e: Elements, term: Term, over: Term, rounded: bool) -> Term | None:
+def _softmax(e: Elements, term: Term, over: Term) -> Term | None:
     """The logit x_i, if a formula is exp(x_i - m) / sum_j exp(x_j - m)."""
-    term = _plain(e, term, rounded)
+    term = without_rounding(e, term)
     if not _is(term, "divide"):
         return None
     top, bottom = term.args[1], e.expand(term.args[2])
@@ -110,7 +105,7 @@ def _softmax(e: Elements, term: Term, over: Term, rounded: bool) -> Term | None:
         ):
             args = highest.args[1:]
             highest = e.expand(args[value_of(args[0]) == float("-inf")])
-        if highest.head == "el" or _over(highest, "max", logit, over):
+        if _over(highest, "max", logit, over):
             return logit  # type: ignore[no-any-return]
         # Any number that is the same for all experts leaves a softmax as it is.
         if not _mentions(highest, over):
@@ -120,7 +115,7 @@ def _softmax(e: Elements, term: Term, over: Term, rounded: bool) -> Term | None:
 
 def _mentions(term: Term, over: Term) -> bool:
     item = as_atom(over)
-    return item is not None and bool(item.free & term.free)
+    return any(one is item for one in atoms(term))
 
 
 def _over(term: Term, head: str, body: Term, over: Term) -> bool:
@@ -167,10 +162,10 @@ def gates_of(e: Elements, gate: Term, choice: Term, expert: Term) -> Gates:
             inner = gates_of(e, term.args[1], choice, expert)
             return dataclasses.replace(inner, scale=inner.scale * scale / value)
     for over, normalize in ((expert, "none"), (choice, "softmax")):
-        found = _softmax(e, term, over, True)
+        found = _softmax(e, term, over)
         if found is not None:
             return Gates("softmax", normalize, found, scale, 0.0, 0.0)
-    found = _sigmoid(e, term, True)
+    found = _sigmoid(e, term)
     if found is not None:
         return Gates("sigmoid", "none", found, scale, 0.0, 0.0)
     if _is(term, "divide"):
@@ -227,4 +222,3 @@ def logit_index(logit: Term) -> tuple[Term, ...]:
     if logit.head != "el":
         raise NotUnderstood("the logits are no value of the program")
     return logit.args[1:]
-
