@@ -106,7 +106,9 @@ def restore_chlo(module: Any) -> None:
 
 def _ragged_dot(given: dict[str, Any]) -> dict[str, Any]:
     """Six arrays of dimensions become one attribute."""
-    numbers = [[int(d) for d in one] for one in given["ragged_dot_dimension_numbers"]]
+    numbers: Any = [
+        [int(d) for d in one] for one in given["ragged_dot_dimension_numbers"]
+    ]
     return {
         "ragged_dot_dimension_numbers": chlo.RaggedDotDimensionNumbers.get(*numbers)
     }

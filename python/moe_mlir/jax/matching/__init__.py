@@ -14,11 +14,14 @@ layer as it is, and the report says what that was.
     sums       sums over an index variable
     counts     which experts a count or a sort has counted
     elements   the element of a value, one StableHLO operation at a time
-    movement   gather, scatter, sort, products: operations that move elements
+    arithmetic, movement, indexing   the rules
     router     a score and its normalisation
+    choice     the score by which a top_k chooses
     experts    the two products of an expert and what is between them
     activation which activation a formula of two numbers is
     layer      the whole recipe
+    uses       what else reads the choice
     inline     calls are inlined first
     rewrite    the layer becomes two marker calls
+    raising    all layers of a module
 """

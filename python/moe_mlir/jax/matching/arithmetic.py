@@ -154,7 +154,7 @@ def _not(x: Term) -> Term:
     value = value_of(x)
     if value is not None:
         return number(float(not value))
-    return x.args[1] if x.args[:1] == ("not",) else call("not", x)  # type: ignore[no-any-return]
+    return x.args[1] if x.args[:1] == ("not",) else call("not", x)
 
 
 @rule("stablehlo.not")

@@ -182,6 +182,21 @@ def in_block(operation: Any, block: Any) -> Any | None:
     return operation
 
 
+def region_of(op: Any) -> str:
+    """The operation that a region applies to its two arguments; "second" if it gives
+    the second, "" if it is anything else."""
+    body = [one.operation for one in op.regions[0].blocks[0].operations]
+    arguments = list(op.regions[0].blocks[0].arguments)
+    if len(arguments) != 2:
+        return ""
+    given = list(body[-1].operands)
+    if len(body) == 1:
+        return "second" if given == arguments[1:] else ""
+    if len(body) != 2 or set(body[0].operands) != set(arguments):
+        return ""
+    return body[0].name if given == list(body[0].results) else ""
+
+
 _STRUCTURAL = (
     "stablehlo.broadcast_in_dim",
     "stablehlo.convert",

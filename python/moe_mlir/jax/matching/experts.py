@@ -161,7 +161,7 @@ def _check_sizes(
     columns = [v.args[1] for v in first.inputs.free if v.args[0] == COLUMN]
     if len(columns) != 1:
         raise NotUnderstood("the experts' input has no column that is summed over")
-    wanted = {
+    wanted: dict[str, tuple[int, ...]] = {
         "down": (experts, inner, hidden),
         "gate_up": (experts, columns[0], 2 * inner),
         "gate": (experts, columns[0], inner),

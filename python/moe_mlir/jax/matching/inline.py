@@ -26,7 +26,7 @@ def inline_calls(module: Any) -> None:
         calls = [
             operation
             for operation in nested_operations(module.operation)
-            if operation.name in ("func.call", "call") and _body(bodies, operation)
+            if operation.name in ("func.call", "call") and _has_body(bodies, operation)
         ]
         if not calls:
             return
@@ -35,21 +35,16 @@ def inline_calls(module: Any) -> None:
     raise ImportRefused("the program's functions call each other without an end")
 
 
-def _body(bodies: dict[str, Any], call: Any) -> Any | None:
+def _has_body(bodies: dict[str, Any], call: Any) -> bool:
     callee = bodies.get(call.attributes["callee"].value)
-    if callee is None or len(list(callee.regions[0].blocks)) != 1:
-        return None
-    return callee
+    return callee is not None and len(list(callee.regions[0].blocks)) == 1
 
 
 def _inline(call: Any, bodies: dict[str, Any]) -> None:
     # A clone, whose operations are moved: operations with regions stay whole.
+    body = bodies[call.attributes["callee"].value]
     with call.context:
-        clone = (
-            _body(bodies, call)
-            .clone(ip=ir.InsertionPoint(_body(bodies, call)))
-            .operation
-        )
+        clone = body.clone(ip=ir.InsertionPoint(body)).operation
     block = clone.regions[0].blocks[0]
     for argument, operand in zip(block.arguments, call.operands, strict=True):
         argument.replace_all_uses_with(operand)

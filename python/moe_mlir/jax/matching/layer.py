@@ -6,24 +6,17 @@ import dataclasses
 import math
 from typing import Any
 
-from moe_mlir.importing.walk import where
+from moe_mlir.jax.matching.choice import Key, key_of
 from moe_mlir.jax.matching.elements import (
     Elements,
     NotUnderstood,
     dependents,
-    in_block,
     is_float,
     producer,
     shape,
 )
 from moe_mlir.jax.matching.experts import COLUMN, Experts, experts_of
-from moe_mlir.jax.matching.router import (
-    Gates,
-    Score,
-    gates_of,
-    score_of,
-    without_rounding,
-)
+from moe_mlir.jax.matching.router import Gates, gates_of
 from moe_mlir.jax.matching.sums import atoms, factors, product, total
 from moe_mlir.jax.matching.terms import (
     Term,
@@ -35,6 +28,7 @@ from moe_mlir.jax.matching.terms import (
     times,
     variable,
 )
+from moe_mlir.jax.matching.uses import check_uses
 
 #: So many values after a choice are tried as the layer's result.
 _CANDIDATES = 200
@@ -68,12 +62,6 @@ class Layer:
         return expert_count(self.anchor)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Key:
-    score: Score
-    bias: Any | None
-
-
 class _Mismatch(NotUnderstood):
     """A value is not the layer's result; the further the match went, the more it
     says."""
@@ -98,23 +86,24 @@ def match(anchor: Any) -> Layer:
             anchor,
         )
     e = Elements(anchor)
-    key = _key(e)
+    key = key_of(e)
     best: NotUnderstood | None = None
     for value in _candidates(anchor):
+        error: NotUnderstood
         try:
             layer = _layer(e, key, value)
-        except (NotUnderstood, RecursionError) as raised:
+        except RecursionError:
+            error = NotUnderstood("what follows from the choice is too deep")
+        except NotUnderstood as raised:
             error = raised
-            if isinstance(raised, RecursionError):
-                error = NotUnderstood("what follows from the choice is too deep")
-            if best is None or _stage(error) > _stage(best):
-                best = error
-            elif _stage(error) == _stage(best) > 1:
-                best = error  # The later value is the more likely result.
-            continue
-        layer = _extend(layer, key)
-        _check_uses(layer)
-        return layer
+        else:
+            layer = _extend(layer, key)
+            check_uses(layer.elements, layer.output)
+            return layer
+        if best is None or _stage(error) > _stage(best):
+            best = error
+        elif _stage(error) == _stage(best) > 1:
+            best = error  # The later value is the more likely result.
     raise best or NotUnderstood("no value after it is a layer's result", anchor)
 
 
@@ -136,43 +125,6 @@ def _candidates(anchor: Any) -> list[Any]:
     return found[:_CANDIDATES]
 
 
-def _key(e: Elements) -> _Key:
-    """The score by which experts are chosen, and the bias."""
-    scores = e.anchor.operands[0]
-    *leading, experts = shape(scores)
-    token = [variable(f"token{i}", size) for i, size in enumerate(leading)]
-    expert = variable("expert", experts)
-    term = e.at(scores, (*token, expert))
-    score = score_of(e, term, expert)
-    if score.kind != "identity":
-        return _Key(_checked(score), None)
-    inner = without_rounding(e, term)
-    if inner.args[:1] == ("add",):
-        for one, other in (inner.args[1:], inner.args[:0:-1]):
-            score = score_of(e, one, expert)
-            bias = _vector(e, other, expert)
-            if score.kind != "identity" and bias is not None:
-                return _Key(_checked(score), bias)
-    return _Key(Score("identity", e.opaque(scores, (*token, expert))), None)
-
-
-def _checked(score: Score) -> Score:
-    if score.logit.head != "el":
-        raise NotUnderstood("the logits are no value of the program")
-    return score
-
-
-def _vector(e: Elements, term: Term, index: Term) -> Any | None:
-    """The value [n] of which a formula is the element at an index."""
-    while term.head == "el" and term.args[1:] != (index,):
-        operation = producer(e.value(term))
-        moves = ("stablehlo.broadcast_in_dim", "stablehlo.reshape", "stablehlo.convert")
-        if operation is None or operation.name not in moves:
-            return None
-        term = e.unfold(e.value(term), term.args[1:])
-    return e.value(term) if term.head == "el" else None
-
-
 def _tokens(anchor: Any, value: Any) -> tuple[int, ...]:
     """(S, T) where the choice or the result has both, else (T,)."""
     for one in (anchor.results[1], value):
@@ -192,7 +144,7 @@ def _sequences(x: Any) -> tuple[int, ...]:
     return tuple(shape(x)[:-1])
 
 
-def _layer(e: Elements, key: _Key, value: Any) -> Layer:
+def _layer(e: Elements, key: Key, value: Any) -> Layer:
     anchor = e.anchor
     sizes = _tokens(anchor, value)
     token = [variable(f"t{i}", size) for i, size in enumerate(sizes)]
@@ -308,7 +260,7 @@ def _input(e: Elements, term: Term, place: Term) -> Any:
 
 
 def _check_router(
-    e: Elements, key: _Key, gates: Gates, expert: Term, place: Term
+    e: Elements, key: Key, gates: Gates, expert: Term, place: Term
 ) -> None:
     """The gates follow from the scores of the choice."""
     logit, chosen = gates.logit, key.score.logit
@@ -330,7 +282,7 @@ def _check_router(
         )
 
 
-def _extend(layer: Layer, key: _Key) -> Layer:
+def _extend(layer: Layer, key: Key) -> Layer:
     """The layer up to a value that has the sequences, and the type of the input."""
     while True:
         uses = list(layer.output.uses)
@@ -347,55 +299,3 @@ def _extend(layer: Layer, key: _Key) -> Layer:
         if len(layer.sizes) == 2 and longer.sizes != layer.sizes:
             return layer
         layer = longer
-
-
-def recipe_of(layer: Layer) -> set[Any]:
-    """The operations from the choice to the layer's result."""
-    recipe = {layer.anchor}
-    waiting = [producer(layer.output)]
-    dependent = layer.elements.dependent
-    while waiting:
-        operation = waiting.pop()
-        if operation in recipe:
-            continue
-        recipe.add(operation)
-        for operand in operation.operands:
-            if operand in dependent:
-                waiting.append(producer(operand))
-    return recipe
-
-
-def _check_uses(layer: Layer) -> None:
-    """Nothing else reads the choice: it would go on choosing token by token.
-
-    Raises:
-        NotUnderstood: Names what reads it.
-    """
-    recipe = recipe_of(layer)
-    for operation in recipe:
-        for result in operation.results:
-            if result == layer.output:
-                continue
-            for use in result.uses:
-                user = in_block(use.owner.operation, layer.anchor.block)
-                if user not in recipe and _is_live(user, layer.anchor.block):
-                    raise NotUnderstood(
-                        f"the choice is also read by '{user.name}' at "
-                        f"{where(user.location)}, which would go on choosing token by "
-                        "token; return the logits and compute it from them"
-                    )
-
-
-def _is_live(operation: Any, block: Any) -> bool:
-    """Whether a result reaches the end of the block, or nobody knows."""
-    seen, waiting = set(), [operation]
-    while waiting:
-        one = waiting.pop()
-        if not list(one.results) or list(one.regions):
-            return True
-        if one in seen:
-            continue
-        seen.add(one)
-        for result in one.results:
-            waiting += [in_block(use.owner.operation, block) for use in result.uses]
-    return False

@@ -7,13 +7,14 @@ from typing import Any
 from moe_mlir.importing.markers import MarkerCalls
 from moe_mlir.importing.walk import nested_operations, where
 from moe_mlir.jax.composites import free_name
-from moe_mlir.jax.matching import arithmetic, movement
+from moe_mlir.jax.matching import arithmetic, indexing, movement
 from moe_mlir.jax.matching.elements import NotUnderstood
-from moe_mlir.jax.matching.layer import match, recipe_of
+from moe_mlir.jax.matching.layer import match
 from moe_mlir.jax.matching.rewrite import rewrite
+from moe_mlir.jax.matching.uses import recipe_of
 
 #: Modules whose rules the matcher uses.
-_RULES = (arithmetic, movement)
+_RULES = (arithmetic, indexing, movement)
 
 
 def raise_layers(
@@ -37,7 +38,7 @@ def raise_layers(
         name = free_name([*taken, *(layer["name"] for layer in layers)])
         try:
             layer = match(anchor)
-            recipe, block = recipe_of(layer), anchor.block
+            recipe, block = recipe_of(layer.elements, layer.output), anchor.block
             rewrite(layer, calls, name)
         except NotUnderstood as error:
             layers.append({"name": name, "status": "plain", "why": str(error)})

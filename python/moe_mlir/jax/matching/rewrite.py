@@ -24,7 +24,7 @@ def rewrite(layer: Layer, calls: MarkerCalls, name: str) -> None:
     """
     options = _options(layer, name)
     _check_types(layer)
-    before = producer(layer.output)
+    before: Any = producer(layer.output)
     with before.context, before.location:
         plan = _route(layer, calls, options, before)
         result = _experts(layer, calls, plan, before)

@@ -110,7 +110,8 @@ def _reorder(v: Term, parts: list[Term]) -> Term | None:
                 break
             if item.head == "perm" and item.args[2] is alone:
                 position = fresh(v)
-                place = inverse(*item.args[:2], linear(0, [(position, 1)]))
+                size, key = item.args[:2]
+                place = inverse(size, key, linear(0, [(position, 1)]))
                 return _total(position, substitute(product(parts), {v: place}))
             if item.head in ("div", "mod") and item.args[0] is alone:
                 divisor = item.args[1]

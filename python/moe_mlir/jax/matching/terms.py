@@ -136,7 +136,7 @@ def _top(item: Term) -> float:
     if item.head == "mod":
         return int(item.args[1]) - 1
     if item.head == "div":
-        return bounds(item.args[0])[1] // item.args[1]
+        return float(bounds(item.args[0])[1] // int(item.args[1]))
     return math.inf
 
 
@@ -305,7 +305,7 @@ def _rebuild_linear(lin: Term, change: Callable[[Term], Term]) -> Term:
 def _rebuild(term: Term, change: Callable[[Term], Term]) -> Term:
     if term.head in BUILDERS:
         return BUILDERS[term.head](term, change)
-    args = [change(a) if isinstance(a, Term) else a for a in term.args]
+    args: list[Any] = [change(a) if isinstance(a, Term) else a for a in term.args]
     if term.head in ("div", "mod"):
         return (quotient if term.head == "div" else remainder)(*args)
     if term.head == "perm":
