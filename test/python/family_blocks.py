@@ -35,30 +35,25 @@ _SIZES: dict[str, Any] = {
     "num_experts": E, "num_local_experts": E, "n_routed_experts": E,
     "moe_num_experts": E, "num_experts_per_tok": K, "moe_topk": K, "moe_k": K,
     "moe_top_k": K, "top_k_experts": K, "n_shared_experts": 1, "num_shared_experts": 1,
-    "moe_num_shared_experts": 1, "n_group": 4, "topk_group": 2, "num_hidden_layers": 2,
-    "routed_scaling_factor": 2.5, "num_attention_heads": 2, "num_key_value_heads": 2,
-    "head_dim": 8, "vocab_size": 64, "router_hidden_size": H, "pad_token_id": None,
+    "moe_num_shared_experts": 1, "n_group": 4, "topk_group": 2,
+    "routed_scaling_factor": 2.5, "router_hidden_size": H,
 }  # fmt: skip
+
+#: Those that are set also where the default is None: without them there is no layer.
+_NEEDED = (
+    "num_experts", "n_routed_experts", "num_local_experts", "moe_num_experts",
+    "num_experts_per_tok", "top_k_experts", "moe_intermediate_size", "n_group",
+    "topk_group", "n_shared_experts",
+)  # fmt: skip
 
 #: Settings without which a family's block would not show what is special about it.
 _SPECIAL: dict[str, dict[str, Any]] = {
-    "deepseek_v2": {
-        "topk_method": "group_limited_greedy",
-        "n_group": 4,
-        "topk_group": 2,
-    },
-    "deepseek_ocr2": {"n_group": 4, "topk_group": 2},
-    "dots1": {
-        "n_routed_experts": E,
-        "num_experts_per_tok": K,
-        "n_shared_experts": 1,
-        "n_group": 4,
-        "topk_group": 2,
-    },
-    "gemma4": {"num_experts": E, "top_k_experts": K, "moe_intermediate_size": INNER},
+    "deepseek_v2": {"topk_method": "group_limited_greedy"},
+    "diffusion_gemma": {"enable_moe_block": True},
+    "gemma4": {"enable_moe_block": True},
     "longcat_flash": {"zero_expert_num": 0},
-    "zaya": {"num_experts_per_tok": 1},
     "switch_transformers": {"expert_capacity": 4, "num_sparse_encoder_layers": 1},
+    "zaya": {"num_experts_per_tok": 1},
 }
 
 
@@ -119,24 +114,25 @@ def small_config(family: Family) -> Any:
     # A configuration of a text model before the one that contains it.
     for cls in sorted(classes, key=lambda c: "Text" not in c.__name__):
         config = cls()
-        if not any(
-            isinstance(getattr(config, name, None), int)
-            for name in ("num_experts", "num_local_experts", "n_routed_experts")
-        ) and not hasattr(config, "ffn_config"):
-            continue
-        return shrink(config, family)
+        if any(hasattr(config, name) for name in (*_NEEDED[:4], "ffn_config")):
+            return shrink(config, family)
     raise LookupError(f"{family.name}: no configuration knows a number of experts")
 
 
 def shrink(config: Any, family: Family) -> Any:
     """Makes the sizes of a configuration small, in place."""
-    for name, value in (_SIZES | _SPECIAL.get(family.name, {})).items():
-        before = getattr(config, name, None)
-        if before is None and name not in _SPECIAL.get(family.name, {}):
+    special = _SPECIAL.get(family.name, {})
+    for name, value in (_SIZES | special).items():
+        try:
+            before = getattr(config, name)
+        except Exception:  # it has none, or one for each layer
             continue
-        setattr(
-            config, name, [value] * len(before) if isinstance(before, list) else value
-        )
+        if before is None and name not in (*special, *_NEEDED):
+            continue
+        many = isinstance(before, list)
+        setattr(config, name, [value] * len(before) if many else value)
+    if hasattr(config, "ffn_config"):
+        shrink(config.ffn_config, family)
     return config
 
 

@@ -15,13 +15,27 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from moe_mlir.importing.imported import ImportRefused
 from moe_mlir.torch import api
-from moe_mlir.torch.blocks import MoEBlock, attribute, read_call
-from moe_mlir.torch.experts_recipes import ExpertsRecipe, choose_experts, expert_count
+from moe_mlir.torch.blocks import (
+    ExpertsCall,
+    MoEBlock,
+    attribute,
+    plain_experts,
+    read_call,
+)
+from moe_mlir.torch.dense import as_one_expert, takes_rows_only
+from moe_mlir.torch.experts_recipes import (
+    TOLERANCE,
+    ExpertsRecipe,
+    choose_experts,
+    expert_count,
+)
 from moe_mlir.torch.matching import Match, choose_recipe, for_tiny_operations
 from moe_mlir.torch.plan import RoutePlan
+from moe_mlir.torch.probing import random_state
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +81,37 @@ def find_adapter(block: MoEBlock) -> Adapter | str:
         experts = choose_experts(block)
         if isinstance(experts, str):
             return experts
-        return Adapter(block, experts, choose_recipe(block, experts))
+        match = choose_recipe(block, experts)
+        if takes_rows_only(block.experts) and not (match.recipe and match.dense_scores):
+            return f"takes a row of every token, and the router is not known: {match.reason}"
+        adapter = Adapter(block, experts, match)
+        if match.recipe is None or not _differs(adapter):
+            return adapter
+        return "is part of a block that computes something else when it is adapted"
+
+
+def _differs(adapter: Adapter) -> bool:
+    """Whether original and adapted block differ, as wholes, on random weights."""
+    block = adapter.block
+    shapes = {
+        f"{block.inside}.{name}": shape
+        for name, shape in adapter.experts.narrow.items()
+    }
+    state = random_state(block.block, torch.float32, 0, shapes)
+    generator = torch.Generator().manual_seed(400)
+    x = torch.randn(2, 6, adapter.match.width, generator=generator)
+    with plain_experts(block.experts):
+        want = _first(functional_call(block.block, state, (x,)))
+    with adapted(adapter):
+        have = _first(functional_call(block.block, state, (x,)))
+    # The gates are rounded to the type of the model, the rest is not.
+    tolerance, largest = TOLERANCE[adapter.match.gate_type], want.abs().max()
+    return not bool((want - have).abs().max() <= tolerance * largest)
+
+
+def _first(result: Any) -> Tensor:
+    first: Tensor = result[0] if isinstance(result, tuple) else result
+    return first
 
 
 def find_adapters(blocks: list[MoEBlock]) -> tuple[list[Adapter], list[str]]:
@@ -141,7 +185,11 @@ class _Adapted:
         self.logits = recipe.source.read(result)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
-        call = read_call(args, kwargs, self.adapter.experts.count)
+        call = (
+            read_call(args, kwargs, self.adapter.experts.count)
+            if self.adapter.match.dense_scores is None
+            else ExpertsCall(args[0], args[0], args[0])  # only the rows are read
+        )
         if call is None or self.sequences_tokens is None:
             raise ImportRefused(
                 f"layer '{self.name}': the block calls its experts otherwise than "
@@ -213,5 +261,11 @@ def adapted(
         if adapter.match.recipe is not None:
             shown = block.block.get_submodule(adapter.match.recipe.source.module)
             undo.callback(shown.register_forward_hook(ours.note_logits).remove)
+        if adapter.match.dense_scores is not None:
+            scores = adapter.match.dense_scores
+            hook = block.block.get_submodule(scores.module).register_forward_hook(
+                lambda module, args, result: as_one_expert(scores, result)
+            )
+            undo.callback(hook.remove)
         undo.enter_context(attribute(block.experts, "forward", ours))
         yield

@@ -110,8 +110,9 @@ def read_call(args: Any, kwargs: Any, experts: int) -> ExpertsCall | None:
         return None
     if index[0].dim() == 3 and index[0].shape[-1] == experts:
         mask = index[0]
-        chosen = torch.where(mask.sum(-1) > 0, mask.argmax(-1), experts)
-        index = [chosen]
+        number = torch.arange(experts, dtype=mask.dtype, device=mask.device)
+        # A row of zeros, which no expert has room for, gets the number E.
+        index = [(mask * (number - experts)).sum(-1) + experts]
     if index[0].dim() != 2 or index[0].shape != weights[0].shape:
         return None
     return ExpertsCall(hidden, index[0], weights[0])

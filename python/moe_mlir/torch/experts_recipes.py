@@ -18,6 +18,7 @@ from torch.func import functional_call
 
 from moe_mlir.torch import api
 from moe_mlir.torch.blocks import MoEBlock, plain_experts
+from moe_mlir.torch.dense import run_on_all, takes_rows_only
 from moe_mlir.torch.recipes import Parameters
 
 _INNER = 6
@@ -97,6 +98,8 @@ def choose_experts(block: MoEBlock) -> ExpertsRecipe | str:
         return "is spread over devices (expert parallelism)"
     reason = "has weights of no known names and shapes"
     for recipe in _candidates(block.experts):
+        if takes_rows_only(block.experts):
+            recipe.options["gate_on"] = "input"
         found = _difference(block, recipe)
         if found is None:
             return recipe
@@ -274,11 +277,12 @@ def _difference_on(
     weights = torch.rand(_TOKENS, k, generator=generator) + 0.1
     hidden, weights = hidden.to(dtype), weights.to(dtype)
     state = random_state(block.experts, dtype, seed, recipe.narrow)
+    if takes_rows_only(block.experts):
+        index = torch.arange(count).expand(_TOKENS, count)
+        weights = torch.ones(_TOKENS, count, dtype=dtype)
     try:
         with plain_experts(block.experts):
-            want = functional_call(
-                block.experts, state, _arguments(block, hidden, index, weights, count)
-            )
+            want = _original(block, state, hidden, index, weights)
     except Exception as error:  # whatever unknown experts raise
         return f"fails on rows [tokens, {recipe.width}]: {error}"
     plan = api.plan_from_choice(index[None], weights[None], count)
@@ -296,14 +300,21 @@ def _difference_on(
     return None
 
 
-def _arguments(
-    block: MoEBlock, hidden: Tensor, index: Tensor, weights: Tensor, count: int
-) -> tuple[Tensor, ...]:
-    """In the form that the experts' own code reads: an index, or a mask."""
-    if not _separate_experts(block.experts):
-        return hidden, index, weights
-    mask = nn.functional.one_hot(index, count)
-    return hidden, mask, weights
+def _original(
+    block: MoEBlock,
+    state: dict[str, Tensor],
+    hidden: Tensor,
+    index: Tensor,
+    weights: Tensor,
+) -> Any:
+    """Runs the experts' own code, which reads all rows, an index or a mask."""
+    count = expert_count(block.experts)
+    assert count is not None
+    if takes_rows_only(block.experts):
+        return run_on_all(block.experts, state, hidden, count)
+    if _separate_experts(block.experts):
+        index = nn.functional.one_hot(index, count)
+    return functional_call(block.experts, state, (hidden, index, weights))
 
 
 class _Ours(nn.Module):

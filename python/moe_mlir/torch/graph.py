@@ -11,6 +11,7 @@ from torch.export.graph_signature import InputKind, InputSpec
 from torch.fx import Node
 
 from moe_mlir.importing.imported import ImportRefused
+from moe_mlir.torch.gathers import gather_by_comparison
 
 _aten = torch.ops.aten
 
@@ -21,10 +22,13 @@ def prepare(program: ExportedProgram) -> dict[str, torch.Tensor]:
     Returns:
         The weights by name, in the order of the arguments that now carry them.
     """
+    _drop_type_assertions(program)
     _drop_clones(program)
     _drop_view_round_trips(program)
     _spell_merging_views(program)
     _strengthen_topk(program)
+    _count_dimensions_from_zero(program)
+    gather_by_comparison(program)
     program.graph.eliminate_dead_code()
     _name_results(program)
     return _weights_to_arguments(program)
@@ -86,6 +90,13 @@ def _drop_clones(program: ExportedProgram) -> None:
             node.replace_all_uses_with(node.args[0])
 
 
+def _drop_type_assertions(program: ExportedProgram) -> None:
+    """Types are static; the assertions would keep dead code alive."""
+    for node in list(program.graph.nodes):
+        if node.target is _aten._assert_tensor_metadata.default:
+            program.graph.erase_node(node)
+
+
 def _drop_view_round_trips(program: ExportedProgram) -> None:
     """``view(view(x, ...), shape of x)`` is ``x``: a block that flattens and restores.
 
@@ -107,9 +118,11 @@ def _spell_merging_views(program: ExportedProgram) -> None:
     """``aten.view`` that merges dynamic dimensions becomes ``aten.flatten.using_ints``.
 
     torch-mlir lowers ``[?,?,16] -> [?,16]`` spelled as a view to a ``tensor.cast`` that
-    claims a static size it does not have, and then reads the wrong memory.
+    claims a static size it does not have, and then reads the wrong memory. Dimensions
+    of size 1 among the new ones, ``[S,T,8] -> [S*T,1,8]``, are added afterwards:
+    torch-mlir would take T to be 1.
     """
-    for node in program.graph.nodes:
+    for node in list(program.graph.nodes):
         if node.target is not _aten.view.default:
             continue
         old, new = _shape(node.args[0]), _shape(node)
@@ -122,9 +135,35 @@ def _spell_merging_views(program: ExportedProgram) -> None:
             tail += 1
         merged = old[head : len(old) - tail]
         dynamic = sum(isinstance(size, torch.SymInt) for size in merged)
-        if len(new) - head - tail == 1 and len(merged) > 1 and dynamic > 1:
-            node.target = _aten.flatten.using_ints
-            node.args = (node.args[0], head, len(old) - tail - 1)
+        middle = new[head : len(new) - tail]
+        ones = [head + i for i, size in enumerate(middle) if isinstance(size, int)]
+        if len(merged) < 2 or dynamic < 2 or len(middle) - len(ones) != 1:
+            continue
+        if any(new[place] != 1 for place in ones):
+            continue
+        node.target = _aten.flatten.using_ints
+        node.args = (node.args[0], head, len(old) - tail - 1)
+        _add_ones(program, node, ones)
+
+
+def _add_ones(program: ExportedProgram, node: Node, places: list[int]) -> None:
+    """Dimensions of size 1 after a flatten that took the place of a view."""
+    if not places:
+        return
+    wanted, users = node.meta["val"], list(node.users)
+    shape = list(wanted.shape)
+    for place in reversed(places):
+        del shape[place]
+    node.meta["val"] = wanted.reshape(shape)
+    node.meta.pop("tensor_meta", None)  # torch-mlir would believe this first
+    last = node
+    for place in places:
+        with program.graph.inserting_after(last):
+            after = program.graph.call_function(_aten.unsqueeze.default, (last, place))
+        after.meta["val"] = last.meta["val"].unsqueeze(place)
+        last = after
+    for user in users:
+        user.replace_input_with(node, last)
 
 
 def _strengthen_topk(program: ExportedProgram) -> None:
@@ -135,6 +174,26 @@ def _strengthen_topk(program: ExportedProgram) -> None:
     for node in program.graph.nodes:
         if node.target is _aten.topk.default and len(node.args) > 4:
             node.args = (*node.args[:4], True)
+
+
+#: Operations along a dimension, their second argument, that torch-mlir lowers to loops.
+_ALONG = (
+    _aten.scatter,
+    _aten.scatter_add,
+    _aten.scatter_reduce,
+    _aten.gather,
+    _aten.cumsum,
+    _aten.cumprod,
+)
+
+
+def _count_dimensions_from_zero(program: ExportedProgram) -> None:
+    """A dimension ``-1`` becomes its number: torch-mlir crashes on some of them."""
+    for node in program.graph.nodes:
+        if getattr(node.target, "overloadpacket", None) in _ALONG:
+            dim = node.args[1]
+            if isinstance(dim, int) and dim < 0:
+                node.update_arg(1, dim + len(_shape(node.args[0])))
 
 
 def _name_results(program: ExportedProgram) -> None:

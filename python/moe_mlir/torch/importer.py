@@ -107,7 +107,7 @@ def _export(
     from torch_mlir import fx
 
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _casts_to_own_type_are_nothing():
             # torch.export warns about its own internals.
             warnings.simplefilter("ignore", FutureWarning)
             program = torch.export.export(
@@ -128,6 +128,26 @@ def _export(
         raise ImportRefused(
             f"torch.export fails on {type(module).__name__}: {error}"
         ) from error
+
+
+@contextlib.contextmanager
+def _casts_to_own_type_are_nothing() -> Iterator[None]:
+    """``module.to(dtype)`` in a ``forward`` stays away from weights of that type.
+
+    An export cannot replace weights, and so fails even where nothing would change.
+    """
+    cast = nn.Module.to
+
+    def to(module: nn.Module, *args: Any, **kwargs: Any) -> nn.Module:
+        (dtype,) = args if len(args) == 1 and not kwargs else (None,)
+        own = {value.dtype for value in module.parameters()}
+        return module if own == {dtype} else cast(module, *args, **kwargs)
+
+    nn.Module.to = to  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        nn.Module.to = cast  # type: ignore[method-assign]
 
 
 def _unknown_experts(others: Sequence[str]) -> str:

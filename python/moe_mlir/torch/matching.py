@@ -70,11 +70,15 @@ class Match:
         recipe: None where the router stays plain code.
         gate_type: The type to which the block rounds the gates.
         reason: What kept the router from being raised; "" where nothing did.
+        width: Size H of the block's input, where it could be run.
+        dense_scores: For experts that take rows only: where the block's scores are.
     """
 
     recipe: Recipe | None
     gate_type: torch.dtype
     reason: str
+    dense_scores: Source | None = None
+    width: int = 0
 
 
 def choose_recipe(block: MoEBlock, experts: ExpertsRecipe) -> Match:
@@ -104,7 +108,8 @@ def choose_recipe(block: MoEBlock, experts: ExpertsRecipe) -> Match:
             f"{', '.join(dict.fromkeys(SCORE_WORDS.values()))}",
         )
     recipe, nearest = _search(block, experts.count, parameters, runs)
-    return Match(recipe, gate_type, "" if recipe else nearest)
+    reason = "" if recipe else nearest
+    return Match(recipe, gate_type, reason, runs[-1].dense_scores, width)
 
 
 def _search(

@@ -13,6 +13,7 @@ from torch.func import functional_call
 from torch.overrides import TorchFunctionMode
 
 from moe_mlir.torch.blocks import ExpertsCall, MoEBlock, attribute, read_call
+from moe_mlir.torch.dense import read_rows, scores_source, takes_rows_only
 from moe_mlir.torch.recipes import Parameters, Source
 
 #: Each row of the special logits is tried with all seeds, and as many random rows.
@@ -33,6 +34,7 @@ class Observation:
         index, weights: ``[tokens, K]``, what the experts were given.
         softmax_of_chosen: A softmax over K values was seen.
         steered: The logits were given, not computed.
+        dense_scores: For experts that take rows only: where the block's scores are.
     """
 
     logits: dict[Source, Tensor]
@@ -41,6 +43,7 @@ class Observation:
     weights: Tensor
     softmax_of_chosen: bool
     steered: bool
+    dense_scores: Source | None
 
 
 class ProbeFailed(Exception):
@@ -76,9 +79,9 @@ class _GivenLogits(TorchFunctionMode):
 
     _PRODUCTS = ("linear", "matmul", "__matmul__", "mm", "addmm", "einsum")
 
-    def __init__(self, given: Tensor | None, experts: int, k: int | None) -> None:
+    def __init__(self, given: Tensor | None, experts: int) -> None:
         super().__init__()
-        self.given, self.experts, self.k = given, experts, k
+        self.given, self.experts = given, experts
         self.steered = self.softmax_of_chosen = False
 
     def __torch_function__(
@@ -138,6 +141,7 @@ def observe(
     dtype: torch.dtype | None,
     seed: int,
     given: Tensor | None,
+    k: int,
 ) -> Observation:
     """Runs the block up to its experts.
 
@@ -149,6 +153,7 @@ def observe(
         seed: Of the random weights and input.
         given: ``[tokens, E]``, an even number, to take the place of the computed
             logits.
+        k: Experts per token, which experts that take rows only do not tell.
 
     Raises:
         ProbeFailed: The block cannot be run by itself, or calls its experts otherwise.
@@ -160,8 +165,8 @@ def observe(
     hidden = (hidden * (1.0, 4.0, 0.1)[seed % 3]).to(input_type)
     state = random_state(block.block, dtype, seed, skip=block.inside)
     calls: list[ExpertsCall] = []
-    with _recording(block, experts, rows, calls) as logits:
-        mode = _GivenLogits(given, experts, None)
+    with _recording(block, experts, hidden.flatten(0, 1), k, calls) as logits:
+        mode = _GivenLogits(given, experts)
         try:
             with mode:
                 functional_call(block.block, state, (hidden,))
@@ -185,18 +190,23 @@ def observe(
         weights,
         mode.softmax_of_chosen,
         mode.steered,
+        scores_source(logits, calls[0]) if takes_rows_only(block.experts) else None,
     )
 
 
 @contextlib.contextmanager
 def _recording(
-    block: MoEBlock, experts: int, tokens: int, calls: list[ExpertsCall]
+    block: MoEBlock, experts: int, hidden: Tensor, k: int, calls: list[ExpertsCall]
 ) -> Iterator[dict[Source, Tensor]]:
     """Notes what could be logits, and the first call of the experts, which ends it."""
     logits: dict[Source, Tensor] = {}
+    tokens = hidden.shape[0]
 
     def stop(*args: Any, **kwargs: Any) -> Any:
-        call = read_call(args, kwargs, experts)
+        if takes_rows_only(block.experts):
+            call = read_rows(args[0], hidden, experts, k)
+        else:
+            call = read_call(args, kwargs, experts)
         if call is None:
             raise ProbeFailed(
                 "the block does not give its experts rows, an index and weights"
@@ -231,6 +241,10 @@ def probes(
     block: MoEBlock, experts: int, width: int, parameters: Parameters
 ) -> list[Observation]:
     """All runs that a recipe must reproduce: special logits, and computed ones."""
+    named = [int(k) for k in parameters.numbers("k") if 0 < k <= experts]
+    if not named and takes_rows_only(block.experts):
+        raise ProbeFailed("nothing says how many experts a token has (top_k)")
+    k = named[0] if named else 1
     own = next((p.dtype for _, m in block.outside() for p in m.parameters()), None)
     found = []
     for dtype in dict.fromkeys((torch.float32, own or torch.float32)):
@@ -238,13 +252,15 @@ def probes(
         for seed in SEEDS:
             for given in (special_logits(experts, seed), None):
                 found.append(
-                    observe(block, experts, width, dtype=kept, seed=seed, given=given)
+                    observe(
+                        block, experts, width, dtype=kept, seed=seed, given=given, k=k
+                    )
                 )
     for capacity in parameters.numbers("capacity"):
         tokens = 2 * (min(int(capacity), _MOST_TOKENS) + 2)
         same = torch.zeros(tokens, experts)
         same[:, 0] = 2.0
         found.append(
-            observe(block, experts, width, dtype=torch.float32, seed=0, given=same)
+            observe(block, experts, width, dtype=torch.float32, seed=0, given=same, k=k)
         )
     return found
