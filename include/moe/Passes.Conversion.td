@@ -133,6 +133,8 @@ def ExpandMath : Pass<"moe-expand-math", "ModuleOp"> {
     undefined symbol of emitted objects. `convert-moe-to-cpu` does so for its
     own code; this pass is for what is left of a model around its layers.
 
+    Sine and cosine have an error below 0.501 ulp for every argument, for rotary
+    embeddings of long sequences; the other functions one below 5 · 2^-24.
     Functions without an expansion are left for moe-verify-stage to refuse.
     Arithmetic on bf16 and f16 is that of `arith-emulate-unsupported-floats`.
 

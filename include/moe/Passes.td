@@ -9,95 +9,7 @@ include "mlir/Pass/PassBase.td"
 // Import: into moe
 //===----------------------------------------------------------------------===//
 
-def ImportResidual : Pass<"moe-import-residual", "::mlir::ModuleOp"> {
-  let summary = "Lower the StableHLO and tm_tensor ops that a front end left";
-  let description = [{
-    JAX's and Torch-MLIR's own conversions to linalg leave a few ops behind:
-    sort, scatter, scan, control flow, sizes at run time. They arrive in generic
-    form, as ops of dialects that are not registered here
-    (`--allow-unregistered-dialect`), and become loops and branches of `scf` on
-    tensors:
-
-    ```mlir
-    // RUN: moe-opt %s --allow-unregistered-dialect --moe-import-residual
-    func.func @sort(%keys: tensor<8xf32>, %ids: tensor<8xi32>)
-        -> (tensor<8xf32>, tensor<8xi32>) {
-      %0:2 = "stablehlo.sort"(%keys, %ids)
-          <{dimension = 0 : i64, is_stable = true}> ({
-      ^bb0(%a: tensor<f32>, %b: tensor<f32>, %i: tensor<i32>, %j: tensor<i32>):
-        %less = arith.cmpf olt, %a, %b : tensor<f32>
-        "stablehlo.return"(%less) : (tensor<i1>) -> ()
-      }) : (tensor<8xf32>, tensor<8xi32>) -> (tensor<8xf32>, tensor<8xi32>)
-      return %0#0, %0#1 : tensor<8xf32>, tensor<8xi32>
-    }
-    ```
-
-    A sort is a stable merge sort of positions, n log n comparisons whatever
-    the number of operands. A scatter applies its updates in their order and
-    skips those that fall outside. Comparators and update functions, which
-    compute on tensors of rank 0, become scalar code: no memory is touched for
-    an intermediate value.
-
-    Must run first: other passes misread or even fail on unregistered ops with
-    regions. Afterwards no unregistered op is left: any other is refused with
-    its name, its number and its first place, as are unknown attributes and
-    types.
-
-    Example: test/Import/moe-import-residual.mlir
-  }];
-  let dependentDialects = ["::mlir::arith::ArithDialect",
-                           "::mlir::bufferization::BufferizationDialect",
-                           "::mlir::linalg::LinalgDialect",
-                           "::mlir::scf::SCFDialect",
-                           "::mlir::tensor::TensorDialect"];
-  let statistics = [Statistic<"numLowered", "lowered", "Ops that were lowered">];
-}
-
-def ImportMarkers : Pass<"moe-import-markers", "::mlir::ModuleOp"> {
-  let summary = "Turn the marker calls of the front ends into moe ops";
-  let description = [{
-    A front end cannot print ops of this dialect: it works inside another
-    framework's MLIR. It writes a call of a private declaration instead, whose
-    `moe.marker` dictionary says what the call stands for (docs/import.md has
-    the whole contract):
-
-    ```mlir
-    func.func private @moe.route.0(tensor<2x5x8xf32>)
-        -> (tensor<9xi32>, tensor<20xi32>, tensor<2x6xi32>, tensor<20xi32>,
-            tensor<20xf32>)
-        attributes {moe.marker = {op = "route", version = 1 : i64,
-                                  operands = ["logits"], k = 2 : i64,
-                                  scope = "token", score = "softmax",
-                                  normalize = "none"}}
-    ```
-
-    A `route` becomes `moe.route`, a `plan_from_choice` `moe.plan_from_choice`,
-    and `experts` becomes `moe.dispatch`, two `moe.grouped_matmul` and
-    `moe.combine`. The four index tensors that carried the plan from the one
-    call to the other become one `!moe.plan`; where other code reads one of
-    them, a `moe.plan_field` stays.
-
-    What is not understood is refused at the call: unknown ops, versions,
-    attributes, operands and activations, shapes that do not fit, a plan whose
-    fields come from two places or were computed on the way.
-
-    This pass keeps the layer whole: five opaque calls cost nothing to carry
-    through a framework, while the same layer in plain loops could not be
-    recognised again.
-
-    Example: test/Import/moe-import-markers.mlir
-  }];
-  let dependentDialects = ["::mlir::moe::MoEDialect",
-                           "::mlir::arith::ArithDialect",
-                           "::mlir::math::MathDialect",
-                           "::mlir::tensor::TensorDialect"];
-  let statistics = [
-    Statistic<"numRoutes", "routes", "Number of route markers">,
-    Statistic<"numChoices", "plans-from-choice",
-              "Number of plan_from_choice markers">,
-    Statistic<"numExperts", "experts", "Number of experts markers">
-  ];
-}
+include "moe/Passes.Import.td"
 
 //===----------------------------------------------------------------------===//
 // Transforms: moe to moe
@@ -133,6 +45,29 @@ def SetScope : Pass<"moe-set-scope", "ModuleOp"> {
   ];
   let statistics = [Statistic<"numChanged", "changed",
                               "Routes whose scope changed">];
+}
+
+def ExposeRoutes : Pass<"moe-expose-routes", "::mlir::ModuleOp"> {
+  let summary = "Show the caller what each layer routes, or let it choose";
+  let description = [{
+    Adds results to each public function, one for each `moe.route` in order, so
+    that a program outside can count experts per token without a second model:
+    the plan's `token_offsets [S, T+1]`.
+
+    With `given` the layers do not choose at all. Each `moe.route` becomes a
+    `moe.plan_from_choice` of two new arguments at the end of the list, ids and
+    weights `[S, T, E]` (an id of -1 is no expert), and the added result is the
+    logits that it would have routed. Called once for each layer, with the
+    choices of the layers before it, such a function tells what any rule would
+    do that has no lowering of its own.
+
+    Example: test/Transforms/moe-expose-routes.mlir
+  }];
+  let options = [
+    Option<"given", "given", "bool", /*default=*/"false",
+           "the caller gives the choices of all layers">,
+  ];
+  let statistics = [Statistic<"numExposed", "exposed", "Routes exposed">];
 }
 
 def RaiseMatmul : Pass<"moe-raise-matmul"> {

@@ -1,5 +1,6 @@
 // moe-expand-math: what is left of a model around its layers calls no library.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "ExpandTrigonometry.h"
 #include "ExpandVectorMath.h"
 #include "StorageConversion.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -127,6 +128,7 @@ struct ExpandMath : moe::impl::ExpandMathBase<ExpandMath> {
   void simplify() {
     RewritePatternSet patterns(&getContext());
     populateMathAlgebraicSimplificationPatterns(patterns);
+    populateTrigonometryPatterns(patterns);
     SmallVector<StringRef> expanded = {"fpowi", "round", "clampf"};
     if (!fma) {
       expanded.push_back("roundeven");

@@ -13,6 +13,9 @@ void mlir::moe::buildImportPipeline(OpPassManager &pm) {
   pm.addPass(createInlinerPass());
   pm.addPass(createSymbolDCEPass());
   pm.addPass(createImportMarkers());
+  // Constants must be found where an assertion compares with one.
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createImportAsserts());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
 }

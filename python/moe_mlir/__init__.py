@@ -4,7 +4,7 @@ import moe_mlir as moe
 
 plan = moe.route(logits, k=8, scope="sequence")
 
-model = moe.from_torch(module, example_inputs)   # or from_jax, from_stablehlo, load
+model = moe.from_torch(module, example_inputs)   # or from_pretrained, from_jax ...
 f = model.with_scope("sequence").compile()
 y = f(x)
 """
@@ -18,7 +18,13 @@ if TYPE_CHECKING:
     from moe_mlir.device_array import DeviceArray
     from moe_mlir.errors import MoEError
     from moe_mlir.executable import CompiledModel
-    from moe_mlir.frontends import from_jax, from_stablehlo, from_torch
+    from moe_mlir.frontends import (
+        from_causal_lm,
+        from_jax,
+        from_pretrained,
+        from_stablehlo,
+        from_torch,
+    )
     from moe_mlir.gpu_model import CompiledGPUModel
     from moe_mlir.model import Model
     from moe_mlir.plan import Plan, plot_plans
@@ -34,7 +40,9 @@ __all__ = [
     "Model",
     "Plan",
     "format_report",
+    "from_causal_lm",
     "from_jax",
+    "from_pretrained",
     "from_stablehlo",
     "from_torch",
     "load",
@@ -52,7 +60,9 @@ _HOME = {
     "Model": "model",
     "Plan": "plan",
     "format_report": "summary",
+    "from_causal_lm": "frontends",
     "from_jax": "frontends",
+    "from_pretrained": "frontends",
     "from_stablehlo": "frontends",
     "from_torch": "frontends",
     "load": "storage",

@@ -31,14 +31,22 @@ def parser() -> argparse.ArgumentParser:
     ).add_parser
 
     command = add("import", help="import a model into a folder")
-    command.add_argument("framework", choices=["torch", "jax", "stablehlo"])
+    command.add_argument("framework", choices=["torch", "jax", "stablehlo", "hf"])
     command.add_argument(
         "source",
         metavar="PKG.MOD:CALLABLE",
         help="CALLABLE() returns (module, example_inputs); for jax (function, "
-        "arguments); for stablehlo, the path of a program",
+        "arguments); for stablehlo, the path of a program; for hf, a folder with "
+        "config.json and safetensors, or a config alone",
     )
     command.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
+    command.add_argument(
+        "--dtype", help="of hf: float32, bfloat16 or float16; default: the config's"
+    )
+    command.add_argument("--seed", type=int, help="of hf: of random weights")
+    command.add_argument(
+        "--report", choices=["table", "json"], default="table", help="default: table"
+    )
     command.set_defaults(run=commands.import_model)
 
     command = add("scope", help="switch the scope of a model's layers")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import json
 import os
 import sys
 from pathlib import Path
@@ -16,7 +17,12 @@ from moe_mlir.emit import ENDINGS, emit
 from moe_mlir.errors import MoEError
 from moe_mlir.executable import CompiledModel
 from moe_mlir.files import written_file
-from moe_mlir.frontends import from_jax, from_stablehlo, from_torch
+from moe_mlir.frontends import (
+    from_jax,
+    from_pretrained,
+    from_stablehlo,
+    from_torch,
+)
 from moe_mlir.gpu_model import CompiledGPUModel
 from moe_mlir.model import Model
 from moe_mlir.storage import load
@@ -25,8 +31,17 @@ from moe_mlir.summary import draw, summary
 
 def import_model(options: argparse.Namespace) -> None:
     """``moe-mlir import``."""
+    for name in ("dtype", "seed"):
+        if options.framework != "hf" and getattr(options, name) is not None:
+            raise MoEError(
+                f"--{name} is an option of 'import hf' only", where=f"--{name}"
+            )
     if options.framework == "stablehlo":
         model = from_stablehlo(_read_program(Path(options.source)))
+    elif options.framework == "hf":
+        model = from_pretrained(
+            options.source, dtype=options.dtype, seed=options.seed or 0
+        )
     else:
         made = _call(options.source)
         if not isinstance(made, tuple) or len(made) != 2:
@@ -41,7 +56,10 @@ def import_model(options: argparse.Namespace) -> None:
         else:
             model = from_jax(source, *examples)
     model.save(options.output)
-    print(summary(model, options.output))
+    if options.report == "json":
+        print(json.dumps(model.report, indent=2))
+    else:
+        print(summary(model, options.output))
 
 
 def _read_program(path: Path) -> bytes:

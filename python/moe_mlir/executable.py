@@ -82,6 +82,7 @@ class CompiledModel:
         for spec, value in zip(self.signature.inputs, given, strict=True):
             arrays.append(to_numpy(value, f"input '{spec.name}'"))
             spec.check(arrays[-1], f"input '{spec.name}'")
+            spec.check_values(arrays[-1], f"input '{spec.name}'")
         self._limits.check(self.signature.inputs, arrays)
         remaining = map(dense, arrays)
         arguments = [
@@ -131,6 +132,19 @@ def _pack_function(functions: dict[str, Signature], argument: TensorSpec) -> Sig
             where=argument.name,
         )
     return functions[name]
+
+
+def check_weight(weights: Mapping[str, Any], spec: TensorSpec) -> None:
+    """Refuses a weight that is missing or not of the argument's type.
+
+    Raises:
+        MoEError: As :func:`weight_of`.
+    """
+    describe = getattr(weights, "describe", None)
+    if describe is None or spec.param not in weights:
+        weight_of(weights, spec)
+    else:  # made when it is read
+        spec.check(describe(spec.param), spec.name)
 
 
 def weight_of(weights: Mapping[str, Any], spec: TensorSpec) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +61,51 @@ def from_torch(
                 module, example_inputs, dynamic_shapes=dynamic_shapes, name=name
             )
         )
+
+
+def from_causal_lm(model: nn.Module, *, name: str | None = None) -> Model:
+    """Imports a whole causal language model of transformers.
+
+    Args:
+        model: A ``...ForCausalLM``. The result takes ``input_ids`` and
+            ``attention_mask``, int64 ``[S, T]`` with S and T of any size, and gives
+            logits ``[S, T, vocabulary]``. What the mask leaves out, on the left or on
+            the right, is in no budget of experts; its logits mean nothing.
+        name: Name of the model; its class by default.
+
+    Raises:
+        MoEError: It is no such model, or something in it is not understood.
+    """
+    with _importing("from_causal_lm", "torch"):
+        from moe_mlir.torch.causal_lm import import_causal_lm
+
+        return Model.from_imported(import_causal_lm(model, name=name))
+
+
+def from_pretrained(
+    source: str | os.PathLike[str], *, dtype: str | None = None, seed: int = 0
+) -> Model:
+    """Imports a checkpoint of a causal language model of transformers.
+
+    Args:
+        source: A folder with ``config.json`` and safetensors, one file or shards with
+            an index. Without weights, or for a JSON file alone, they are random, which
+            ``Model.report["checkpoint"]`` says. Nothing is downloaded, and no code of
+            a checkpoint is run.
+        dtype: "float32", "bfloat16" or "float16"; None: the config's.
+        seed: Of random weights.
+
+    The weights stay in their files until they are read; experts that are stored one by
+    one are then stacked, a layer at a time.
+
+    Raises:
+        MoEError: A file is missing or damaged, the files do not fit together, or
+            something in the model is not understood.
+    """
+    with _importing("from_pretrained", "torch"):
+        from moe_mlir.torch.pretrained import import_pretrained
+
+        return Model.from_imported(import_pretrained(source, dtype=dtype, seed=seed))
 
 
 def from_jax(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, overload
 from moe_mlir import _moe
 from moe_mlir.cpu import check_threads, lower
 from moe_mlir.errors import MoEError
-from moe_mlir.executable import CompiledModel, weight_of
+from moe_mlir.executable import CompiledModel, check_weight
 from moe_mlir.gpu import TARGETS, choose_chip, lower_gpu, open_device
 from moe_mlir.gpu_model import CompiledGPUModel
 from moe_mlir.limits import Limits
@@ -66,7 +66,7 @@ class Model:
         module = _moe.Module.parse(text, name)
         model = cls(module, weights or {}, report or {})
         for spec in model.signature.params:
-            weight_of(model.weights, spec)
+            check_weight(model.weights, spec)
         return model
 
     @classmethod

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from moe_mlir import _moe
-from moe_mlir.arrays import Shaped, describe, numpy_dtype
+from moe_mlir.arrays import Array, Shaped, describe, numpy_dtype
 from moe_mlir.errors import MoEError
 
 
@@ -42,13 +42,20 @@ class TensorSpec:
         return self.attributes.get("moe.packed")
 
     @property
+    def range(self) -> tuple[int, int] | None:
+        """The first integer that an element may be, and the first that it may not."""
+        bounds = self.attributes.get("moe.range")
+        return None if bounds is None else (bounds[0], bounds[1])
+
+    @property
     def result(self) -> tuple[np.dtype[Any], int]:
         """Element type and rank, as the extension wants them."""
         return numpy_dtype(self.dtype, self.name), len(self.shape)
 
     def __str__(self) -> str:
         sizes = ", ".join("?" if size is None else str(size) for size in self.shape)
-        return f"{numpy_dtype(self.dtype, self.name).name} [{sizes}]"
+        text = f"{numpy_dtype(self.dtype, self.name).name} [{sizes}]"
+        return f"{text} in [{self.range[0]}, {self.range[1]})" if self.range else text
 
     def check(self, array: Shaped, where: str) -> None:
         """Refuses an array that is not of this type.
@@ -72,6 +79,26 @@ class TensorSpec:
                 + ("; ? is any size" if None in self.shape else ""),
                 where=where,
             )
+
+    def check_values(self, array: Array, where: str) -> None:
+        """Refuses an array with an element outside the range.
+
+        Raises:
+            MoEError: Names the first such element.
+        """
+        if self.range is None or not array.size:
+            return
+        low, high = self.range
+        if low <= array.min() and array.max() < high:
+            return
+        wrong = np.argwhere((array < low) | (array >= high))
+        place = tuple(int(i) for i in wrong[0])
+        raise MoEError(
+            f"{where}: holds {array[place]} at {list(place)}, but only {low} to "
+            f"{high - 1} are rows of the table that it looks up ({len(wrong)} such "
+            "elements); is it from another tokenizer?",
+            where=where,
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,7 +149,8 @@ def _read(entry: dict[str, Any], names: list[str]) -> Signature:
             raise MoEError(
                 f"@{entry['name']}, argument {i}: has the attributes {attributes}; a "
                 'weight carries moe.param = "<name>", a packed one moe.packed = '
-                '{function = "<name>", params = ["<name>", ...]}',
+                '{function = "<name>", params = ["<name>", ...]}, an input of indices '
+                "moe.range = [<low>, <high>]",
                 where=f"@{entry['name']}",
             )
         if "moe.param" in attributes:
@@ -142,6 +170,9 @@ def _read(entry: dict[str, Any], names: list[str]) -> Signature:
 def _names_weights(attributes: dict[str, Any]) -> bool:
     """Whether moe.param and moe.packed, where an argument has them, are well-formed."""
     if not isinstance(attributes.get("moe.param", ""), str):
+        return False
+    bounds = attributes.get("moe.range", [0, 0])
+    if not isinstance(bounds, list) or [type(b) for b in bounds] != [int, int]:
         return False
     if "moe.packed" not in attributes:
         return True

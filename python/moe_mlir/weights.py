@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import mmap
 import os
 from collections.abc import Iterator, Mapping
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from moe_mlir.arrays import DTYPES, Array, dtype_name, to_numpy
+from moe_mlir.arrays import DTYPES, Array, Shaped, dtype_name, to_numpy
 from moe_mlir.errors import MoEError
 from moe_mlir.files import share
 
@@ -142,25 +143,21 @@ def save_weights(
     """
     if isinstance(weights, MappedWeights):
         return _link_files(weights, folder)
-    from safetensors.numpy import save_file
-
-    shards: list[dict[str, Array]] = [{}]
+    shards: list[dict[str, Shaped]] = [{}]
     size = 0
     for name in sorted(weights):
-        array = np.ascontiguousarray(
-            to_numpy(weights[name], f"weight '{name}'", constant=True)
-        )
-        if dtype_name(array.dtype) not in _FORMAT.values():
+        shaped = _shaped(weights, name)
+        if dtype_name(shaped.dtype) not in _FORMAT.values():
             raise MoEError(
-                f"weight '{name}': elements of type {array.dtype} cannot be stored; "
+                f"weight '{name}': elements of type {shaped.dtype} cannot be stored; "
                 f"use one of {', '.join(_FORMAT)}",
                 where=name,
             )
-        if shards[-1] and size + array.nbytes > shard_bytes:
+        if shards[-1] and size + _bytes(shaped) > shard_bytes:
             shards.append({})
             size = 0
-        shards[-1][name] = array
-        size += array.nbytes
+        shards[-1][name] = shaped
+        size += _bytes(shaped)
     count = len(shards)
     names = [
         "weights.safetensors"
@@ -169,9 +166,59 @@ def save_weights(
         for i in range(1, count + 1)
     ]
     for file_name, shard in zip(names, shards, strict=True):
-        save_file(shard, folder / file_name)
-        share(folder / file_name)  # save_file lets nobody else read it
+        _write_shard(weights, shard, folder / file_name)
+        share(folder / file_name)
     return names
+
+
+def _array(weights: Mapping[str, object], name: str) -> Array:
+    return np.ascontiguousarray(
+        to_numpy(weights[name], f"weight '{name}'", constant=True)
+    )
+
+
+def _shaped(weights: Mapping[str, object], name: str) -> Shaped:
+    """Type and sizes of a weight; one that is made when it is read is not made."""
+    describe = getattr(weights, "describe", None)
+    shaped: Shaped = _array(weights, name) if describe is None else describe(name)
+    return shaped
+
+
+def _bytes(shaped: Shaped) -> int:
+    return math.prod(shaped.shape) * shaped.dtype.itemsize
+
+
+def _write_shard(
+    weights: Mapping[str, object], shard: Mapping[str, Shaped], path: Path
+) -> None:
+    """Writes one file, one tensor at a time.
+
+    The library's own writer copies a whole file's tensors first. What it reads back
+    is checked by it, when the model is loaded.
+    """
+    formats = {name: entry for entry, name in _FORMAT.items()}
+    # Wide elements first, so that each tensor is aligned.
+    order = sorted(shard, key=lambda name: (-shard[name].dtype.itemsize, name))
+    header: dict[str, Any] = {}
+    end = 0
+    for name in order:
+        begin, end = end, end + _bytes(shard[name])
+        header[name] = {
+            "dtype": formats[str(dtype_name(shard[name].dtype))],
+            "shape": list(shard[name].shape),
+            "data_offsets": [begin, end],
+        }
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    with path.open("wb") as stream:
+        stream.write(len(text).to_bytes(8, "little") + text)
+        for name in order:
+            array = _array(weights, name)
+            if array.dtype != shard[name].dtype or array.shape != shard[name].shape:
+                raise MoEError(f"weight '{name}' changed while it was written")
+            stream.write(array.reshape(-1).view(np.uint8).data)
+            if release := getattr(weights, "release_pages", None):
+                release()
 
 
 def _link_files(weights: MappedWeights, folder: Path) -> list[str]:

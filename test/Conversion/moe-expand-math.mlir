@@ -36,10 +36,25 @@ func.func @roundings(%x: f32) -> (f32, f32, f32) {
 
 // What has no expansion of enough accuracy is left, for moe-verify-stage.
 // CHECK-LABEL: func.func @left
-// CHECK: math.cos
-func.func @left(%x: f32) -> f32 {
-  %0 = math.cos %x : f32
-  return %0 : f32
+// CHECK: math.atan
+// CHECK: math.sin {{.*}} : f64
+func.func @left(%x: f32, %y: f64) -> (f32, f64) {
+  %0 = math.atan %x : f32
+  %1 = math.sin %y : f64
+  return %0, %1 : f32, f64
+}
+
+// Sine and cosine are computed in f64; a large angle is reduced by the bits of
+// 2 / pi that count for it.
+// CHECK-LABEL: func.func @trigonometry
+// CHECK-NOT: math.
+// CHECK: arith.muli {{.*}} : vector<4xi64>
+// CHECK: arith.mulf {{.*}} : vector<4xf64>
+// CHECK: return
+func.func @trigonometry(%x: f32, %v: vector<4xf32>) -> (f32, vector<4xf32>) {
+  %0 = math.sin %x : f32
+  %1 = math.cos %v : vector<4xf32>
+  return %0, %1 : f32, vector<4xf32>
 }
 
 // Without an instruction for both, a product and a sum.

@@ -64,6 +64,35 @@ def choice_layers(program: ExportedProgram) -> list[str]:
     return names
 
 
+def leave_padding_out(program: ExportedProgram, mask: str) -> None:
+    """Gives each route call without ``valid`` the input ``mask`` [S, T], not zero.
+
+    Raises:
+        ImportRefused: There is no such input, or a layer has other sequences or tokens.
+    """
+    placeholders = [n for n in program.graph.nodes if n.op == "placeholder"]
+    found = [n for n in placeholders if n.name == mask]
+    if not found or found[0].name not in program.graph_signature.user_inputs:
+        known = ", ".join(program.graph_signature.user_inputs)
+        raise ImportRefused(f"there is no input '{mask}'; the inputs are {known}")
+    (node,) = found
+    value = node.meta["val"]
+    with value.fake_mode, program.graph.inserting_after(placeholders[-1]):
+        valid = program.graph.call_function(_aten.ne.Scalar, (node, 0))
+        valid.meta["val"] = value != 0
+    for route in marker_nodes(program, "route"):
+        logits, _, given, *_ = route.args
+        if given is not None:
+            continue
+        sizes = _shape(logits)[:-1]
+        if len(sizes) != 2 or not all(map(_same, sizes, _shape(node))):
+            raise ImportRefused(
+                f"input '{mask}' is {_shape(node)}, but a layer routes {sizes} "
+                "sequences and tokens, so padding cannot be told from tokens"
+            )
+        route.update_arg(2, valid)
+
+
 def _free_name(node: Node, taken: Collection[str]) -> str:
     stack = list(node.meta.get("nn_module_stack", {}).values())
     base = (stack[-1][0] if stack else "") or "moe"

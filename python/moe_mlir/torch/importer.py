@@ -31,6 +31,7 @@ def import_torch(
     *,
     dynamic_shapes: Any = None,
     name: str | None = None,
+    valid: str | None = None,
 ) -> Imported:
     """Imports a module.
 
@@ -42,6 +43,8 @@ def import_torch(
         dynamic_shapes: As in ``torch.export.export``. None makes batch and tokens of
             the inputs dynamic; ``{}`` keeps every size.
         name: Name of the model; the module's class by default.
+        valid: Name of the input ``[S, T]`` that is nonzero where a token is one, and
+            zero where it pads a sequence. Layers then leave padding out.
 
     Raises:
         ImportRefused: The module has no MoE layer, or something in it is not
@@ -61,6 +64,8 @@ def import_torch(
         for adapter in adapters:
             undo.enter_context(adapted(adapter))
         program = _export(module, inputs, dynamic_shapes, others)
+    if valid is not None:
+        graph.leave_padding_out(program, valid)
     return _lower(module, program, adapters, others, dynamic_shapes, name)
 
 

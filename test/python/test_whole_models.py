@@ -1,0 +1,212 @@
+"""Whole causal language models, imported, compiled and run, against transformers."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import moe_mlir
+import numpy as np
+import pytest
+import torch
+from moe_mlir import MoEError
+from torch import Tensor
+from whole_models import VOCABULARY, K, batch, experts_per_token, make, routed_by_oracle
+
+torch.set_num_threads(1)
+
+#: Of the largest logit; the models have two layers and a dozen roundings in each.
+TOLERANCE = 1e-5
+
+
+@functools.cache
+def imported(family: str) -> tuple[Any, moe_mlir.Model]:
+    """The model and what was imported of it."""
+    model = make(family)
+    return model, moe_mlir.from_causal_lm(model)
+
+
+@functools.cache
+def compiled(family: str, scope: str) -> moe_mlir.CompiledModel:
+    model = imported(family)[1]
+    return (model if scope == "token" else model.with_scope(scope)).compile(threads=1)
+
+
+@torch.no_grad()
+def eager(model: Any, ids: Tensor, mask: Tensor) -> Tensor:
+    logits: Tensor = model(ids, attention_mask=mask).logits
+    return logits
+
+
+def close(have: Tensor, want: Tensor, mask: Tensor) -> None:
+    """Logits of tokens; those of padding mean nothing."""
+    on = mask.bool()
+    scale = want[on].abs().max().item()
+    torch.testing.assert_close(have[on], want[on], rtol=0, atol=TOLERANCE * scale)
+
+
+@pytest.mark.parametrize(
+    "family",
+    [
+        "olmoe",
+        "mixtral",
+        "qwen2_moe",
+        "qwen3_moe",
+    ],
+)
+def test_token_scope_agrees_with_transformers(family: str) -> None:
+    model, ours = imported(family)
+    layers = ours.report["layers"]
+    assert [layer["status"] for layer in layers] == ["raised"] * len(layers) and layers
+    f = compiled(family, "token")
+    for lengths, side in (
+        ([7, 7], "right"),
+        ([1], "right"),
+        ([20, 3, 11], "right"),
+        ([20, 3, 11], "left"),
+        ([2], "left"),
+    ):
+        ids, mask = batch(lengths, side)
+        close(f(ids, mask), eager(model, ids, mask), mask)
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("family", ["olmoe", "qwen3_moe"])
+def test_sequence_scope_agrees_with_the_oracle(family: str, side: str) -> None:
+    """Padding is in no budget: the oracle counts K for each token of a sequence."""
+    model, _ = imported(family)
+    lengths = [20, 3, 11]
+    ids, mask = batch(lengths, side)
+    normalize = "sum" if family == "qwen3_moe" else "none"
+    with routed_by_oracle(model, mask, scope="sequence", normalize=normalize) as plans:
+        want = eager(model, ids, mask)
+    for plan in plans:
+        counts = experts_per_token(plan)
+        assert counts.sum(-1).tolist() == [K * length for length in lengths]
+        assert counts.std() > 0.5  # else the scopes could not be told apart
+    have = compiled(family, "sequence")(ids, mask)
+    close(have, want, mask)
+    with pytest.raises(AssertionError):
+        close(have, eager(model, ids, mask), mask)
+
+
+@pytest.mark.parametrize("family", ["olmoe", "qwen2_moe"])
+def test_a_padded_batch_is_its_sequences_one_by_one(family: str) -> None:
+    """In sequence scope, where padding that took part would take experts away."""
+    f = compiled(family, "sequence")
+    lengths = [9, 4, 13]
+    left, on_left = batch(lengths, "left")
+    right = torch.zeros_like(left)
+    on_right = torch.zeros_like(on_left)
+    for i, length in enumerate(lengths):
+        right[i, :length] = left[i, -length:]
+        on_right[i, :length] = 1
+    padded_left, padded_right = f(left, on_left), f(right, on_right)
+    for i, length in enumerate(lengths):
+        ids = right[i : i + 1, :length]
+        alone = f(ids, torch.ones_like(ids))
+        for padded in (padded_left[i, -length:], padded_right[i, :length]):
+            close(padded[None], alone, torch.ones_like(ids))
+
+
+def test_what_padding_holds_changes_nothing() -> None:
+    ids, mask = batch([9, 4], "left")
+    other = torch.where(mask.bool(), ids, (ids + 17) % VOCABULARY)
+    f = compiled("olmoe", "sequence")
+    assert torch.equal(f(ids, mask)[mask.bool()], f(other, mask)[mask.bool()])
+
+
+def test_inputs_out_of_range_are_refused() -> None:
+    """They would be rows of a table that has no such rows."""
+    f = compiled("olmoe", "token")
+    ids, mask = batch([5], "right")
+    for wrong in (VOCABULARY, -1):
+        bad = ids.clone()
+        bad[0, 3] = wrong
+        with pytest.raises(
+            MoEError,
+            match=rf"'input_ids': holds {wrong} at \[0, 3\], but only 0 to 63 are",
+        ):
+            f(bad, mask)
+    with pytest.raises(MoEError, match=r"'input_ids'.*in \[0, 64\) is needed"):
+        f(ids.int(), mask)
+
+
+def test_names_are_those_of_the_checkpoint() -> None:
+    model, ours = imported("olmoe")
+    names = [layer["layer"] for layer in ours.layers]
+    assert names == ["model.layers.0.mlp", "model.layers.1.mlp"]
+    state = model.state_dict()
+    assert set(state) <= set(ours.weights)
+    assert set(ours.weights) - set(state) == {"model.rotary_emb.inv_freq"}
+    assert "forward" not in vars(model)  # it was left as it was
+
+
+def test_the_same_model_gives_the_same_bytes(tmp_path: Any) -> None:
+    for name in "ab":
+        moe_mlir.from_causal_lm(make("mixtral")).save(tmp_path / name)
+    files = sorted(path.name for path in (tmp_path / "a").iterdir())
+    assert files == ["manifest.json", "model.mlir", "weights.safetensors"]
+    for file in files:
+        a, b = ((tmp_path / name / file).read_bytes() for name in "ab")
+        assert a == b, file
+
+
+def test_bf16_agrees_within_its_rounding() -> None:
+    """Both round each stage to bf16, at other places; neither is much further off."""
+    model = make("olmoe", torch.bfloat16)
+    f = moe_mlir.from_causal_lm(model).compile(threads=1)
+    ids, mask = batch([20, 9], "right")
+    exact = eager(make("olmoe"), ids, mask)
+    have, want = f(ids, mask), eager(model, ids, mask)
+    assert have.dtype == torch.bfloat16
+    on = mask.bool()
+    ours, theirs = (((y - exact)[on]).square().mean().sqrt() for y in (have, want))
+    assert ours <= 1.5 * theirs and theirs < 0.1 * exact.abs().max()
+
+
+def test_other_modules_are_refused() -> None:
+    for module in (torch.nn.Linear(2, 2), make("olmoe").model):
+        with pytest.raises(MoEError, match="is not a causal language model"):
+            moe_mlir.from_causal_lm(module)
+
+
+TRIGONOMETRY = """
+#id = affine_map<(i) -> (i)>
+func.func @main(%x: tensor<?xf32>) -> (tensor<?xf32>, tensor<?xf32>) {
+  %c0 = arith.constant 0 : index
+  %n = tensor.dim %x, %c0 : tensor<?xf32>
+  %e = tensor.empty(%n) : tensor<?xf32>
+  %s, %c = linalg.generic {indexing_maps = [#id, #id, #id],
+                           iterator_types = ["parallel"]}
+      ins(%x : tensor<?xf32>) outs(%e, %e : tensor<?xf32>, tensor<?xf32>) {
+  ^bb0(%a: f32, %b: f32, %d: f32):
+    %sin = math.sin %a : f32
+    %cos = math.cos %a : f32
+    linalg.yield %sin, %cos : f32, f32
+  } -> (tensor<?xf32>, tensor<?xf32>)
+  return %s, %c : tensor<?xf32>, tensor<?xf32>
+}
+"""
+
+
+@pytest.mark.parametrize("cpu", ["host", "x86-64"])
+def test_sine_and_cosine_are_below_0_501_ulp(cpu: str) -> None:
+    """Rotary embeddings take them of positions; of all f32, here by bit pattern."""
+    f = moe_mlir.Model.from_text(TRIGONOMETRY).compile(threads=1, cpu=cpu)
+    rng = np.random.default_rng(0)
+    bits = rng.integers(0, 2**32, 400_000, dtype=np.uint32)
+    halves = (np.arange(1, 40_000) * (np.pi / 2)).astype(np.float32)
+    special = np.array([0.0, -0.0, 131072, 131071.99, 1e-40, 3.4e38], np.float32)
+    # The f32 closest to a multiple of pi / 2.
+    worst = np.array([16367173.0 * 2.0**72], np.float32)
+    near = [halves, np.nextafter(halves, np.float32(0)), rng.normal(0, 3e4, 100_000)]
+    x = np.concatenate([bits.view(np.float32), special, worst, *near], dtype=np.float32)
+    for have, exact in zip(f(x), (np.sin, np.cos), strict=True):
+        finite = np.isfinite(x)
+        assert np.isnan(have[~finite]).all()
+        want = exact(x[finite].astype(np.float64))
+        spacing = np.spacing(np.abs(want).astype(np.float32)).astype(np.float64)
+        error = np.abs(have[finite].astype(np.float64) - want) / spacing
+        assert error.max() < 0.501
+        assert np.array_equal(np.signbit(have[finite]), np.signbit(want))
