@@ -10,5 +10,13 @@ from moe_mlir.importing.options import ACTIVATIONS
 from moe_mlir.torch import choice_op, experts_op, route_op  # noqa: F401
 from moe_mlir.torch.api import experts, plan_from_choice, route
 from moe_mlir.torch.plan import RoutePlan
+from moe_mlir.torch.scopes import set_scope
 
-__all__ = ["ACTIVATIONS", "RoutePlan", "experts", "plan_from_choice", "route"]
+__all__ = [
+    "ACTIVATIONS",
+    "RoutePlan",
+    "experts",
+    "plan_from_choice",
+    "route",
+    "set_scope",
+]

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from moe_mlir.errors import MoEError
 from moe_mlir.importing.imported import ImportRefused
 from moe_mlir.torch import api
 from moe_mlir.torch.blocks import (
@@ -83,7 +84,10 @@ def find_adapter(block: MoEBlock) -> Adapter | str:
             return experts
         match = choose_recipe(block, experts)
         if takes_rows_only(block.experts) and not (match.recipe and match.dense_scores):
-            return f"takes a row of every token, and the router is not known: {match.reason}"
+            return (
+                "takes a row of every token, and the router is not known: "
+                f"{match.reason}"
+            )
         adapter = Adapter(block, experts, match)
         if match.recipe is None or not _differs(adapter):
             return adapter
@@ -122,6 +126,12 @@ def find_adapters(blocks: list[MoEBlock]) -> tuple[list[Adapter], list[str]]:
     """
     adapters, others = [], []
     for block in blocks:
+        if isinstance(vars(block.experts).get("forward"), _Adapted):
+            raise ImportRefused(
+                f"layer '{block.name}' is in the scope that moe_mlir.torch.set_scope "
+                "gave it; set_scope(model, 'token') first, and choose the scope of "
+                "the imported model by with_scope"
+            )
         found = find_adapter(block)
         if isinstance(found, Adapter):
             adapters.append(found)
@@ -161,6 +171,13 @@ class _Adapted:
         self.name = adapter.block.name
         self.sequences_tokens: tuple[Any, Any] | None = None
         self.logits: Tensor | None = None
+
+    def __deepcopy__(self, memo: Any) -> _Adapted:
+        raise MoEError(
+            "a model whose scope is set by moe_mlir.torch.set_scope cannot be copied: "
+            "the copy would use the weights of the original; set_scope(model, "
+            "'token') first, and set the scope of both afterwards"
+        )
 
     def note_shape(self, module: nn.Module, args: Any, kwargs: Any) -> None:
         """Forward pre-hook of the block: notes S and T of its input ``[S, T, H]``."""

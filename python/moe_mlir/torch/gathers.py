@@ -19,7 +19,7 @@ def gather_by_comparison(program: ExportedProgram) -> None:
     """``gather(x, -1, index)`` becomes ``sum(where(index == arange, x, 0))``.
 
     Done where the index is a result of topk, max, argmax or sort along an axis as long
-    as that of ``x``, so that it is inside: torch-mlir guards a gather with an assertion,
+    as that of ``x``, so that it is inside. torch-mlir guards a gather by an assertion,
     which compiled code cannot have, because it would end the process.
     """
     for node in list(program.graph.nodes):
