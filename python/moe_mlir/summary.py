@@ -24,6 +24,8 @@ def format_report(report: Mapping[str, Any]) -> str:
     if producers := report.get("producers"):
         made = ", ".join(f"{name} {version}" for name, version in producers.items())
         lines[0] += f" with {made}"
+    if checkpoint := report.get("checkpoint"):
+        lines += _describe_checkpoint(checkpoint)
     for layer in report.get("layers", ()):
         name, why = layer.get("name") or "(unnamed)", layer.get("why", "")
         what = f"{layer.get('block', '')} {layer.get('router', '')}".strip()
@@ -41,6 +43,23 @@ def format_report(report: Mapping[str, Any]) -> str:
             + ("" if obtained == "dynamic" else f": {obtained}")
         )
     return "\n".join(lines)
+
+
+def _describe_checkpoint(facts: Mapping[str, Any]) -> list[str]:
+    """Where the weights of a checkpoint came from."""
+    lines = [f"  weights of {facts.get('folder')}: weights are {facts.get('weights')}"]
+    if str(facts.get("weights", "")).startswith("random"):
+        lines[0] += " (there was a config.json, but no safetensors)"
+        return lines
+    if stacked := facts.get("stacked"):
+        lines[0] += f", {stacked} stacked of experts stored one by one"
+    for change in facts.get("converted", ()):
+        lines.append(f"  weights converted from {change}")
+    if unused := facts.get("unused"):
+        lines.append(
+            f"  unused  {len(unused)} tensors of the checkpoint, the first {unused[0]}"
+        )
+    return lines
 
 
 def summary(model: Model, folder: str | os.PathLike[str]) -> str:

@@ -46,6 +46,8 @@ class MappedWeights(Mapping[str, Array]):
     def __init__(self, *paths: str | os.PathLike[str]) -> None:
         self.paths = tuple(Path(path) for path in paths)
         self._arrays: dict[str, Array] = {}
+        #: The file of each tensor.
+        self.files: dict[str, Path] = {}
         self._maps: list[mmap.mmap] = []
         for path in self.paths:
             for name, array in self._open(path).items():
@@ -56,6 +58,7 @@ class MappedWeights(Mapping[str, Array]):
                         where=str(path),
                     )
                 self._arrays[name] = array
+                self.files[name] = path
 
     def __getitem__(self, name: str) -> Array:
         return self._arrays[name]
@@ -217,6 +220,7 @@ def _write_shard(
             if array.dtype != shard[name].dtype or array.shape != shard[name].shape:
                 raise MoEError(f"weight '{name}' changed while it was written")
             stream.write(array.reshape(-1).view(np.uint8).data)
+            del array  # the next one is made before this name is bound again
             if release := getattr(weights, "release_pages", None):
                 release()
 

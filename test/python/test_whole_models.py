@@ -45,13 +45,18 @@ def close(have: Tensor, want: Tensor, mask: Tensor) -> None:
     torch.testing.assert_close(have[on], want[on], rtol=0, atol=TOLERANCE * scale)
 
 
+def long(*families: str) -> list[Any]:
+    return [pytest.param(family, marks=pytest.mark.long) for family in families]
+
+
 @pytest.mark.parametrize(
     "family",
     [
         "olmoe",
-        "mixtral",
-        "qwen2_moe",
         "qwen3_moe",
+        "deepseek_v3",
+        *long("mixtral", "qwen2_moe", "granitemoe", "glm4_moe", "minimax_m2"),
+        *long("gpt_oss", "ernie4_5_moe"),
     ],
 )
 def test_token_scope_agrees_with_transformers(family: str) -> None:
@@ -90,7 +95,9 @@ def test_sequence_scope_agrees_with_the_oracle(family: str, side: str) -> None:
         close(have, eager(model, ids, mask), mask)
 
 
-@pytest.mark.parametrize("family", ["olmoe", "qwen2_moe"])
+@pytest.mark.parametrize(
+    "family", ["olmoe", *long("qwen2_moe", "deepseek_v3", "gpt_oss", "granitemoe")]
+)
 def test_a_padded_batch_is_its_sequences_one_by_one(family: str) -> None:
     """In sequence scope, where padding that took part would take experts away."""
     f = compiled(family, "sequence")
@@ -143,8 +150,8 @@ def test_names_are_those_of_the_checkpoint() -> None:
 
 
 def test_the_same_model_gives_the_same_bytes(tmp_path: Any) -> None:
-    for name in "ab":
-        moe_mlir.from_causal_lm(make("mixtral")).save(tmp_path / name)
+    imported("olmoe")[1].save(tmp_path / "a")
+    moe_mlir.from_causal_lm(make("olmoe")).save(tmp_path / "b")
     files = sorted(path.name for path in (tmp_path / "a").iterdir())
     assert files == ["manifest.json", "model.mlir", "weights.safetensors"]
     for file in files:
@@ -169,6 +176,24 @@ def test_other_modules_are_refused() -> None:
     for module in (torch.nn.Linear(2, 2), make("olmoe").model):
         with pytest.raises(MoEError, match="is not a causal language model"):
             moe_mlir.from_causal_lm(module)
+
+
+def test_a_model_that_fixes_a_size_is_refused_by_name() -> None:
+    """Jamba's state space layers loop over the tokens of the example."""
+    with pytest.raises(
+        MoEError,
+        match=r"JambaForCausalLM fixes the dynamic dimension 'tokens' at 7.*because",
+    ):
+        moe_mlir.from_causal_lm(make("jamba"))
+
+
+def test_complex_numbers_are_refused_by_name() -> None:
+    """DeepSeek-V2 rotates by complex multiplication."""
+    with pytest.raises(
+        MoEError,
+        match=r"complex.* \(\d+ operators, the first aten\.\w+.* at .*modeling_deep.*cos",
+    ):
+        moe_mlir.from_causal_lm(make("deepseek_v2"))
 
 
 TRIGONOMETRY = """

@@ -81,6 +81,7 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
             "head_dim": 8,
         },
     ),
+    "jamba": ("Jamba", {"num_experts": E, "attn_layer_offset": 0}),
     "minimax_m2": ("MiniMaxM2", {"num_local_experts": E, "head_dim": 8}),
     "gpt_oss": ("GptOss", {"num_local_experts": E, "head_dim": 8}),
     "ernie4_5_moe": (

@@ -105,9 +105,12 @@ class Source:
         Raises:
             MoEError: The parts do not make a tensor of the model's shape.
         """
+        return self._convert(stored, _reader).to(self.like.dtype)
+
+    def _convert(self, stored: MappedWeights, reader: Any) -> Tensor:
         converter = copy.deepcopy(self._converter)
         for pattern, key in self.keys:
-            converter.add_tensor(self.name, key, pattern, _reader(stored[key]))
+            converter.add_tensor(self.name, key, pattern, reader(stored[key]))
         try:
             made = converter.convert(self.name)
         except Exception as error:  # operations of the library raise what they like
@@ -119,14 +122,19 @@ class Source:
             raise self._refusal(
                 stored, f"make {found}, and the model needs {list(self.like.shape)}"
             )
-        return value.to(self.like.dtype)
+        return value
 
-    def check_types(self, stored: MappedWeights) -> None:
-        """Refuses codes of a quantisation, and parts of different types.
+    def check(self, stored: MappedWeights) -> None:
+        """Refuses what :meth:`read` would, without reading an element.
 
         Raises:
-            MoEError: Names the tensor.
+            MoEError: A tensor is of codes of a quantisation; parts are missing, of
+                different types, or do not make a tensor of the model's shape.
         """
+        self._check_types(stored)
+        self._convert(stored, _shape_reader)
+
+    def _check_types(self, stored: MappedWeights) -> None:
         types: dict[str, str] = {}
         for _, key in self.keys:
             kind = stored[key].dtype.name
@@ -156,6 +164,12 @@ class Source:
         )
 
 
+def _shape_reader(array: Array) -> Any:
+    """Sizes and type alone."""
+    kind = getattr(torch, array.dtype.name)
+    return lambda: torch.empty(array.shape, dtype=kind, device="meta")
+
+
 def _reader(array: Array) -> Any:
     """What the library calls for the tensor: a view of the file."""
 
@@ -169,6 +183,23 @@ def _reader(array: Array) -> Any:
             return torch.from_numpy(array)
 
     return read
+
+
+def describe_sources(
+    sources: Mapping[str, Source], stored: MappedWeights, unused: list[str]
+) -> dict[str, Any]:
+    """What a report says of a checkpoint."""
+    changes = {
+        (stored[key].dtype.name, str(source.like.dtype).removeprefix("torch."))
+        for source in sources.values()
+        for _, key in source.keys
+    }
+    return {
+        "weights": f"{len(stored)} tensors in {len(stored.paths)} files",
+        "stacked": sum(source.stacked for source in sources.values()),
+        "converted": [f"{a} to {b}" for a, b in sorted(changes) if a != b],
+        "unused": unused,
+    }
 
 
 def match_checkpoint(
@@ -204,7 +235,7 @@ def match_checkpoint(
     _share_tied(model, sources, stored)
     _check_complete(model, state, sources, unused)
     for source in sources.values():
-        source.check_types(stored)
+        source.check(stored)
     return sources, unused
 
 

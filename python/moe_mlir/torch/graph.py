@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from typing import Any
 
@@ -62,6 +63,27 @@ def choice_layers(program: ExportedProgram) -> list[str]:
     for node in marker_nodes(program, "plan_from_choice"):
         names.append(_free_name(node, names))
     return names
+
+
+def refuse_complex(program: ExportedProgram) -> None:
+    """Refuses complex numbers, which torch-mlir refuses without saying where."""
+    found = [
+        node
+        for node in program.graph.nodes
+        if node.op == "call_function"
+        and isinstance(value := node.meta.get("val"), torch.Tensor)
+        and value.is_complex()
+    ]
+    if not found:
+        return
+    stack = str(found[0].meta.get("stack_trace", ""))
+    places = re.findall(r'File "([^"]+)", line (\d+)', stack)
+    place = ":".join(places[-1]) if places else "?"
+    raise ImportRefused(
+        f"the model computes with complex numbers ({len(found)} operators, the first "
+        f"{str(found[0].target).removesuffix('.default')}, at {place}), which cannot "
+        "be imported; write a rotation of pairs with cos and sin"
+    )
 
 
 def leave_padding_out(program: ExportedProgram, mask: str) -> None:

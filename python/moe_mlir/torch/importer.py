@@ -21,6 +21,9 @@ from moe_mlir.torch import graph
 from moe_mlir.torch.adapters import Adapter, adapted, find_adapters
 from moe_mlir.torch.blocks import evaluation_mode, find_blocks
 
+#: How torch.export says that a size of the example became a constant.
+_FIXED = re.compile(r"marked (\w+) as dynamic but .* to be a constant \((\d+)\)")
+
 _PACKAGES = ("torch", "torch-mlir", "transformers")
 _PLAIN = "its router is ordinary code, which hands its choice to plan_from_choice"
 
@@ -130,6 +133,13 @@ def _export(
             raise _cache_refusal(module, cache[0]) from error
         if others:
             raise ImportRefused(_unknown_experts(others)) from error
+        if fixed := _FIXED.search(str(error)):
+            raise ImportRefused(
+                f"{type(module).__name__} fixes the dynamic dimension '{fixed[1]}' at "
+                f"{fixed[2]}, the size in the example, because its code loops over it "
+                "or decides by it; give dynamic_shapes={} to import it for this size "
+                "alone, or import the MoE layers without that code"
+            ) from error
         raise ImportRefused(
             f"torch.export fails on {type(module).__name__}: {error}"
         ) from error
@@ -193,6 +203,7 @@ def _lower(
         )
     dims = _dynamic_dims(module, program, dynamic_shapes)
     signature = _signature(program)
+    graph.refuse_complex(program)
     weights = graph.prepare(program)
     lowered, markers = lower(program, list(weights))
     residual = check_module(lowered, residual=TORCH_RESIDUAL)

@@ -183,15 +183,22 @@ def _run(module: Any, passes: Sequence[str]) -> None:
 def _raise_markers(module: Any) -> dict[str, int]:
     """``torch.operator "torch.moe.*"`` becomes a marker call on builtin tensors."""
     calls = MarkerCalls(ir, module)
-    for operation in nested_operations(module.operation):
-        if operation.name != "torch.operator":
-            continue
-        name = operation.attributes["name"].value
-        if not name.startswith("torch.moe."):
-            raise ImportRefused(
-                f"cannot import operator '{name.removeprefix('torch.')}' (at "
-                f"{where(operation.location)}): torch-mlir does not know it"
-            )
+    operators = [
+        (operation, operation.attributes["name"].value)
+        for operation in nested_operations(module.operation)
+        if operation.name == "torch.operator"
+    ]
+    unknown = [pair for pair in operators if not pair[1].startswith("torch.moe.")]
+    if unknown:
+        operation, name = unknown[0]
+        count = sum(other == name for _, other in unknown)
+        raise ImportRefused(
+            f"cannot import operator '{name.removeprefix('torch.')}' ({count} of it, "
+            f"the first at {where(operation.location)}): torch-mlir does not know it; "
+            "write this part of the model with other operators, or import the MoE "
+            "layers alone"
+        )
+    for operation, name in operators:
         kind = name.split(".")[2]
         check_kind(kind, where(operation.location))
         _raise_marker(calls, operation, kind)

@@ -17,7 +17,11 @@ from transformers.initialization import no_init_weights
 from moe_mlir.errors import MoEError
 from moe_mlir.importing.imported import Imported, ImportRefused
 from moe_mlir.torch.causal_lm import import_causal_lm
-from moe_mlir.torch.checkpoint import CheckpointWeights, match_checkpoint
+from moe_mlir.torch.checkpoint import (
+    CheckpointWeights,
+    describe_sources,
+    match_checkpoint,
+)
 from moe_mlir.torch.shards import open_shards, read_json
 from moe_mlir.weights import MappedWeights
 
@@ -148,19 +152,6 @@ def _import_checkpoint(
     imported = import_causal_lm(model)
     own = {n: w for n, w in imported.weights.items() if n not in sources}
     weights = CheckpointWeights(list(imported.weights), stored, sources, own)
-    facts = {
-        "folder": path.name,
-        "weights": f"{len(stored)} tensors in {len(stored.paths)} files",
-        "stacked": sum(sources[n].stacked for n in imported.weights if n in sources),
-        "converted": sorted(
-            {
-                f"{stored[key].dtype.name} to {str(s.like.dtype)[6:]}"
-                for s in sources.values()
-                for _, key in s.keys
-                if stored[key].dtype.name != str(s.like.dtype)[6:]
-            }
-        ),
-        "unused": unused,
-    }
+    facts = {"folder": path.name} | describe_sources(sources, stored, unused)
     report = imported.report | {"checkpoint": facts}
     return dataclasses.replace(imported, weights=weights, report=report)

@@ -86,7 +86,11 @@ def _open_indexed(folder: Path, index: Path) -> MappedWeights:
 def _check_index(
     index: Path, placed: dict[str, str], opened: MappedWeights, files: list[str]
 ) -> None:
-    absent = [key for key in placed if key not in opened]
+    absent = [
+        key
+        for key, file in placed.items()
+        if key not in opened or opened.files[key].name != file
+    ]
     if absent:
         key = absent[0]
         raise MoEError(
