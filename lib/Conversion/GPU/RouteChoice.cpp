@@ -35,7 +35,7 @@ void RouteKernel::markChosen(const Threshold &threshold) {
         b.bitAnd(any, isTies), b.getI32Type(),
         [&] { return Values{firstTies(token, threshold, doubtful)}; },
         [&] { return Values{b.word(0)}; })[0];
-    Value place = at(at(bits, token, 4 * layout.words), lane);
+    Value place = at(bitsOf(token), lane);
     // Every lane has read what is certain.
     b.warpBarrier();
     b.when(b.less(lane, layout.words), [&] {

@@ -33,7 +33,7 @@ void RouteKernel::writeColumns() {
     Value row = b.choose(
         b.less(token, numTokens), b.getI32Type(),
         [&] {
-          Value place = at(bits, token, 4 * layout.words);
+          Value place = bitsOf(token);
           return Values{b.loadWord(at(place, word))};
         },
         [&] { return Values{b.word(0)}; })[0];

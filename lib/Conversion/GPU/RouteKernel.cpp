@@ -44,7 +44,10 @@ void RouteKernel::emit() {
   forEachSequence([&] {
     startRows();
     startTokens();
-    writeRows();
+    if (layout.keepsPairs)
+      writeTokenRows();
+    else
+      writeRows();
   });
   clearTail();
 }
@@ -113,8 +116,8 @@ void RouteKernel::enterSequence(Value index) {
   firstRow = b.add(b.mul(seq, tokens), firstToken);
 
   keys = memory;
-  bits = at(keys, blockTokens, 4 * layout.padded);
-  stats = at(bits, blockTokens, 4 * layout.words);
+  bits = at(keys, blockTokens, 4 * layout.keyWords());
+  stats = at(bits, blockTokens, 4 * layout.bitWords());
   masks = layout.keepsStats ? at(stats, blockTokens, 8) : stats;
   bases = at(masks, groups, 4 * layout.padded);
   pairsBefore = at(bases, groups, 4 * layout.padded);
@@ -132,6 +135,11 @@ Value RouteKernel::at(Value base, Value index, int64_t bytes) {
 /// The keys of a token of this block, that of this lane first.
 Value RouteKernel::rowOfKeys(Value token) {
   return at(at(keys, token, 4 * layout.padded), lane);
+}
+
+/// The bits of a token of this block.
+Value RouteKernel::bitsOf(Value token) {
+  return at(bits, token, 4 * layout.bitWords());
 }
 
 //===----------------------------------------------------------------------===//

@@ -86,6 +86,7 @@ private:
   void writeShared(Word word, Value value) { b.store(value, shared(word)); }
   void byFirstThread(function_ref<void()> body);
   Value rowOfKeys(Value token);
+  Value bitsOf(Value token);
   Value tokenNumber(Value token);
   Value sumOverBlock(Value value);
   struct Sum {
@@ -135,6 +136,7 @@ private:
   Value copiesOfFirst();
   Value firstHistogram(Value round);
   void publishDigits(Value round);
+  Value placeOfBin(Value bin);
   Value endsOf(Value round, Value block);
   void publishEnds(Value round);
   void gatherEnds(Value round);
@@ -203,8 +205,22 @@ private:
                   function_ref<Value(Value, Value)> body);
   Value number(float value);
   Value divisorOf(const Batch &batch);
+  Value divisorOfSum(Value sum);
+  Value divisorOfExponentials(Value sum);
+  Value finiteOrZero(Value largest);
   Value gateOf(Value term, Value divisor);
   void writePair(const Batch &batch, Value number, Value divisor);
+
+  // RouteTokenRows.cpp: the same where each token chose for itself.
+  struct OwnPair;
+  void storePairs(Value token, ArrayRef<Value> keys, ArrayRef<Value> chosen);
+  void writeTokenRows();
+  OwnPair readOwnPair(Value token, Value rank);
+  Value termOf(const OwnPair &pair);
+  Value foldOwn(Value term, const OwnPair &pair, Value init,
+                function_ref<Value(Value, Value)> body);
+  Value ownDivisor(Value &term, const OwnPair &pair);
+  Values findColumn(Value group, Value expert);
 
   KernelBuilder &b;
   IdxRouteOp op;

@@ -51,10 +51,13 @@ void RouteKernel::routeToken(Value token, ArrayRef<Value> logits) {
       certain = best(keys, layout.floor);
   }
 
-  Value row = rowOfKeys(token);
+  if (layout.keepsPairs)
+    storePairs(token, keys, certain);
+  Value row = layout.keepsPairs ? Value() : rowOfKeys(token);
   Value mask = b.word(0);
   for (auto [word, key] : llvm::enumerate(keys)) {
-    b.store(key, b.offset(row, 128 * word));
+    if (!layout.keepsPairs)
+      b.store(key, b.offset(row, 128 * word));
     if (!certain.empty())
       mask = b.select(b.equal(lane, word), certain[word], mask);
     if (layout.choosesByToken)
@@ -68,7 +71,7 @@ void RouteKernel::routeToken(Value token, ArrayRef<Value> logits) {
     else
       b.when(open, count);
   }
-  Value place = at(at(bits, token, 4 * layout.words), lane);
+  Value place = at(bitsOf(token), lane);
   if (layout.words == 32)
     b.store(mask, place);
   else
@@ -238,7 +241,11 @@ Value RouteKernel::keyOfGroup(Value firstKey) {
 /// A lane takes a group, for which the keys go through the token's memory.
 void RouteKernel::dropLesserGroups(Value token, SmallVectorImpl<Value> &keys) {
   int64_t groups = op.getNGroup(), size = op.getNumExperts() / groups;
-  Value mine = rowOfKeys(token), row = at(this->keys, token, 4 * layout.padded);
+  // Where only chosen keys are kept, in a place of the warp's own.
+  Value row = layout.keepsPairs
+                  ? at(histogram, warp, 4 * layout.padded)
+                  : at(this->keys, token, 4 * layout.padded);
+  Value mine = at(row, lane);
   for (auto [word, key] : llvm::enumerate(keys))
     b.store(key, b.offset(mine, 128 * word));
   b.warpBarrier();

@@ -15,6 +15,8 @@ RouteLayout::RouteLayout(IdxRouteOp op, RouteTeams teams, bool isInTurn,
       teams(teams), isInTurn(isInTurn), memory(memory), k(op.getK()),
       floor(op.getFloor()), cap(op.getEffectiveCap()) {
   choosesByToken = op.getScope() == Scope::Token || floor == k || cap == k;
+  keepsPairs = choosesByToken && k <= 32;
+  hasGroups = op.getTopkGroup() != op.getNGroup();
   isFull = floor == 0 && cap == experts && !op.getValid() && experts == padded;
   bool isShare =
       op.getScore() == Score::Softmax || op.getScore() == Score::Sigmoid;
@@ -29,6 +31,8 @@ int64_t RouteLayout::pairsOfWarp() const {
 }
 
 int64_t RouteLayout::histogramWords() const {
+  if (keepsPairs)
+    return hasGroups ? warps * padded : 0;
   return std::max(kBins, warps * pairsOfWarp() / 2);
 }
 

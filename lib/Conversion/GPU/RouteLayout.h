@@ -17,7 +17,8 @@ enum class TokenMemory { Shared, Workspace };
 
 /// Everything about one kernel that is known when it is compiled.
 ///
-/// A block of threads keeps B tokens: keys [B, E'], chosen bits [B, E'/32],
+/// A block of threads keeps B tokens: keys [B, E'], or only those that a token
+/// chose and their experts [B, lanesOfToken, 2]; chosen bits [B, E'/32 | 1];
 /// stats [B, 2] (what a softmax needs to be evaluated again), masks [B/32, E'],
 /// the first rows of the masks [B/32, E'], pairs before a token [B] and before
 /// 32 tokens [B/32]; E' is E rounded up to whole words of 32.
@@ -61,6 +62,10 @@ struct RouteLayout {
   int64_t k, floor, cap;
   /// Each token chooses its k best: nothing is left to the sequence.
   bool choosesByToken;
+  /// So it does, and lanes of one warp can have them: nothing else is kept.
+  bool keepsPairs;
+  /// Some groups of a token's experts are no candidates.
+  bool hasGroups;
   /// All lanes of all words hold free candidates.
   bool isFull;
   /// Keys are those of numbers in [0, 1].
@@ -87,8 +92,16 @@ struct RouteLayout {
   int64_t tokenWords(int64_t count) const {
     return count * perToken() + (count + 31) / 32 * perGroup();
   }
-  int64_t perToken() const { return padded + words + 2 * keepsStats + 1; }
-  int64_t perGroup() const { return 2 * padded + 1; }
+  /// Even, so that a key and its expert are read at once.
+  int64_t perToken() const {
+    return keyWords() + bitWords() + 2 * keepsStats + 1;
+  }
+  int64_t perGroup() const { return 2 * padded + 2; }
+  /// Lanes for the pairs of one token, if pairs are kept.
+  int64_t lanesOfToken() const { return llvm::PowerOf2Ceil(k); }
+  int64_t keyWords() const { return keepsPairs ? 2 * lanesOfToken() : padded; }
+  /// Odd, so that words of 32 tokens lie in as many banks.
+  int64_t bitWords() const { return words | 1; }
 
   // The workspace, in words. The first part is zero before and after a launch,
   // and does not depend on S and T, so that one workspace serves all calls:

@@ -105,7 +105,7 @@ void RouteKernel::takeFromList(bool areCounted) {
     });
     // Tokens of blocks before this one wrap around.
     b.when(b.bitAnd(isIn, b.less(token, numTokens)), [&] {
-      Value word = at(at(bits, token, 4 * layout.words), b.shr(expert, 5));
+      Value word = at(bitsOf(token), b.shr(expert, 5));
       b.atomicOr(word, b.shl(b.word(1), b.bitAnd(expert, 31)));
       if (!areCounted)
         return;

@@ -65,7 +65,7 @@ void RouteKernel::startTokens() {
     Value count = b.choose(
         isToken, b.getI32Type(),
         [&] {
-          Value word = at(bits, token, 4 * layout.words), sum = b.word(0);
+          Value word = bitsOf(token), sum = b.word(0);
           for (int64_t i = 0; i < layout.words; ++i)
             sum = b.add(sum, b.population(b.loadWord(b.offset(word, 4 * i))));
           return Values{sum};

@@ -56,7 +56,7 @@ void RouteKernel::writeRows() {
 /// The bits of this lane, and where its token begins.
 RouteKernel::Values RouteKernel::startToken(const Batch &batch, Value word) {
   Value token = batch.token, pad = b.word(layout.words - 1);
-  Value bitsOfToken = at(bits, token, 4 * layout.words);
+  Value bitsOfToken = bitsOf(token);
   Value chosen = b.loadWord(at(bitsOfToken, b.min(word, pad)));
   chosen = b.select(b.less(word, layout.words), chosen, b.word(0));
   Value place = b.add(b.loadWord(at(groupPairs, b.shr(token, 5))),
@@ -187,22 +187,14 @@ Value RouteKernel::divisorOf(const Batch &batch) {
   auto plus = [&](Value sum, Value term) -> Value {
     return b.make<arith::AddFOp>(sum, term);
   };
-  auto test = [&](arith::CmpFPredicate predicate, Value x, Value y) -> Value {
-    return b.make<arith::CmpFOp>(predicate, x, y);
-  };
   if (op.getNormalize() == Normalize::None)
     return {};
-  if (op.getNormalize() == Normalize::Sum) {
-    Value sum = foldTerms(batch, number(0), plus);
-    sum = plus(sum, number(tinyToZero(op.getEps())));
-    Value least = number(tinyToZero(op.getNormMin()));
-    return b.select(test(arith::CmpFPredicate::OLT, sum, least), least, sum);
-  }
+  if (op.getNormalize() == Normalize::Sum)
+    return divisorOfSum(foldTerms(batch, number(0), plus));
   Value none = fixed.constant(b.getF32Type(), 0xFF800000);
   Value largest = foldTerms(
       batch, none, [&](Value m, Value x) { return fixed.larger(m, x); });
-  largest = b.select(test(arith::CmpFPredicate::OEQ, largest, none), number(0),
-                     largest);
+  largest = finiteOrZero(largest);
   forEachPair(batch, [&](Value at) {
     Pair pair = readPair(batch, at);
     Value m = b.shuffle(largest, pair.leader);
@@ -213,9 +205,29 @@ Value RouteKernel::divisorOf(const Batch &batch) {
     b.when(pair.isReal, [&] { b.store(term, place); });
   });
   b.warpBarrier();
-  Value sum = foldTerms(batch, number(0), plus);
-  return b.select(test(arith::CmpFPredicate::OEQ, sum, number(0)), number(1),
-                  sum);
+  return divisorOfExponentials(foldTerms(batch, number(0), plus));
+}
+
+/// With eps, and at least norm_min.
+Value RouteKernel::divisorOfSum(Value sum) {
+  sum = b.make<arith::AddFOp>(sum, number(tinyToZero(op.getEps())));
+  Value least = number(tinyToZero(op.getNormMin()));
+  Value isLess = b.make<arith::CmpFOp>(arith::CmpFPredicate::OLT, sum, least);
+  return b.select(isLess, least, sum);
+}
+
+Value RouteKernel::divisorOfExponentials(Value sum) {
+  Value isNone =
+      b.make<arith::CmpFOp>(arith::CmpFPredicate::OEQ, sum, number(0));
+  return b.select(isNone, number(1), sum);
+}
+
+/// The largest logit, from which others are subtracted; -inf if there is none.
+Value RouteKernel::finiteOrZero(Value largest) {
+  Value none = fixed.constant(b.getF32Type(), 0xFF800000);
+  Value isNone =
+      b.make<arith::CmpFOp>(arith::CmpFPredicate::OEQ, largest, none);
+  return b.select(isNone, number(0), largest);
 }
 
 Value RouteKernel::gateOf(Value term, Value divisor) {

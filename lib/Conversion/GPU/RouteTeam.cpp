@@ -7,6 +7,9 @@ using namespace mlir::moe;
 
 static constexpr int64_t kCounts =
     RouteLayout::kBins / RouteLayout::kBinsPerCount;
+/// Bins that a warp reads at once.
+static constexpr int64_t kBinsOfTile = 128,
+                         kTiles = RouteLayout::kBins / kBinsOfTile;
 
 /// Copies of the first digit's histogram: a power of two.
 Value RouteKernel::copiesOfFirst() {
@@ -34,20 +37,37 @@ void RouteKernel::publishDigits(Value round) {
   Value mine =
       b.element(firstHistogram(round), copy, 4 * RouteLayout::kHistogram);
   Value start = b.add(warp, b.mul(member, 5));
+  Type four = VectorType::get(4, b.getI32Type());
   // The last round finds all candidates equal.
   b.when(b.less(round, RouteLayout::kRounds - 1), [&] {
-    for (int64_t i = 0; i < kCounts; i += layout.warps) {
-      Value group = b.bitAnd(b.add(start, i), kCounts - 1);
-      Value bin = b.add(b.mul(group, RouteLayout::kBinsPerCount), lane);
-      Value count = b.loadWord(at(histogram, bin));
-      Value sum = b.reduce(count, NVVM::ReduxKind::ADD);
-      b.when(b.unequal(count, 0), [&] { b.addGlobal(at(mine, bin), count); });
-      b.when(b.bitAnd(b.equal(lane, 0), b.unequal(sum, 0)), [&] {
-        Value place = at(b.offset(mine, 4 * RouteLayout::kBins), group);
-        b.addGlobal(place, sum);
+    // A lane has four bins that follow each other, and eight lanes a count.
+    for (int64_t i = 0; i < kTiles; i += layout.warps) {
+      Value tile = b.bitAnd(b.add(start, i), kTiles - 1);
+      Value bins = b.load(four, at(at(histogram, tile, 4 * kBinsOfTile), lane, 16));
+      Value place = at(at(mine, tile, 4 * kBinsOfTile), lane), sum;
+      for (int64_t i = 0; i < 4; ++i) {
+        Value count = b.make<vector::ExtractOp>(bins, i);
+        b.when(b.unequal(count, 0),
+               [&] { b.addGlobal(b.offset(place, 128 * i), count); });
+        sum = i == 0 ? count : b.add(sum, count);
+      }
+      for (int64_t distance = 1; distance < 8; distance *= 2)
+        sum = b.add(sum, b.shuffleXor(sum, distance));
+      Value isFirst = b.equal(b.bitAnd(lane, 7), 0);
+      b.when(b.bitAnd(isFirst, b.unequal(sum, 0)), [&] {
+        Value count = b.add(b.mul(tile, 4), b.shr(lane, 3));
+        b.addGlobal(at(b.offset(mine, 4 * RouteLayout::kBins), count), sum);
       });
     }
   });
+}
+
+/// Where a bin lies in a histogram of the workspace. Threads read four bins at
+/// once in shared memory, and those of a warp add to whole lines here.
+Value RouteKernel::placeOfBin(Value bin) {
+  Value within = b.bitOr(b.shl(b.bitAnd(bin, 3), 5),
+                         b.bitAnd(b.shr(bin, 2), 31));
+  return b.bitOr(b.bitAnd(bin, -kBinsOfTile), within);
 }
 
 /// Where a block tells how many candidates it has in a round, and their ends.
@@ -120,7 +140,7 @@ void RouteKernel::selectInTeam(Value wanted, Value copies, Value histogram) {
 
     Value bin = b.add(b.mul(group, RouteLayout::kBinsPerCount),
                       b.sub(b.word(RouteLayout::kBinsPerCount - 1), lane));
-    Value count = sumOfCopies(b.getI32Type(), 0, bin, 4);
+    Value count = sumOfCopies(b.getI32Type(), 0, placeOfBin(bin), 4);
     before = b.sub(b.add(before, b.sumOfLanesUpTo(count)), count);
     b.when(reaches(before, count), [&] {
       writeShared(kDigit, bin);

@@ -139,7 +139,7 @@ Value RouteKernel::openKey(Value token, Value row, int64_t word) {
   if (layout.floor == 0)
     return key;
   Value certain =
-      b.loadWord(b.offset(at(bits, token, 4 * layout.words), 4 * word));
+      b.loadWord(b.offset(bitsOf(token), 4 * word));
   return b.select(b.isSet(certain, lane), b.word(0), key);
 }
 
