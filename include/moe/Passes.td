@@ -112,7 +112,8 @@ def ChooseSchedule : Pass<"moe-choose-schedule", "ModuleOp"> {
 
     With `chip` the machine is a GPU. A routing gets a `#moe.gpu_route`: a grid
     of up to as many blocks as the chip's largest device has multiprocessors,
-    one for 8 tokens, of 256 threads if T <= 1024 is known, else 512. A grouped
+    one for 8 tokens, of 256 threads if T <= 1024 is known, else 512; or one
+    cluster, where that is faster by a cost model. A grouped
     matmul gets a `#moe.gpu_matmul` of up to three forms of tiles, of which the
     rows of an expert decide at the launch; none of which the chip's shared
     memory does not hold, or half of the columns would be empty.

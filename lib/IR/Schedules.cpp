@@ -92,7 +92,8 @@ GPUMatmulAttr::verify(function_ref<InFlightDiagnostic()> emitError, Chip chip,
 
 LogicalResult GPURouteAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                    Chip chip, RouteForm form, int64_t threads,
-                                   int64_t blocks, int64_t tokens) {
+                                   int64_t blocks, int64_t tokens,
+                                   int64_t cluster) {
   if (!isPowerIn(threads, 128, kMaxWarps * 32))
     return emitError() << "GPU-ROUTE-1: threads must be 128, 256 or 512, got "
                        << threads;
@@ -102,6 +103,22 @@ LogicalResult GPURouteAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   if (tokens < 1)
     return emitError() << "GPU-ROUTE-2: tokens must be positive, got "
                        << tokens;
+  int64_t most =
+      ::moe::routing::findGPUChip(stringifyChip(chip))->clusterBlocks;
+  if (form != RouteForm::Cluster && cluster != 1)
+    return emitError() << "GPU-ROUTE-3: cluster must be 1 without form = "
+                          "cluster, got "
+                       << cluster;
+  if (form == RouteForm::Cluster && most == 1)
+    return emitError() << "GPU-ROUTE-3: " << stringifyChip(chip)
+                       << " has no clusters; sm_90 and later chips have";
+  if (form == RouteForm::Cluster && !isPowerIn(cluster, 2, most))
+    return emitError() << "GPU-ROUTE-3: cluster must be a power of two in [2, "
+                       << most << "] on " << stringifyChip(chip) << ", got "
+                       << cluster;
+  if (cluster > blocks)
+    return emitError() << "GPU-ROUTE-3: a cluster of " << cluster
+                       << " blocks needs as many `blocks`, got " << blocks;
   return success();
 }
 

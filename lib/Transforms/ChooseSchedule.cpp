@@ -83,14 +83,21 @@ static GPUMatmulAttr chooseGPUMatmul(const ::moe::routing::GPUChip &chip,
 /// For logits [S, T, E], or [T, E] of one sequence.
 static GPURouteAttr chooseGPURoute(MLIRContext *context,
                                    const ::moe::routing::GPUChip &chip,
-                                   Value logits) {
-  int64_t tokens = cast<ShapedType>(logits.getType()).getShape().end()[-2];
-  std::optional<int64_t> known;
-  if (ShapedType::isStatic(tokens))
-    known = tokens;
-  auto route = ::moe::routing::chooseGPURoute(chip, known);
-  return GPURouteAttr::get(context, *symbolizeChip(chip.name), RouteForm::Grid,
-                           route.threads, route.blocks, route.tokens);
+                                   Value logits, Scope scope) {
+  ArrayRef<int64_t> shape = cast<ShapedType>(logits.getType()).getShape();
+  auto known = [](int64_t size) {
+    return ShapedType::isStatic(size) ? std::optional(size) : std::nullopt;
+  };
+  ::moe::routing::GPURouteSize size;
+  size.seqs = shape.size() == 3 ? known(shape[0]) : 1;
+  size.tokens = known(shape.end()[-2]);
+  size.experts = shape.back();
+  size.bySequence = scope == Scope::Sequence;
+  auto route = ::moe::routing::chooseGPURoute(chip, size);
+  RouteForm form = route.cluster == 1 ? RouteForm::Grid : RouteForm::Cluster;
+  return GPURouteAttr::get(context, *symbolizeChip(chip.name), form,
+                           route.threads, route.blocks, route.tokens,
+                           route.cluster);
 }
 
 namespace {
@@ -130,7 +137,8 @@ struct ChooseSchedule : mlir::moe::impl::ChooseScheduleBase<ChooseSchedule> {
           chooseGPUMatmul(*known, op, cast<ShapedType>(result.getType())));
     };
     auto route = [&](auto op) {
-      op.setScheduleAttr(chooseGPURoute(&getContext(), *known, op.getLogits()));
+      op.setScheduleAttr(
+          chooseGPURoute(&getContext(), *known, op.getLogits(), op.getScope()));
     };
     getOperation().walk([&](Operation *op) {
       if (!isa<GroupedMatmulOp, IdxGroupedMatmulOp, RouteOp, IdxRouteOp>(op) ||

@@ -1,5 +1,5 @@
-// Executed in test/GPU/test_route.py, test_route_grid.py, test_route_sizes.py
-// and test_route_tiles.py.
+// Executed in test/GPU/test_route.py, test_route_grid.py, test_route_sizes.py,
+// test_route_tiles.py and test_route_cluster.py.
 // RUN: moe-opt %s --moe-choose-schedule=chip=sm_80 --convert-moe-to-gpu --canonicalize --cse \
 // RUN:   -split-input-file | FileCheck %s
 
@@ -90,5 +90,43 @@ func.func @tiles(%logits: memref<1x9x8xf32>, %eo: memref<9xi32>,
            memref<9xi32>, memref<18xi32>, memref<1x10xi32>, memref<18xi32>,
            memref<18xf32>, memref<?xi32>, memref<44xi32>, memref<40xi32>,
            memref<40xi32>) {tile_rows = array<i64: 16, 128, 48>}
+  return
+}
+
+// -----
+
+// One cluster: histograms, lists and columns are read where they are, and
+// nothing of the workspace is.
+// CHECK-LABEL: gpu.func @route(
+// CHECK-NOT: syncscope("device")
+// CHECK-NOT: red.release
+// CHECK: scf.while
+// CHECK: nvvm.cluster.arrive {aligned}
+// CHECK-NEXT: nvvm.cluster.wait {aligned}
+// CHECK-COUNT-4: nvvm.mapa {{.*}} : !llvm.ptr<3> -> !llvm.ptr<7>
+// The list is complete when the columns are.
+// CHECK: nvvm.cluster.arrive {aligned}
+// CHECK-NEXT: nvvm.cluster.wait {aligned}
+// CHECK: llvm.load {{.*}} : !llvm.ptr<7> -> i64
+// Others may read on while rows are written.
+// CHECK: nvvm.cluster.arrive {aligned}
+// CHECK-NOT: nvvm.mapa
+// CHECK: nvvm.cluster.wait {aligned}
+// CHECK-NEXT: gpu.return
+// CHECK-LABEL: func.func private @moe_idx_route
+// CHECK: gpu.launch_func @moe_kernels::@route clusters in (%c4, %c1, %c1) blocks in (%c4, %c1, %c1) threads in (%c128, %c1, %c1)
+// CHECK-NOT: moe.cooperative
+// CHECK: return
+func.func @cluster(%logits: memref<1x64x64xf32>, %eo: memref<65xi32>,
+                   %rt: memref<128xi32>, %to: memref<1x65xi32>,
+                   %tr: memref<128xi32>, %gates: memref<128xf32>,
+                   %work: memref<?xi32>) {
+  moe.idx.route top 2 scope = sequence score = softmax normalize = sum
+      ins(%logits : memref<1x64x64xf32>)
+      outs(%eo, %rt, %to, %tr, %gates, %work : memref<65xi32>,
+           memref<128xi32>, memref<1x65xi32>, memref<128xi32>,
+           memref<128xf32>, memref<?xi32>)
+      {schedule = #moe.gpu_route<chip = sm_90, form = cluster, threads = 128,
+       blocks = 132, tokens = 8, cluster = 4>}
   return
 }

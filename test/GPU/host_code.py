@@ -40,6 +40,7 @@ class Launch:
 
     Attributes:
         arguments: Arrays and numbers, as the kernel takes them.
+        cluster: Blocks of a cluster; 1 without clusters.
         workspace: The attribute `moe.workspace`, if there.
     """
 
@@ -48,6 +49,7 @@ class Launch:
     threads: int
     shared: int
     cooperative: bool
+    cluster: int
     workspace: int | None
     arguments: tuple[Any, ...]
 
@@ -101,20 +103,22 @@ class Host:
 
     def launch(self, line: str) -> Launch:
         found = re.search(
-            r"@moe_kernels::@(\w+) blocks in \((%\w+), .*threads in \((%\w+), .*"
+            r"@moe_kernels::@(\w+) (?:clusters in \((%\w+), .*)?"
+            r"blocks in \((%\w+), .*threads in \((%\w+), .*"
             r"size (%\w+) args\((.*)\)",
             line,
         )
         assert found, line
-        grid, threads, shared = (self.values[found[i]] for i in (2, 3, 4))
+        grid, threads, shared = (self.values[found[i]] for i in (3, 4, 5))
         words = re.search(r"moe.workspace = (\d+)", line)
-        arguments = [self.values[name] for name in re.findall(r"(%\w+) :", found[5])]
+        arguments = [self.values[name] for name in re.findall(r"(%\w+) :", found[6])]
         return Launch(
             found[1],
             grid,
             threads,
             shared,
             "moe.cooperative" in line,
+            self.values[found[2]] if found[2] else 1,
             int(words[1]) if words else None,
             tuple(np.int32(x) if isinstance(x, int) else x for x in arguments),
         )

@@ -93,6 +93,7 @@ class Routing:
             list(launch.arguments),
             shared=launch.shared,
             cooperative=launch.cooperative,
+            cluster=launch.cluster,
             **options,
         )
         self.last = launch

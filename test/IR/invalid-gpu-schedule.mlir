@@ -117,3 +117,33 @@
 
 // expected-error @+1 {{GPU-ROUTE-2: tokens must be positive, got 0}}
 #s = #moe.gpu_route<chip = sm_80, form = grid, threads = 512, blocks = 108, tokens = 0>
+
+// -----
+
+// expected-error @+1 {{GPU-ROUTE-3: cluster must be 1 without form = cluster, got 4}}
+#s = #moe.gpu_route<chip = sm_90, form = grid, threads = 512, blocks = 108, tokens = 8, cluster = 4>
+
+// -----
+
+// expected-error @+1 {{GPU-ROUTE-3: sm_89 has no clusters; sm_90 and later chips have}}
+#s = #moe.gpu_route<chip = sm_89, form = cluster, threads = 512, blocks = 108, tokens = 8, cluster = 4>
+
+// -----
+
+// expected-error @+1 {{GPU-ROUTE-3: cluster must be a power of two in [2, 16] on sm_90, got 1}}
+#s = #moe.gpu_route<chip = sm_90, form = cluster, threads = 512, blocks = 108, tokens = 8>
+
+// -----
+
+// expected-error @+1 {{GPU-ROUTE-3: cluster must be a power of two in [2, 16] on sm_100, got 12}}
+#s = #moe.gpu_route<chip = sm_100, form = cluster, threads = 512, blocks = 108, tokens = 8, cluster = 12>
+
+// -----
+
+// expected-error @+1 {{GPU-ROUTE-3: cluster must be a power of two in [2, 8] on sm_120, got 16}}
+#s = #moe.gpu_route<chip = sm_120, form = cluster, threads = 512, blocks = 108, tokens = 8, cluster = 16>
+
+// -----
+
+// expected-error @+1 {{GPU-ROUTE-3: a cluster of 16 blocks needs as many `blocks`, got 15}}
+#s = #moe.gpu_route<chip = sm_90, form = cluster, threads = 512, blocks = 15, tokens = 8, cluster = 16>

@@ -13,6 +13,15 @@ func.func @plan_form(%logits: tensor<2x3x4xf32>)
   return %p, %g : !moe.plan<2x3x4, rows = 6>, tensor<6xf32>
 }
 
+// CHECK-LABEL: func.func @cluster
+// CHECK: moe.route {{.*}} {schedule = #moe.gpu_route<chip = sm_90, form = cluster, threads = 256, blocks = 16, tokens = 8, cluster = 16>}
+func.func @cluster(%logits: tensor<2x3x4xf32>) -> tensor<6xf32> {
+  %p, %g = moe.route %logits top 1 scope = sequence score = softmax
+      normalize = none {schedule = #moe.gpu_route<chip = sm_90, form = cluster,
+      threads = 256, blocks = 16, tokens = 8, cluster = 16>} : tensor<2x3x4xf32>
+  return %g : tensor<6xf32>
+}
+
 // CHECK-LABEL: func.func @index_form
 // CHECK: moe.idx.route
 // CHECK-SAME: memref<24xi32>, memref<44xi32>)

@@ -130,8 +130,12 @@ func.func @any_rows(%rows: tensor<?x2048xbf16>, %p: !moe.plan<?x?x64, rows = ?>,
 // SM90: moe.route {{.*}}schedule = #moe.gpu_route<chip = sm_90, form = grid, threads = 256, blocks = 132, tokens = 8>
 // GPU: moe.route {{.*}}threads = 512
 // GPU: moe.route {{.*}}form = block, threads = 128
-func.func @routings(%few: tensor<1024x4xf32>, %some: tensor<2x?x4xf32>)
-    -> (tensor<1024xf32>, tensor<?xf32>, tensor<?xf32>) {
+// A cluster shares a sequence of few tokens, where there are clusters.
+// SM80: moe.route {{.*}}form = grid, threads = 256, blocks = 108, tokens = 8>
+// SM90: moe.route {{.*}}schedule = #moe.gpu_route<chip = sm_90, form = cluster, threads = 256, blocks = 132, tokens = 8, cluster = 16>
+func.func @routings(%few: tensor<1024x4xf32>, %some: tensor<2x?x4xf32>,
+                    %short: tensor<1x100x4xf32>)
+    -> (tensor<1024xf32>, tensor<?xf32>, tensor<?xf32>, tensor<100xf32>) {
   %p, %g = moe.route %few top 1 scope = token score = softmax
       normalize = none : tensor<1024x4xf32>
   %q, %h = moe.route %some top 1 scope = sequence score = softmax
@@ -139,5 +143,8 @@ func.func @routings(%few: tensor<1024x4xf32>, %some: tensor<2x?x4xf32>)
   %r, %i = moe.route %some top 1 scope = sequence score = softmax
       normalize = none {schedule = #moe.gpu_route<chip = sm_80, form = block,
       threads = 128, blocks = 9, tokens = 1>} : tensor<2x?x4xf32>
-  return %g, %h, %i : tensor<1024xf32>, tensor<?xf32>, tensor<?xf32>
+  %t, %j = moe.route %short top 1 scope = sequence score = softmax
+      normalize = none : tensor<1x100x4xf32>
+  return %g, %h, %i, %j : tensor<1024xf32>, tensor<?xf32>, tensor<?xf32>,
+      tensor<100xf32>
 }

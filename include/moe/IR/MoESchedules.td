@@ -102,7 +102,8 @@ def MoE_GPUMatmulAttr : AttrDef<MoE_Dialect, "GPUMatmul"> {
 
 def MoE_RouteForm : MoE_Enum<"RouteForm", "who shares a sequence on a GPU", [
     I32EnumAttrCase<"Block", 0, "block">,
-    I32EnumAttrCase<"Grid", 1, "grid">]>;
+    I32EnumAttrCase<"Grid", 1, "grid">,
+    I32EnumAttrCase<"Cluster", 2, "cluster">]>;
 
 def MoE_GPURouteAttr : AttrDef<MoE_Dialect, "GPURoute"> {
   let mnemonic = "gpu_route";
@@ -113,15 +114,19 @@ def MoE_GPURouteAttr : AttrDef<MoE_Dialect, "GPURoute"> {
 
     | parameter | meaning |
     |---|---|
-    | `form` | who shares a sequence: one `block`, or a team of blocks of the `grid` |
+    | `form` | who shares a sequence: one `block`, a team of blocks of the `grid`, or a `cluster` |
     | `threads` | threads of a block |
     | `blocks` | the most blocks of a launch; never more than the device has multiprocessors |
-    | `tokens` | tokens for which a block of its own pays, in a team |
+    | `tokens` | tokens for which a block of its own pays, in a team of the grid |
+    | `cluster` | blocks of a cluster, else 1 |
 
     With `form = grid` the S sequences share the blocks evenly, and a team is no
-    larger than ceil(T / `tokens`) blocks; where there are more sequences than
-    blocks, or with `form = block`, a block has whole sequences. What depends on
-    S, T and the device is computed at the launch.
+    larger than ceil(T / `tokens`) blocks. With `form = cluster` each sequence
+    has a cluster of blocks, which read each other's shared memory; of clusters
+    fewer fit a device than of blocks, so they count as blocks of two
+    multiprocessors more. Where there are more sequences than that, or with
+    `form = block`, a block has whole sequences. What depends on S, T and the
+    device is computed at the launch.
 
     Example:
 
@@ -134,11 +139,15 @@ def MoE_GPURouteAttr : AttrDef<MoE_Dialect, "GPURoute"> {
     Constraints:
     - GPU-ROUTE-1: `threads` is 128, 256 or 512.
     - GPU-ROUTE-2: `blocks` is 1 to 256, `tokens` is positive.
+    - GPU-ROUTE-3: `cluster` is 2, 4, 8 or 16 with `form = cluster`, and no more
+      than a cluster of `chip` has: 16 on sm_90 and sm_100, 8 on sm_120. It is
+      at most `blocks`. Without clusters it is 1.
   }];
   let parameters = (ins EnumParameter<MoE_Chip>:$chip,
                         EnumParameter<MoE_RouteForm>:$form,
                         "int64_t":$threads, "int64_t":$blocks,
-                        "int64_t":$tokens);
+                        "int64_t":$tokens,
+                        DefaultValuedParameter<"int64_t", "1">:$cluster);
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
 }

@@ -21,6 +21,7 @@ struct GPUChip {
   /// Multiprocessors of its largest device and of its smallest one. A part of
   /// a device that is shared out may have fewer.
   int multiprocessors, leastMultiprocessors;
+  int clusterBlocks; ///< the most blocks of a cluster; 1: it has no clusters
 };
 
 /// All of them, the oldest first.

@@ -10,13 +10,27 @@
 
 namespace moe::routing {
 
-/// The choices of #moe.gpu_route, which says what each number means.
-struct GPURoute {
-  int64_t threads, blocks, tokens;
+/// What a routing works on: S sequences of T tokens, where they are known, and
+/// E experts. `bySequence`: a sequence chooses, and not each token.
+struct GPURouteSize {
+  std::optional<int64_t> seqs, tokens;
+  int64_t experts;
+  bool bySequence;
 };
 
-/// The choices for a chip and T tokens of a sequence, if that is known.
-GPURoute chooseGPURoute(const GPUChip &chip, std::optional<int64_t> tokens);
+/// The choices of #moe.gpu_route, which says what each number means. `cluster`
+/// is 1 where blocks of the whole grid share a sequence.
+struct GPURoute {
+  int64_t threads, blocks, tokens, cluster;
+};
+
+/// The choices for a chip.
+GPURoute chooseGPURoute(const GPUChip &chip, const GPURouteSize &size);
+
+/// The microseconds of one sequence of T tokens, for `cluster` blocks of a
+/// cluster, or of the grid if it is 1, by a formula.
+double estimateGPURoute(const GPUChip &chip, const GPURouteSize &size,
+                        int64_t cluster);
 
 } // namespace moe::routing
 

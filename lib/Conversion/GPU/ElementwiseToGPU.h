@@ -16,6 +16,10 @@ void populateElementwiseToGPUPatterns(RewritePatternSet &patterns);
 /// thread stores all that follow each other.
 void convertStoresToGPU(ModuleOp module);
 
+/// Constants that are read: a kernel that has them writes them. Those of more
+/// than 65,536 elements are left.
+void convertConstantsToGPU(ModuleOp module);
+
 } // namespace mlir::moe
 
 #endif // MOE_LIB_CONVERSION_GPU_ELEMENTWISETOGPU_H

@@ -96,6 +96,7 @@ struct ConvertMoEToGPU : moe::impl::ConvertMoEToGPUBase<ConvertMoEToGPU> {
     if (failed(verifyMoEOps(module, verifyForm)))
       return signalPassFailure();
     provideWorkspaces(module);
+    convertConstantsToGPU(module);
     numKernels += outlineIdxOps(module);
     convertStoresToGPU(module);
     RewritePatternSet patterns(&getContext());

@@ -28,7 +28,7 @@ void RouteKernel::markChosen(const Threshold &threshold) {
       any = b.bitOr(any, doubtful.back());
     }
     any = b.anyLane(any);
-    if (layout.isGrid())
+    if (layout.hasTeam())
       b.when(b.bitAnd(any, isList),
              [&] { listCandidates(row, token, doubtful); });
     Value earlier = b.choose(

@@ -1,5 +1,6 @@
 // The kernel of one moe.idx.route: how many tokens each expert has.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "ClusterMemory.h"
 #include "GridBarrier.h"
 #include "RouteKernel.h"
 
@@ -61,21 +62,45 @@ void RouteKernel::countColumns() {
 /// `starts` those of the blocks before it. A barrier among all blocks.
 void RouteKernel::exchangeColumns() {
   // A team of one block leaves its workspace like any other.
-  Value isAlone = layout.isGrid() ? b.flag(false) : b.equal(blocks, 1);
+  Value isAlone = layout.hasTeam() ? b.flag(false) : b.equal(blocks, 1);
   b.when(isAlone, [&] {
     forEachOf(b.word(layout.experts), [&](Value expert) {
       b.store(b.loadWord(at(starts, expert)), at(totals, expert));
       b.store(b.word(0), at(starts, expert));
     });
   });
-  b.when(b.bitXor(isAlone, 1), [&] {
-    publishColumns();
-    allBlocks.arriveAndWait(blocks, b.equal(block, 0));
-    gatherColumns();
-    if (layout.hasHistograms())
-      clearHistograms();
-  });
+  Value isCluster = layout.isClustered() ? isOneTeam() : b.flag(false);
+  if (layout.isClustered() && layout.mayBeOneTeam())
+    b.when(isCluster, [&] { exchangeInCluster(); });
+  if (layout.hasGridBarrier())
+    b.when(b.bitXor(b.bitOr(isAlone, isCluster), 1), [&] {
+      publishColumns();
+      allBlocks.arriveAndWait(blocks, b.equal(block, 0));
+      gatherColumns();
+      if (layout.hasHistograms())
+        clearHistograms();
+    });
   b.barrier();
+}
+
+/// The same where all blocks are one cluster.
+void RouteKernel::exchangeInCluster() {
+  forEachOf(b.word(layout.experts), [&](Value expert) {
+    b.store(b.loadWord(at(starts, expert)), at(columns, expert));
+  });
+  waitForTeam();
+  forEachOf(b.word(layout.experts), [&](Value expert) {
+    Value total = b.word(0), before = b.word(0);
+    for (int64_t i = 0; i < layout.cluster; ++i) {
+      Value other = b.word(i);
+      Value count = b.loadWord(remote(b, at(columns, expert), other));
+      total = b.add(total, count);
+      Value isBefore = b.less(other, member);
+      before = b.add(before, b.select(isBefore, count, b.word(0)));
+    }
+    b.store(total, at(totals, expert));
+    b.store(before, at(starts, expert));
+  });
 }
 
 /// Adds the pairs of the list to the columns, once they are counted.

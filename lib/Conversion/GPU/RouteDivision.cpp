@@ -15,10 +15,18 @@ RouteChoices::RouteChoices(IdxRouteOp op, RouteSizes sizes)
   GPURouteAttr schedule = op.getGPUSchedule();
   auto chip = ::moe::routing::findGPUChip(stringifyChip(schedule.getChip()));
   rule.tokensOfBlock = schedule.getTokens();
-  // A sequence of few tokens has one block, and so has each of many.
-  rule.hasTeams = schedule.getForm() == RouteForm::Grid &&
-                  sizes.tokens.value_or(kMany) > rule.tokensOfBlock &&
-                  2 * sizes.seqs.value_or(1) <= schedule.getBlocks();
+  rule.cluster = schedule.getCluster();
+  if (rule.cluster > 1)
+    rule.hasTeams = sizes.seqs.value_or(1) <=
+                    seqsAtOnce(KnownArithmetic(), rule, schedule.getBlocks());
+  else
+    // A sequence of few tokens has one block, and so has each of many.
+    rule.hasTeams = schedule.getForm() == RouteForm::Grid &&
+                    sizes.tokens.value_or(kMany) > rule.tokensOfBlock &&
+                    2 * sizes.seqs.value_or(1) <= schedule.getBlocks();
+  // More sequences than clusters: each has one block.
+  if (!rule.hasTeams)
+    rule.cluster = 1;
   rule.sharedBytes = chip->sharedBytes;
   RouteLayout layout = layoutOf(RoutePlace::Shared);
   rule.ofBlock = 4 * layout.blockWords();
@@ -40,7 +48,7 @@ RouteLayout RouteChoices::layoutOf(RoutePlace place) const {
 
 RoutePlace RouteChoices::placeOf(int64_t seqs, int64_t tokens,
                                  int64_t resident) const {
-  if (seqs > resident)
+  if (seqs > seqsAtOnce(KnownArithmetic(), rule, resident))
     return RoutePlace::InTurn;
   auto division = divide(KnownArithmetic(), rule, seqs, tokens, resident);
   if (division.sharedBytes <= rule.sharedBytes)
@@ -66,9 +74,10 @@ void RouteChoices::collectPlaces() {
       for (int64_t resident = least; resident <= most; ++resident)
         isUsed[static_cast<size_t>(placeOf(seqs, tokens, resident))] = true;
       int64_t wanted = 1;
-      if (rule.hasTeams)
+      if (rule.hasTeams && rule.cluster == 1)
         wanted = llvm::divideCeil(tokens, rule.tokensOfBlock);
-      dependsOnDevice |= least < most && seqs * wanted > least;
+      int64_t room = seqsAtOnce(KnownArithmetic(), rule, least);
+      dependsOnDevice |= least < most && seqs * wanted > room;
     }
   for (RoutePlace place :
        {RoutePlace::Shared, RoutePlace::Workspace, RoutePlace::InTurn})

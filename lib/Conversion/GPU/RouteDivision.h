@@ -19,13 +19,24 @@ struct RouteSizes {
 
 /// What a division follows from, besides sizes.
 struct RouteRule {
-  /// Whether blocks share a sequence, and tokens for which one more pays.
+  /// Whether blocks share a sequence, and tokens for which one more pays, or
+  /// how many of a cluster do; that is 1 without clusters.
   bool hasTeams;
-  int64_t tokensOfBlock;
+  int64_t tokensOfBlock, cluster;
   /// Bytes of shared memory that a block may have, and those it needs in all,
   /// for each of its tokens, and for each 32 of them.
   int64_t sharedBytes, ofBlock, ofToken, ofGroup;
 };
+
+/// Sequences that teams can take at once on `resident` multiprocessors. The
+/// blocks of a cluster need neighbours: on an H100 7 clusters of 16 fit, and
+/// 132 blocks.
+template <typename Arithmetic, typename Number = typename Arithmetic::Number>
+Number seqsAtOnce(const Arithmetic &a, const RouteRule &rule, Number resident) {
+  if (rule.cluster == 1)
+    return resident;
+  return a.div(a.add(resident, a.number(2)), a.number(rule.cluster + 2));
+}
 
 /// For one number of sequences and tokens.
 template <typename Number> struct RouteDivision {
@@ -34,19 +45,20 @@ template <typename Number> struct RouteDivision {
   Number sharedBytes; ///< of a block, if its tokens lie there
 };
 
-/// The division of S sequences of T tokens among `resident` blocks, where
-/// S <= resident.
+/// The division of S sequences of T tokens among `resident` blocks, where no
+/// more than seqsAtOnce are.
 template <typename Arithmetic, typename Number = typename Arithmetic::Number>
 RouteDivision<Number> divide(const Arithmetic &a, const RouteRule &rule,
                              Number seqs, Number tokens, Number resident) {
-  Number one = a.number(1), team = one;
-  if (rule.hasTeams) {
+  Number one = a.number(1), team = a.number(rule.cluster);
+  if (rule.hasTeams && rule.cluster == 1) {
     Number most = a.div(resident, a.max(seqs, one));
     Number wanted = a.ceilDiv(tokens, a.number(rule.tokensOfBlock));
     team = a.max(a.min(most, wanted), one);
   }
   Number blockTokens = a.max(a.ceilDiv(tokens, team), one);
-  team = a.max(a.ceilDiv(tokens, blockTokens), one);
+  if (rule.cluster == 1)
+    team = a.max(a.ceilDiv(tokens, blockTokens), one);
   Number groups = a.ceilDiv(blockTokens, a.number(32));
   Number bytes = a.add(a.mul(blockTokens, a.number(rule.ofToken)),
                        a.mul(groups, a.number(rule.ofGroup)));

@@ -1,6 +1,7 @@
 // The kernel of one moe.idx.route: the order of its steps, and its memory.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "RouteKernel.h"
+#include "ClusterMemory.h"
 #include "Kernel.h"
 
 using namespace mlir;
@@ -37,8 +38,11 @@ void RouteKernel::emit() {
     countColumns();
   });
   exchangeColumns();
-  if (layout.mayBeOneTeam() && layout.hasHistograms())
+  if (layout.mayBeOneTeam() && layout.hasList())
     finishColumns();
+  // This block has read what it needs of others', and stays until they have.
+  if (layout.isClustered())
+    arriveInCluster(b);
   writeOffsets();
   writeTiles();
   forEachSequence([&] {
@@ -50,6 +54,8 @@ void RouteKernel::emit() {
       writeRows();
   });
   clearTail();
+  if (layout.isClustered())
+    waitForCluster(b);
 }
 
 //===----------------------------------------------------------------------===//
@@ -66,8 +72,14 @@ void RouteKernel::start() {
   histogram = b.offset(sharedWords, 4 * kSharedWords);
   totals = b.offset(histogram, 4 * layout.histogramWords());
   starts = b.offset(totals, 4 * layout.padded);
-  allBlocks = GridBarrier(b, workspace, shared(kPhase));
-  startSums();
+  columns = b.offset(starts, 4 * layout.padded);
+  counts = b.offset(columns, 4 * layout.padded);
+  list = layout.isClustered() ? b.offset(counts, 4 * RouteLayout::kCounts)
+                              : histogram;
+  if (layout.hasGridBarrier()) {
+    allBlocks = GridBarrier(b, workspace, shared(kPhase));
+    startSums();
+  }
   clearShared(starts, layout.padded);
   b.barrier();
 }
@@ -108,7 +120,7 @@ void RouteKernel::enterSequence(Value index) {
     Value place = b.add(b.mul(b.asWide(owner), words), layout.tokenMemory());
     memory = b.offset(workspace, b.mul(place, 4));
   } else {
-    memory = b.offset(starts, 4 * layout.padded);
+    memory = b.offset(starts, 4 * (layout.padded + layout.clusterWords()));
   }
   firstToken = b.mul(member, blockTokens);
   Value left = b.sub(b.max(tokens, firstToken), firstToken);
@@ -154,6 +166,14 @@ void RouteKernel::forEachToken(function_ref<void(Value)> body) {
 /// body(i) for this thread's share of 0 .. count.
 void RouteKernel::forEachOf(Value count, function_ref<void(Value)> body) {
   b.forEach(thread, count, b.word(layout.threads), body);
+}
+
+/// All threads of the team arrive, and see what the others wrote before.
+void RouteKernel::waitForTeam() {
+  if (!layout.isClustered())
+    return ofTeam.arriveAndWait(team, b.equal(member, 0));
+  arriveInCluster(b);
+  waitForCluster(b);
 }
 
 void RouteKernel::byFirstThread(function_ref<void()> body) {
@@ -205,7 +225,7 @@ void RouteKernel::chooseInSequence() {
     threshold = findThreshold();
     markChosen(threshold);
     b.barrier();
-    if (layout.isGrid())
+    if (layout.hasTeam())
       b.when(b.equal(threshold.ending, kList), [&] { chooseFromList(); });
   }
   writeColumns();

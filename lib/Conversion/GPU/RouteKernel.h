@@ -12,7 +12,9 @@ namespace mlir::moe {
 
 /// Emits one moe.idx.route.
 ///
-/// A *team* is the blocks of threads that share a sequence; block c of team q
+/// A *team* is the blocks of threads that share a sequence: some of the grid,
+/// which tell each other what they found through the workspace, or a cluster,
+/// whose blocks read each other's shared memory. Block c of team q
 /// has tokens [c·B, c·B + B) of sequence q, so the order of blocks is the order
 /// of tokens. A warp takes one token at a time, and lane j of it the experts j,
 /// j + 32 and so on: the order in which the contract adds up a softmax.
@@ -25,7 +27,8 @@ namespace mlir::moe {
 /// 3. choice     one bit for each pair; ties by the order of tokens.
 /// 4. columns    the bits transposed, one mask of 32 tokens for each expert;
 ///               how many tokens each expert has, in all blocks and in those
-///               before this one. The one barrier among all blocks.
+///               before this one. The one barrier among all blocks, or of
+///               the one cluster.
 /// 5. offsets    expert_offsets, and where each expert's rows of this block
 ///               begin; the lists of tiles.
 /// 6. rows       for each chosen pair its row, its gate, and both views.
@@ -93,6 +96,7 @@ private:
     Value before, total;
   };
   Sum sumOfThreadsBefore(Value value);
+  void waitForTeam();
 
   // RouteScores.cpp: from logits to scores.
   Values loadLogits(Value token);
@@ -140,13 +144,16 @@ private:
   Value endsOf(Value round, Value block);
   void publishEnds(Value round);
   void gatherEnds(Value round);
-  void selectInTeam(Value wanted, Value copies, Value histogram);
+  Value sumOfBlocks(Type type, bool areCounts, Value index);
+  Value sumOfCopies(Type type, bool areCounts, Value index, Value round);
+  void selectInTeam(Value wanted, Value round);
   void clearHistograms();
 
   // RouteList.cpp: the choice among a few candidates of a team.
   void listCandidates(Value row, Value token, ArrayRef<Value> isListed);
   void chooseFromList();
   void publishList();
+  void gatherList();
   void takeFromList(bool areCounted);
   void forEachListed(ArrayRef<Value> entries, function_ref<void(Value)> body);
   Value isOneTeam();
@@ -165,6 +172,7 @@ private:
   void writeColumns();
   void countColumns();
   void exchangeColumns();
+  void exchangeInCluster();
   void startSums();
   void finishColumns();
   void publishColumns();
@@ -241,6 +249,8 @@ private:
   Threshold threshold;
   // Memory. That of tokens is shared or in the workspace.
   Value groupSums, listLengths, sharedWords, histogram, totals, starts;
+  // Of clusters. The list is where the histogram was, without them.
+  Value columns, counts, list;
   Value keys, bits, stats, masks, bases, pairsBefore, groupPairs;
 };
 

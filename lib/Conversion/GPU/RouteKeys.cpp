@@ -242,9 +242,8 @@ Value RouteKernel::keyOfGroup(Value firstKey) {
 void RouteKernel::dropLesserGroups(Value token, SmallVectorImpl<Value> &keys) {
   int64_t groups = op.getNGroup(), size = op.getNumExperts() / groups;
   // Where only chosen keys are kept, in a place of the warp's own.
-  Value row = layout.keepsPairs
-                  ? at(histogram, warp, 4 * layout.padded)
-                  : at(this->keys, token, 4 * layout.padded);
+  Value row = layout.keepsPairs ? at(histogram, warp, 4 * layout.padded)
+                                : at(this->keys, token, 4 * layout.padded);
   Value mine = at(row, lane);
   for (auto [word, key] : llvm::enumerate(keys))
     b.store(key, b.offset(mine, 128 * word));

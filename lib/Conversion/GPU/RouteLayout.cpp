@@ -12,8 +12,9 @@ RouteLayout::RouteLayout(IdxRouteOp op, RouteTeams teams, bool isInTurn,
     : experts(op.getNumExperts()), words(llvm::divideCeil(experts, 32)),
       padded(words * 32), blocks(op.getGPUSchedule().getBlocks()),
       threads(op.getGPUSchedule().getThreads()), warps(threads / 32),
-      teams(teams), isInTurn(isInTurn), memory(memory), k(op.getK()),
-      floor(op.getFloor()), cap(op.getEffectiveCap()) {
+      teams(teams), cluster(op.getGPUSchedule().getCluster()),
+      isInTurn(isInTurn), memory(memory), k(op.getK()), floor(op.getFloor()),
+      cap(op.getEffectiveCap()) {
   choosesByToken = op.getScope() == Scope::Token || floor == k || cap == k;
   keepsPairs = choosesByToken && k <= 32;
   hasGroups = op.getTopkGroup() != op.getNGroup();
@@ -37,5 +38,6 @@ int64_t RouteLayout::histogramWords() const {
 }
 
 int64_t RouteLayout::blockWords() const {
-  return RouteKernel::kSharedWords + histogramWords() + 2 * padded;
+  return RouteKernel::kSharedWords + histogramWords() + 2 * padded +
+         clusterWords();
 }

@@ -10,7 +10,7 @@
 namespace mlir::moe {
 
 /// How many teams of blocks there are, if blocks share a sequence: as many as
-/// sequences.
+/// sequences. A team is some blocks of the grid, or a cluster.
 enum class RouteTeams { None, One, Many, AnyNumber };
 /// Where the per-token memory of a block of threads lies.
 enum class TokenMemory { Shared, Workspace };
@@ -33,10 +33,11 @@ struct RouteLayout {
   static constexpr int64_t kMaxExperts = 1024;
   /// Bins of one digit of the radix search, and how many are counted together
   /// so that a warp finds a bin by two loads.
-  static constexpr int64_t kBins = 4096, kBinsPerCount = 32;
+  static constexpr int64_t kBins = 4096, kBinsPerCount = 32,
+                           kCounts = kBins / kBinsPerCount;
   static constexpr int64_t kDigitBits = 12;
   /// Words of a histogram in the workspace: the bins, then their counts.
-  static constexpr int64_t kHistogram = kBins + kBins / kBinsPerCount;
+  static constexpr int64_t kHistogram = kBins + kCounts;
   /// Copies of the first digit's histogram, at most: blocks that add to one
   /// line wait for each other.
   static constexpr int64_t kCopies = 8;
@@ -55,6 +56,8 @@ struct RouteLayout {
   int64_t blocks;
   int64_t threads, warps;
   RouteTeams teams;
+  /// Blocks of a cluster, if teams are clusters; else 1.
+  int64_t cluster;
   /// A block takes several sequences, one after another.
   bool isInTurn;
   TokenMemory memory;
@@ -75,10 +78,15 @@ struct RouteLayout {
   bool keepsStats;
 
   /// A team of blocks shares a sequence.
-  bool isGrid() const { return teams != RouteTeams::None && !isInTurn; }
+  bool hasTeam() const { return teams != RouteTeams::None && !isInTurn; }
   /// All blocks may share the one sequence; they may share several.
-  bool mayBeOneTeam() const { return isGrid() && teams != RouteTeams::Many; }
-  bool mayBeManyTeams() const { return isGrid() && teams != RouteTeams::One; }
+  bool mayBeOneTeam() const { return hasTeam() && teams != RouteTeams::Many; }
+  bool mayBeManyTeams() const { return hasTeam() && teams != RouteTeams::One; }
+  bool isClustered() const { return hasTeam() && cluster > 1; }
+  /// Blocks of several teams wait for each other, or of one in the grid.
+  bool hasGridBarrier() const { return !isClustered() || mayBeManyTeams(); }
+  /// A team may list candidates.
+  bool hasList() const { return hasTeam() && !choosesByToken; }
   Space tokenSpace() const {
     return memory == TokenMemory::Shared ? Space::Shared : Space::Global;
   }
@@ -86,6 +94,13 @@ struct RouteLayout {
   int64_t pairsOfWarp() const;
   /// Words of shared memory for the histogram, and later for lists of pairs.
   int64_t histogramWords() const;
+  /// Words of shared memory that the other blocks of a cluster read, besides
+  /// the histogram: columns [E'], counts [kCounts], a list [kListed] u64.
+  int64_t clusterWords() const {
+    if (!isClustered())
+      return 0;
+    return padded + (choosesByToken ? 0 : kCounts + 2 * kListed);
+  }
   /// Words of shared memory besides those of tokens.
   int64_t blockWords() const;
   /// Words of the memory of `count` tokens.
@@ -120,9 +135,9 @@ struct RouteLayout {
   int64_t lengths() const { return groups() * experts; }
   int64_t half() const { return llvm::alignTo(lengths() + blocks, 4); }
   int64_t histograms() const { return halves() + 2 * half(); }
-  bool hasHistograms() const { return isGrid() && !choosesByToken; }
+  bool hasHistograms() const { return hasList() && !isClustered(); }
   bool hasTeamMemory() const {
-    return teams != RouteTeams::None && !choosesByToken;
+    return teams != RouteTeams::None && cluster == 1 && !choosesByToken;
   }
   /// Teams of two blocks have three each, and larger teams fewer in all.
   int64_t sets() const {

@@ -5,12 +5,13 @@
 // below it the inverted position, so that no two are equal and ties go to the
 // earlier pair; the order in the list does not matter.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "ClusterMemory.h"
 #include "RouteKernel.h"
 
 using namespace mlir;
 using namespace mlir::moe;
 
-/// Appends those keys of a token to this block's list, where the histogram was.
+/// Appends those keys of a token to this block's list.
 void RouteKernel::listCandidates(Value row, Value token,
                                  ArrayRef<Value> isListed) {
   Value first = b.mul(b.add(firstToken, token), layout.experts);
@@ -30,7 +31,7 @@ void RouteKernel::listCandidates(Value row, Value token,
         Value position = b.add(first, b.add(lane, 32 * word));
         Value entry =
             b.bitOr(b.shl(b.asWide(key), 32), b.asWide(b.invert(position)));
-        b.store(entry, at(histogram, place, 8));
+        b.store(entry, at(list, place, 8));
       });
     });
   }
@@ -45,11 +46,12 @@ Value RouteKernel::isOneTeam() {
 /// Lists the candidates and chooses among them. With one sequence, that waits
 /// for the barrier of the columns, which is then the list's, too.
 void RouteKernel::chooseFromList() {
-  publishList();
+  if (!layout.isClustered())
+    publishList();
   if (!layout.mayBeManyTeams())
     return;
   b.when(b.bitXor(isOneTeam(), b.flag(true)), [&] {
-    ofTeam.arriveAndWait(team, b.equal(member, 0));
+    waitForTeam();
     takeFromList(/*areCounted=*/false);
     b.barrier();
   });
@@ -63,30 +65,52 @@ void RouteKernel::publishList() {
     writeShared(kListPlace, place);
   });
   b.barrier();
-  Value list = b.element(b.offset(workspace, 4 * layout.lists()), seq,
-                         8 * RouteLayout::kListed);
+  Value ofTeam = b.element(b.offset(workspace, 4 * layout.lists()), seq,
+                           8 * RouteLayout::kListed);
   Value place = readShared(kListPlace);
   forEachOf(length, [&](Value i) {
-    Value entry = b.load(b.getI64Type(), at(histogram, i, 8));
-    b.store(entry, b.element(list, b.add(place, i), 8));
+    Value entry = b.load(b.getI64Type(), at(list, i, 8));
+    b.store(entry, b.element(ofTeam, b.add(place, i), 8));
   });
+}
+
+/// Brings the lists of the cluster's blocks together where the histogram was,
+/// which nobody reads any more. A warp copies that of one block.
+void RouteKernel::gatherList() {
+  Value other = b.min(lane, b.word(layout.cluster - 1));
+  Value length = b.loadWord(remote(b, shared(kListLength), other));
+  length = b.select(b.less(lane, layout.cluster), length, b.word(0));
+  Value before = b.sub(b.sumOfLanesUpTo(length), length);
+  b.forEach(
+      warp, b.word(layout.cluster), b.word(layout.warps), [&](Value from) {
+        Value theirs = remote(b, list, from), place = b.shuffle(before, from);
+        b.forEach(lane, b.shuffle(length, from), b.word(32), [&](Value i) {
+          Value to = b.add(place, i);
+          Value entry = b.load(b.getI64Type(), at(theirs, i, 8));
+          b.when(b.less(to, RouteLayout::kListed),
+                 [&] { b.store(entry, at(histogram, to, 8)); });
+        });
+      });
+  b.barrier();
 }
 
 /// Finds the threshold in the team's list and adds the bits of this block's
 /// pairs above it; where columns are counted already, to those, too, and all
 /// pairs to their counts.
 void RouteKernel::takeFromList(bool areCounted) {
-  Value list = b.element(b.offset(workspace, 4 * layout.lists()), seq,
-                         8 * RouteLayout::kListed);
+  if (layout.isClustered())
+    gatherList();
+  Value ofTeam = layout.isClustered()
+                     ? histogram
+                     : b.element(b.offset(workspace, 4 * layout.lists()), seq,
+                                 8 * RouteLayout::kListed);
   // The whole list, in registers; 0 is below every entry.
   Values entries;
   for (int64_t i = 0; i < RouteLayout::kListed; i += layout.threads) {
     Value index = b.add(thread, i);
     entries.push_back(b.choose(
         b.less(index, threshold.inside), b.getI64Type(),
-        [&] {
-          return Values{b.load(b.getI64Type(), b.element(list, index, 8))};
-        },
+        [&] { return Values{b.load(b.getI64Type(), at(ofTeam, index, 8))}; },
         [&] { return Values{b.wide(0)}; })[0]);
   }
   Value lowest = findInList(entries);

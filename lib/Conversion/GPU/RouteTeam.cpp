@@ -1,12 +1,12 @@
 // The kernel of one moe.idx.route: what the blocks of a team tell each other.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "ClusterMemory.h"
 #include "RouteKernel.h"
 
 using namespace mlir;
 using namespace mlir::moe;
 
-static constexpr int64_t kCounts =
-    RouteLayout::kBins / RouteLayout::kBinsPerCount;
+static constexpr int64_t kCounts = RouteLayout::kCounts;
 /// Bins that a warp reads at once.
 static constexpr int64_t kBinsOfTile = 128,
                          kTiles = RouteLayout::kBins / kBinsOfTile;
@@ -30,12 +30,17 @@ Value RouteKernel::firstHistogram(Value round) {
                    4 * RouteLayout::kHistogram);
 }
 
-/// Adds this block's histogram to the team's. Each block starts elsewhere.
+/// Adds this block's histogram to the team's, and its counts of 32 bins; each
+/// block starts elsewhere. In a cluster the histogram stays where it is, and
+/// the counts are laid beside it.
 void RouteKernel::publishDigits(Value round) {
-  Value copy = b.bitAnd(member, b.sub(copiesOfFirst(), 1));
-  copy = b.select(b.equal(round, 0), copy, b.word(0));
-  Value mine =
-      b.element(firstHistogram(round), copy, 4 * RouteLayout::kHistogram);
+  Value mine, ofCounts = counts;
+  if (!layout.isClustered()) {
+    Value copy = b.bitAnd(member, b.sub(copiesOfFirst(), 1));
+    copy = b.select(b.equal(round, 0), copy, b.word(0));
+    mine = b.element(firstHistogram(round), copy, 4 * RouteLayout::kHistogram);
+    ofCounts = b.offset(mine, 4 * RouteLayout::kBins);
+  }
   Value start = b.add(warp, b.mul(member, 5));
   Type four = VectorType::get(4, b.getI32Type());
   // The last round finds all candidates equal.
@@ -43,21 +48,26 @@ void RouteKernel::publishDigits(Value round) {
     // A lane has four bins that follow each other, and eight lanes a count.
     for (int64_t i = 0; i < kTiles; i += layout.warps) {
       Value tile = b.bitAnd(b.add(start, i), kTiles - 1);
-      Value bins = b.load(four, at(at(histogram, tile, 4 * kBinsOfTile), lane, 16));
-      Value place = at(at(mine, tile, 4 * kBinsOfTile), lane), sum;
-      for (int64_t i = 0; i < 4; ++i) {
-        Value count = b.make<vector::ExtractOp>(bins, i);
+      Value ofTile = at(histogram, tile, 4 * kBinsOfTile), sum;
+      Value bins = b.load(four, at(ofTile, lane, 16));
+      for (int64_t j = 0; j < 4; ++j) {
+        Value count = b.make<vector::ExtractOp>(bins, j);
+        sum = j == 0 ? count : b.add(sum, count);
+        if (layout.isClustered())
+          continue;
+        Value place = at(at(mine, tile, 4 * kBinsOfTile), lane);
         b.when(b.unequal(count, 0),
-               [&] { b.addGlobal(b.offset(place, 128 * i), count); });
-        sum = i == 0 ? count : b.add(sum, count);
+               [&] { b.addGlobal(b.offset(place, 128 * j), count); });
       }
       for (int64_t distance = 1; distance < 8; distance *= 2)
         sum = b.add(sum, b.shuffleXor(sum, distance));
       Value isFirst = b.equal(b.bitAnd(lane, 7), 0);
-      b.when(b.bitAnd(isFirst, b.unequal(sum, 0)), [&] {
-        Value count = b.add(b.mul(tile, 4), b.shr(lane, 3));
-        b.addGlobal(at(b.offset(mine, 4 * RouteLayout::kBins), count), sum);
-      });
+      Value place = at(ofCounts, b.add(b.mul(tile, 4), b.shr(lane, 3)));
+      if (layout.isClustered())
+        b.when(isFirst, [&] { b.store(sum, place); });
+      else
+        b.when(b.bitAnd(isFirst, b.unequal(sum, 0)),
+               [&] { b.addGlobal(place, sum); });
     }
   });
 }
@@ -65,8 +75,8 @@ void RouteKernel::publishDigits(Value round) {
 /// Where a bin lies in a histogram of the workspace. Threads read four bins at
 /// once in shared memory, and those of a warp add to whole lines here.
 Value RouteKernel::placeOfBin(Value bin) {
-  Value within = b.bitOr(b.shl(b.bitAnd(bin, 3), 5),
-                         b.bitAnd(b.shr(bin, 2), 31));
+  Value within =
+      b.bitOr(b.shl(b.bitAnd(bin, 3), 5), b.bitAnd(b.shr(bin, 2), 31));
   return b.bitOr(b.bitAnd(bin, -kBinsOfTile), within);
 }
 
@@ -88,7 +98,10 @@ void RouteKernel::publishEnds(Value round) {
 void RouteKernel::gatherEnds(Value round) {
   Value first = b.mul(seq, team);
   forEachOf(team, [&](Value other) {
-    Value place = endsOf(round, b.add(first, other));
+    // They follow each other there as here.
+    static_assert(kLargest == kCandidates + 1 && kLowest == kLargest + 1);
+    Value place = layout.isClustered() ? remote(b, shared(kCandidates), other)
+                                       : endsOf(round, b.add(first, other));
     Value count = b.loadWord(place);
     b.atomicMax(shared(kTeamLargest), b.loadWord(b.offset(place, 4)));
     b.atomicMax(shared(kTeamLowest), b.loadWord(b.offset(place, 8)));
@@ -98,22 +111,44 @@ void RouteKernel::gatherEnds(Value round) {
   b.barrier();
 }
 
+/// The sum over the blocks of a cluster of what each has at an index of its
+/// counts, or of its histogram.
+Value RouteKernel::sumOfBlocks(Type type, bool areCounts, Value index) {
+  int64_t bytes = isa<VectorType>(type) ? 16 : 4;
+  Value mine = at(areCounts ? counts : histogram, index, bytes), sum;
+  for (int64_t i = 0; i < layout.cluster; ++i) {
+    Value bins = b.load(type, remote(b, mine, b.word(i)));
+    sum = i == 0 ? bins : b.add(sum, bins);
+  }
+  return sum;
+}
+
+/// The same of copies of a histogram in the workspace.
+Value RouteKernel::sumOfCopies(Type type, bool areCounts, Value index,
+                               Value round) {
+  int64_t bytes = isa<VectorType>(type) ? 16 : 4;
+  Value first = firstHistogram(round);
+  Value copies = b.select(b.equal(round, 0), copiesOfFirst(), b.word(1));
+  Value zero = b.make<arith::ConstantOp>(cast<TypedAttr>(b.getZeroAttr(type)));
+  Value sum = zero, last = b.sub(copies, 1);
+  for (int64_t i = 0; i < RouteLayout::kCopies; ++i) {
+    Value copy =
+        b.element(first, b.min(b.word(i), last), 4 * RouteLayout::kHistogram);
+    Value place = b.offset(copy, areCounts ? 4 * RouteLayout::kBins : 0);
+    Value bins = b.load(type, b.element(place, index, bytes));
+    sum = b.add(sum, b.select(b.less(b.word(i), copies), bins, zero));
+  }
+  return sum;
+}
+
 /// Finds the bin that the `wanted`-th largest key lies in, by one warp and two
 /// loads that wait for each other: of counts of 32 bins, and of those bins.
-void RouteKernel::selectInTeam(Value wanted, Value copies, Value histogram) {
-  Type four = VectorType::get(4, b.getI32Type());
-  auto sumOfCopies = [&](Type type, int64_t offset, Value index,
-                         int64_t bytes) {
-    Value sum = b.make<arith::ConstantOp>(cast<TypedAttr>(b.getZeroAttr(type)));
-    Value zero = sum, last = b.sub(copies, 1);
-    for (int64_t i = 0; i < RouteLayout::kCopies; ++i) {
-      Value copy = b.element(histogram, b.min(b.word(i), last),
-                             4 * RouteLayout::kHistogram);
-      Value bins =
-          b.load(type, b.element(b.offset(copy, offset), index, bytes));
-      sum = b.add(sum, b.select(b.less(b.word(i), copies), bins, zero));
-    }
-    return sum;
+void RouteKernel::selectInTeam(Value wanted, Value round) {
+  auto read = [&](Type type, bool areCounts, Value index) {
+    if (layout.isClustered())
+      return sumOfBlocks(type, areCounts, index);
+    index = areCounts ? index : placeOfBin(index);
+    return sumOfCopies(type, areCounts, index, round);
   };
   auto reaches = [&](Value before, Value count) {
     return b.bitAnd(b.less(before, wanted),
@@ -122,7 +157,8 @@ void RouteKernel::selectInTeam(Value wanted, Value copies, Value histogram) {
   b.when(b.equal(warp, 0), [&] {
     // Lane 0 has the highest counts.
     Value quad = b.sub(b.word(kCounts / 4 - 1), lane);
-    Value counts = sumOfCopies(four, 4 * RouteLayout::kBins, quad, 16), part[4];
+    Type four = VectorType::get(4, b.getI32Type());
+    Value counts = read(four, true, quad), part[4];
     for (int64_t i = 0; i < 4; ++i)
       part[i] = b.make<vector::ExtractOp>(counts, i);
     Value sum = b.add(b.add(part[0], part[1]), b.add(part[2], part[3]));
@@ -140,7 +176,7 @@ void RouteKernel::selectInTeam(Value wanted, Value copies, Value histogram) {
 
     Value bin = b.add(b.mul(group, RouteLayout::kBinsPerCount),
                       b.sub(b.word(RouteLayout::kBinsPerCount - 1), lane));
-    Value count = sumOfCopies(b.getI32Type(), 0, placeOfBin(bin), 4);
+    Value count = read(b.getI32Type(), false, bin);
     before = b.sub(b.add(before, b.sumOfLanesUpTo(count)), count);
     b.when(reaches(before, count), [&] {
       writeShared(kDigit, bin);

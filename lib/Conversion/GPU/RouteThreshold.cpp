@@ -65,11 +65,17 @@ RouteKernel::Threshold RouteKernel::findThreshold() {
       [&](ValueRange s) {
         Value low = s[1], width = s[2], wanted = s[3], round = s[5];
         Value isLater = b.unequal(round, 0);
-        b.when(isLater, [&] { countDigits(low, width); });
-        if (layout.isGrid()) {
+        b.when(isLater, [&] {
+          // Nobody reads the histogram of the round before any more.
+          if (layout.isClustered())
+            waitForTeam();
+          countDigits(low, width);
+        });
+        if (layout.hasTeam()) {
           publishDigits(round);
-          b.when(isLater, [&] { publishEnds(round); });
-          ofTeam.arriveAndWait(team, b.equal(member, 0));
+          if (!layout.isClustered())
+            b.when(isLater, [&] { publishEnds(round); });
+          waitForTeam();
           b.when(isLater, [&] { gatherEnds(round); });
         }
         SmallVector<Type> types(5, b.getI32Type());
@@ -125,9 +131,9 @@ void RouteKernel::countDigits(Value low, Value width) {
   Value count = b.reduce(ends[2], NVVM::ReduxKind::ADD);
   b.when(b.bitAnd(b.equal(lane, 0), b.unequal(count, 0)), [&] {
     // One block is its own team.
-    b.atomicMax(shared(layout.isGrid() ? kLargest : kTeamLargest), largest);
-    b.atomicMax(shared(layout.isGrid() ? kLowest : kTeamLowest), lowest);
-    if (layout.isGrid())
+    b.atomicMax(shared(layout.hasTeam() ? kLargest : kTeamLargest), largest);
+    b.atomicMax(shared(layout.hasTeam() ? kLowest : kTeamLowest), lowest);
+    if (layout.hasTeam())
       b.atomicAdd(shared(kCandidates), count);
   });
   b.barrier();
@@ -138,8 +144,7 @@ Value RouteKernel::openKey(Value token, Value row, int64_t word) {
   Value key = b.loadWord(b.offset(row, 128 * word));
   if (layout.floor == 0)
     return key;
-  Value certain =
-      b.loadWord(b.offset(bitsOf(token), 4 * word));
+  Value certain = b.loadWord(b.offset(bitsOf(token), 4 * word));
   return b.select(b.isSet(certain, lane), b.word(0), key);
 }
 
@@ -183,12 +188,10 @@ void RouteKernel::selectDigit(Value wanted) {
 RouteKernel::Values RouteKernel::narrow(Value round, Value low, Value width,
                                         Value wanted) {
   Value isFirst = b.equal(round, 0);
-  if (layout.isGrid()) {
-    Value copies = b.select(isFirst, copiesOfFirst(), b.word(1));
-    selectInTeam(wanted, copies, firstHistogram(round));
-  } else {
+  if (layout.hasTeam())
+    selectInTeam(wanted, round);
+  else
     selectDigit(wanted);
-  }
   Value digit = readShared(kDigit), inside = readShared(kInside);
   wanted = b.sub(wanted, readShared(kAbove));
   Values first = rangeOfDigit(digit);
@@ -196,7 +199,7 @@ RouteKernel::Values RouteKernel::narrow(Value round, Value low, Value width,
   low = b.select(isFirst, first[0], b.add(low, b.shl(digit, below)));
   width = b.select(isFirst, first[1], below);
   Value ending = b.word(kSearching);
-  if (layout.isGrid())
+  if (layout.hasTeam())
     ending = b.select(b.less(inside, RouteLayout::kListed + 1), b.word(kList),
                       ending);
   ending = b.select(b.equal(inside, wanted), b.word(kWhole), ending);

@@ -99,7 +99,8 @@ private:
   /// Whether tokens can lie there, if they cannot in any place before it.
   Value suitsPlace(RoutePlace place, const RouteDivision<Value> &division,
                    Value seqs, Value resident) {
-    Value isWhole = host.no(host.less(resident, seqs));
+    Value room = seqsAtOnce(host, choices.rule, resident);
+    Value isWhole = host.no(host.less(room, seqs));
     if (place != RoutePlace::Shared)
       return isWhole;
     Value limit = host.number(choices.rule.sharedBytes);
@@ -139,17 +140,21 @@ private:
     Value seqs = sizes().first;
     Value grid = place == RoutePlace::InTurn ? host.min(seqs, resident)
                                              : host.mul(seqs, division.team);
-    grid = host.max(grid, host.number(1));
+    Kernel::Shape shape;
+    // The launch of no sequence has a team, too.
+    bool isClustered = layout.isClustered();
+    grid = host.max(grid, host.number(isClustered ? layout.cluster : 1));
+    if (isClustered)
+      shape.cluster = layout.cluster;
     if (isIt)
       grid = host.select(isIt, grid, host.number(0));
-    Kernel::Shape shape;
     shape.gridX = grid;
     shape.threads = layout.threads;
     shape.residentBlocks = 1;
     shape.sharedBytes = 4 * layout.blockWords();
     if (place == RoutePlace::Shared)
       shape.sharedSize = division.sharedBytes;
-    shape.cooperative = !isConstantIntValue(grid, 1);
+    shape.cooperative = layout.hasGridBarrier() && !isConstantIntValue(grid, 1);
     auto launch =
         kernel.emit(shape, [&](KernelBuilder &b, ValueRange arguments) {
           RouteKernel(b, op, layout, arguments).emit();

@@ -32,7 +32,8 @@ void RouteKernel::storePairs(Value token, ArrayRef<Value> keys,
     Value mask = chosen[word];
     b.when(b.unequal(b.bitAnd(mask, me), 0), [&, word = word, key = key] {
       Value expert = b.add(lane, 32 * word);
-      Value pair = b.make<vector::FromElementsOp>(type, ValueRange{key, expert});
+      Value pair =
+          b.make<vector::FromElementsOp>(type, ValueRange{key, expert});
       Value rank = b.add(before, b.population(b.bitAnd(mask, below)));
       b.store(pair, at(place, rank, 8));
     });
@@ -142,9 +143,8 @@ Value RouteKernel::ownDivisor(Value &term, const OwnPair &pair) {
   if (op.getNormalize() == Normalize::Sum)
     return divisorOfSum(foldOwn(term, pair, number(0), plus));
   Value none = fixed.constant(b.getF32Type(), 0xFF800000);
-  Value largest = foldOwn(term, pair, none, [&](Value m, Value x) {
-    return fixed.larger(m, x);
-  });
+  Value largest = foldOwn(term, pair, none,
+                          [&](Value m, Value x) { return fixed.larger(m, x); });
   Value distance = b.make<arith::SubFOp>(term, finiteOrZero(largest));
   term = fixed.exp(distance);
   return divisorOfExponentials(foldOwn(term, pair, number(0), plus));
