@@ -16,7 +16,7 @@ from moe_mlir.jax.matching.elements import (
     shape,
 )
 from moe_mlir.jax.matching.experts import COLUMN, Experts, experts_of
-from moe_mlir.jax.matching.router import Gates, gates_of
+from moe_mlir.jax.matching.router import Gates, gates_of, widened
 from moe_mlir.jax.matching.sums import atoms, factors, product, total
 from moe_mlir.jax.matching.terms import (
     Term,
@@ -263,7 +263,7 @@ def _check_router(
     e: Elements, key: Key, gates: Gates, expert: Term, place: Term
 ) -> None:
     """The gates follow from the scores of the choice."""
-    logit, chosen = gates.logit, key.score.logit
+    logit, chosen = widened(e, gates.logit), widened(e, key.score.logit)
     if logit.head != "el" or e.value(logit) != e.value(chosen):
         raise NotUnderstood("the gates follow from other logits than the choice")
     *token, last = logit.args[1:]

@@ -31,9 +31,9 @@ def raise_layers(
         matcher from raising it.
     """
     layers: list[dict[str, Any]] = []
-    for anchor in nested_operations(module.operation):
-        if anchor.name != "chlo.top_k":
-            continue
+    # Only these outlive what is erased on the way.
+    operations = nested_operations(module.operation)
+    for anchor in [one for one in operations if one.name == "chlo.top_k"]:
         place = where(anchor.location)
         name = free_name([*taken, *(layer["name"] for layer in layers)])
         try:

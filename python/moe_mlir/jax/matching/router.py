@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from moe_mlir.jax.matching.elements import Elements, NotUnderstood
+from moe_mlir.jax.matching.elements import Elements, NotUnderstood, producer
 from moe_mlir.jax.matching.sums import atoms, factors, product
 from moe_mlir.jax.matching.terms import (
     Term,
@@ -73,13 +73,13 @@ def _sigmoid(e: Elements, term: Term) -> Term | None:
         return term.args[1]  # type: ignore[no-any-return]
     if not _is(term, "divide") or value_of(term.args[1]) != 1:
         return None
-    bottom = e.expand(term.args[2])
+    bottom = without_rounding(e, term.args[2])
     if not _is(bottom, "add"):
         return None
     for one, other in (bottom.args[1:], bottom.args[:0:-1]):
-        power = e.expand(other)
+        power = without_rounding(e, other)
         if value_of(one) == 1 and _is(power, "exponential"):
-            inner = e.expand(power.args[1])
+            inner = without_rounding(e, power.args[1])
             if _is(inner, "negate"):
                 return inner.args[1]  # type: ignore[no-any-return]
     return None
@@ -90,22 +90,22 @@ def _softmax(e: Elements, term: Term, over: Term) -> Term | None:
     term = without_rounding(e, term)
     if not _is(term, "divide"):
         return None
-    top, bottom = term.args[1], e.expand(term.args[2])
-    if not _sums_to(bottom, top, over):
+    top, bottom = term.args[1], without_rounding(e, term.args[2])
+    if not _over(e, bottom, "sum", top, over):
         return None
-    power = e.expand(top)
+    power = without_rounding(e, top)
     if not _is(power, "exponential"):
         return None
     shifted = power.args[1]
-    difference = e.expand(shifted)
+    difference = without_rounding(e, shifted)
     if _is(difference, "subtract"):
-        logit, highest = difference.args[1], e.expand(difference.args[2])
+        logit, highest = difference.args[1], without_rounding(e, difference.args[2])
         while _is(highest, "maximum") and float("-inf") in map(
             value_of, highest.args[1:]
         ):
             args = highest.args[1:]
-            highest = e.expand(args[value_of(args[0]) == float("-inf")])
-        if _over(highest, "max", logit, over):
+            highest = without_rounding(e, args[value_of(args[0]) == float("-inf")])
+        if _over(e, highest, "max", logit, over):
             return logit  # type: ignore[no-any-return]
         # Any number that is the same for all experts leaves a softmax as it is.
         if not _mentions(highest, over):
@@ -118,20 +118,29 @@ def _mentions(term: Term, over: Term) -> bool:
     return any(one is item for one in atoms(term))
 
 
-def _over(term: Term, head: str, body: Term, over: Term) -> bool:
+def _over(e: Elements, term: Term, head: str, body: Term, over: Term) -> bool:
     """Whether a sum or maximum is that of ``body`` over all values of ``over``."""
     if term.head != head:
-        return term is body and as_atom(over) is None
+        return as_atom(over) is None and widened(e, term) is widened(e, body)
     v, inner = term.args
     item = as_atom(over)
     size = item.args[1] if item is not None and item.head in ("var", "ids") else None
     if size != v.args[1]:
         return False
-    return substitute(inner, {v: over}) is body
+    return widened(e, substitute(inner, {v: over})) is widened(e, body)
 
 
-def _sums_to(bottom: Term, top: Term, over: Term) -> bool:
-    return _over(bottom, "sum", top, over)
+def widened(e: Elements, term: Term) -> Term:
+    """An element before it was converted to a wider type."""
+    while term.head == "el":
+        operation = producer(e.value(term))
+        if operation is None or operation.name != "stablehlo.convert":
+            break
+        inner = e.unfold(e.value(term), term.args[1:])
+        if inner.head != "el":
+            break
+        term = inner
+    return term
 
 
 def gates_of(e: Elements, gate: Term, choice: Term, expert: Term) -> Gates:
@@ -173,7 +182,7 @@ def gates_of(e: Elements, gate: Term, choice: Term, expert: Term) -> Gates:
         for value in map(value_of, factors(term.args[1])):
             scale *= 1.0 if value is None else value
         bottom, eps, norm_min = _divisor(e, term.args[2])
-        if not _sums_to(bottom, top, choice):
+        if not _over(e, bottom, "sum", top, choice):
             raise NotUnderstood(
                 "the gate is divided by something else than the sum of the token's "
                 "gates"
