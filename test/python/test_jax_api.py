@@ -277,8 +277,3 @@ def test_sizes_beyond_32_bit_indices_are_refused() -> None:
     logits = jax.ShapeDtypeStruct((2**12, 2**12, 2**8), np.float32)
     with pytest.raises(MoEError, match=r"2\^31"):
         jax.eval_shape(lambda z: moe.route(z, 1), logits)
-
-
-def test_vmap_is_refused_rather_than_wrong() -> None:
-    with pytest.raises(NotImplementedError, match="Batching rule"):
-        jax.vmap(lambda z: moe.route(z, K))(np.stack([_logits()] * 2))

@@ -7,7 +7,12 @@ from typing import Any
 
 import jax
 import jax.export
+import jax_layers as layers
+import numpy as np
 import pytest
+from jax.interpreters.mlir import make_ir_context
+from jaxlib.mlir import ir
+from jaxlib.mlir.dialects import stablehlo
 from moe_mlir.importing import ImportRefused
 from moe_mlir.jax.importer import import_jax, import_stablehlo
 from test_jax_import import E, H, K, S, T, array, layer, params, parse, x
@@ -53,6 +58,83 @@ def test_weights_are_named_on_request() -> None:
     assert [i["name"] for i in imported.report["inputs"]] == ["arg0", "arg1", "arg3"]
     with pytest.raises(ImportRefused, match="argument 9, but '@main' has 4"):
         import_stablehlo(text_of("pretty"), weights={9: ("router", router)})
+
+
+def unmarked(form: str) -> str | bytes:
+    """A layer of plain JAX: artifacts hold top_k and ragged_dot as composites."""
+    function = jax.jit(layers.layer_of(layers.softmax_sum, layers.by_sort))
+    args = (layers.params(), layers.x())
+    lowered = function.trace(*args).lower(lowering_platforms=("cuda",))
+    if form == "pretty":
+        return lowered.as_text()
+    if form == "generic":
+        operation = lowered.compiler_ir("stablehlo").operation
+        return operation.get_asm(print_generic_op_form=True)
+    exported = jax.export.export(function, platforms=["cuda"])(*args)
+    if form == "exported":
+        return exported.mlir_module()
+    return exported.mlir_module_serialized
+
+
+@pytest.mark.parametrize("form", ["pretty", "generic", "exported", "artifact"])
+def test_unmarked_layers_are_raised_from_all_forms(form: str) -> None:
+    imported = import_stablehlo(unmarked(form))
+    assert [e["status"] for e in imported.report["layers"]] == ["raised"]
+    assert imported.report["markers"] == {"route": 1, "experts": 1}
+    assert body(imported.text) == body(import_stablehlo(unmarked("pretty")).text)
+
+
+@pytest.mark.parametrize("version", ["1.0.0", "1.9.3"])
+def test_artifacts_of_older_producers_are_read(version: str) -> None:
+    text = unmarked("exported")
+    context = make_ir_context()
+    module = ir.Module.parse(text, context=context)
+    artifact = stablehlo.serialize_portable_artifact(module, version)
+    imported = import_stablehlo(artifact)
+    assert [e["status"] for e in imported.report["layers"]] == ["raised"]
+
+
+def test_the_same_program_gives_the_same_bytes() -> None:
+    first, second = (import_stablehlo(unmarked("pretty")) for _ in range(2))
+    assert first.text == second.text and first.report == second.report
+
+
+def test_custom_calls_are_refused_by_their_targets() -> None:
+    program = """
+    func.func public @main(%x: tensor<4xf32>) -> tensor<4xf32> {
+      %0 = stablehlo.custom_call @tpu_custom_call(%x)
+        : (tensor<4xf32>) -> tensor<4xf32>
+      %1 = stablehlo.custom_call @my_kernel(%0) : (tensor<4xf32>) -> tensor<4xf32>
+      return %1 : tensor<4xf32>
+    }"""
+    message = r"'my_kernel', 'tpu_custom_call' \(2 of it, .*jax\.numpy form"
+    with pytest.raises(ImportRefused, match=message):
+        import_stablehlo(program)
+
+
+def test_weights_as_constants_are_refused() -> None:
+    weights = jax.tree.map(lambda w: np.tile(w, 8), layers.params())
+    weights["down"] = np.tile(weights["down"][..., : layers.H], (1, 8, 1))
+    weights["router"] = weights["router"][:, : layers.E]
+    layer = layers.layer_of(layers.softmax_sum, layers.by_one_hot)
+    function = jax.jit(lambda x: layer(weights, x))
+    text = function.trace(layers.x()).lower(lowering_platforms=("cuda",)).as_text()
+    with pytest.raises(ImportRefused, match=r"holds 3 constants.*tensor<.*arguments"):
+        import_stablehlo(text)
+
+
+def test_functions_that_call_each_other_are_refused() -> None:
+    program = """
+    func.func public @main(%x: tensor<4xf32>) -> tensor<4xf32> {
+      %0 = func.call @again(%x) : (tensor<4xf32>) -> tensor<4xf32>
+      return %0 : tensor<4xf32>
+    }
+    func.func private @again(%x: tensor<4xf32>) -> tensor<4xf32> {
+      %0 = func.call @again(%x) : (tensor<4xf32>) -> tensor<4xf32>
+      return %0 : tensor<4xf32>
+    }"""
+    with pytest.raises(ImportRefused, match="call each other without an end"):
+        import_stablehlo(program)
 
 
 def composite(name: str, version: int, attributes: str) -> str:

@@ -4,10 +4,12 @@ and imports."""
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
 from jax import lax
+from jax.custom_batching import sequential_vmap
 
 from moe_mlir import _moe
 from moe_mlir.errors import MoEError
@@ -64,6 +66,8 @@ def route(
 
     Returns:
         The plan. Gradients flow through ``gates`` only; the choice is held fixed.
+        Under ``jax.vmap`` one plan after the other is made, in a loop; sequences as the
+        first axis of ``logits`` are routed together and are faster.
 
     Raises:
         MoEError: An option or a shape breaks the routing contract.
@@ -114,10 +118,18 @@ def _route(
         )
 
     marked = lax.composite(decomposition, name="moe.route", version=1)
-    plan: RoutePlan = marked(
-        *given.values(), operands=tuple(given), **options.attributes()
-    )
+
+    def call(*values: jax.Array) -> Any:
+        return marked(*values, operands=tuple(given), **options.attributes())
+
+    plan: RoutePlan = _one_by_one(call)(*given.values())
     return plan
+
+
+def _one_by_one(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function with a batching rule, a loop: composites have none."""
+    mapped: Callable[..., Any] = sequential_vmap(function)  # type: ignore[no-untyped-call]
+    return mapped
 
 
 def _route_forward(options: RouteOptions, logits: Any, choice_bias: Any, valid: Any):  # type: ignore[no-untyped-def]
@@ -131,7 +143,7 @@ def _route_backward(options: RouteOptions, saved: Any, cotangent: RoutePlan):  #
 
     # Marked as well, so that an import can say what it is.
     marked = lax.composite(decomposition, name="moe.route_backward", version=1)
-    return marked(*saved, cotangent.gates), None, None
+    return _one_by_one(marked)(*saved, cotangent.gates), None, None
 
 
 _route.defvjp(_route_forward, _route_backward)
@@ -223,13 +235,12 @@ def _experts(
         )
 
     marked = lax.composite(decomposition, name="moe.experts", version=1)
-    y: jax.Array = marked(
-        x,
-        *plan,
-        *weights,
-        operands=("x", *_PLAN_FIELDS, *names),
-        **options.attributes(),
-    )
+
+    def call(*values: jax.Array) -> Any:
+        operands = ("x", *_PLAN_FIELDS, *names)
+        return marked(*values, operands=operands, **options.attributes())
+
+    y: jax.Array = _one_by_one(call)(x, *plan, *weights)
     return y
 
 
@@ -250,7 +261,8 @@ def _experts_backward(options, names, saved, cotangent):  # type: ignore[no-unty
         return jax.vjp(forward, x, plan.gates, *weights)[1](cotangent)
 
     marked = lax.composite(decomposition, name="moe.experts_backward", version=1)
-    x_gradient, gates_gradient, *gradients = marked(cotangent, x, *plan, *weights)
+    call = _one_by_one(marked)
+    x_gradient, gates_gradient, *gradients = call(cotangent, x, *plan, *weights)
     plan_gradient = RoutePlan(None, None, None, None, gates_gradient)  # type: ignore[arg-type]
     return x_gradient, plan_gradient, tuple(gradients)
 

@@ -16,13 +16,12 @@ from moe_mlir.importing.imported import Imported, ImportRefused
 from moe_mlir.importing.printing import print_generic
 from moe_mlir.importing.report import make_report
 from moe_mlir.importing.walk import functions
-from moe_mlir.jax.lowering import lower, parse
+from moe_mlir.jax.lowering import LARGEST_CONSTANT, lower, parse
 
 _PACKAGES = ("jax", "jaxlib")
 
-#: Larger arrays that a function closes over are taken for forgotten weights, or would
-#: swell the program. Tables of integers and masks may be larger than floats.
-_FLOAT_CONSTANTS, _OTHER_CONSTANTS = 16, 4096
+#: Larger arrays of floats that a function closes over are taken for forgotten weights.
+_FLOAT_CONSTANTS = 16
 
 
 def import_jax(
@@ -197,7 +196,7 @@ def _weight_positions(
 def _refuse_closures(traced: Any) -> None:
     for constant in traced.jaxpr.consts:
         shape, dtype = np.shape(constant), np.dtype(constant.dtype)
-        limit = _OTHER_CONSTANTS if dtype.kind in "biu" else _FLOAT_CONSTANTS
+        limit = LARGEST_CONSTANT if dtype.kind in "biu" else _FLOAT_CONSTANTS
         if math.prod(shape) > limit:
             raise ImportRefused(
                 f"the function closes over an array {dtype}{list(shape)}; weights "

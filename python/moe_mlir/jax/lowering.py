@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from jax.interpreters.mlir import make_ir_context
@@ -24,6 +25,10 @@ from moe_mlir.jax.matching.raising import raise_layers
 from moe_mlir.jax.products import flatten_products
 
 stablehlo.register_stablehlo_passes()
+
+#: Larger constants are taken for weights that a function closed over, and would swell
+#: the text.
+LARGEST_CONSTANT = 4096
 
 # Left out on purpose: stablehlo-convert-to-signless makes unsigned constants invalid,
 # and the conversion to linalg handles unsigned integers itself; inline is inert here.
@@ -69,6 +74,9 @@ def lower(
     Raises:
         ImportRefused: An operation or a marker is not understood.
     """
+    # First: a function that is called twice holds two layers.
+    inline_calls(module)
+    _refuse_constants(module)
     calls = MarkerCalls(ir, module)
     layers = raise_composites(module, calls)
     # The decompositions go before anything inside them could be taken for the model's.
@@ -76,8 +84,7 @@ def lower(
     _run(module, ("symbol-dce",))
     _refuse_early(module)
     if any(op.name == "chlo.top_k" for op in nested_operations(module.operation)):
-        inline_calls(module)
-        _run(module, ("symbol-dce", "cse"))
+        _run(module, ("cse",))
         layers += raise_layers(module, calls, {layer["name"] for layer in layers})
     flatten_products(module)
     _run(module, _PASSES)
@@ -112,6 +119,24 @@ def _refuse_early(module: Any) -> None:
             f"the first at {where(found[0].location)}): a foreign kernel cannot be "
             "compiled; use the plain jax.numpy form of it, or import the MoE layer "
             "alone"
+        )
+
+
+def _refuse_constants(module: Any) -> None:
+    """Weights that were closed over: they would be text, and packed anew each time."""
+    found = []
+    for operation in nested_operations(module.operation):
+        if operation.name == "stablehlo.constant":
+            type_ = operation.results[0].type
+            is_table = not operation.attributes["value"].is_splat
+            if is_table and math.prod(type_.shape) > LARGEST_CONSTANT:
+                found.append(operation)
+    if found:
+        raise ImportRefused(
+            f"the program holds {len(found)} constants as large as weights, the first "
+            f"{found[0].results[0].type} at {where(found[0].location)}: weights are "
+            "arguments of a compiled model; pass them to the function, inside a dict "
+            "of parameters, instead of closing over them"
         )
 
 

@@ -14,7 +14,7 @@ _DEPTH = 100
 
 
 def inline_calls(module: Any) -> None:
-    """Replaces every call of a function with a body by that body.
+    """Replaces every call in a public function of one with a body by that body.
 
     jaxlib's own ``inline`` pass leaves them, since StableHLO has no inliner interface.
 
@@ -25,7 +25,9 @@ def inline_calls(module: Any) -> None:
         bodies = functions(module)
         calls = [
             operation
-            for operation in nested_operations(module.operation)
+            for function in bodies.values()
+            if not _is_private(function)
+            for operation in nested_operations(function)
             if operation.name in ("func.call", "call") and _has_body(bodies, operation)
         ]
         if not calls:
@@ -33,6 +35,12 @@ def inline_calls(module: Any) -> None:
         for call in calls:
             _inline(call, bodies)
     raise ImportRefused("the program's functions call each other without an end")
+
+
+def _is_private(function: Any) -> bool:
+    if "sym_visibility" not in function.attributes:
+        return False
+    return bool(function.attributes["sym_visibility"].value == "private")
 
 
 def _has_body(bodies: dict[str, Any], call: Any) -> bool:
