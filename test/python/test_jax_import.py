@@ -116,6 +116,108 @@ def test_equal_key_paths_get_the_argument_in_front() -> None:
     assert [e["name"] for e in imported.report["layers"]] == ["moe", "moe.1"]
 
 
+def test_a_function_that_is_called_twice_holds_two_layers() -> None:
+    once = jax.jit(layer)
+    imported = import_jax(lambda p, x: once(p, once(p, x)), params(), x())
+    assert [e["name"] for e in imported.report["layers"]] == ["moe", "moe.1"]
+    assert imported.report["markers"] == {"route": 2, "experts": 2}
+
+
+@jax.tree_util.register_pytree_with_keys_class
+class State:
+    """Like the state of a Flax nnx module: a pytree of its own with key paths."""
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        self.values = values
+
+    def tree_flatten_with_keys(self) -> Any:
+        names = sorted(self.values)
+        children = [(jax.tree_util.DictKey(n), self.values[n]) for n in names]
+        return children, tuple(names)
+
+    @classmethod
+    def tree_unflatten(cls, names: Any, children: Any) -> State:
+        return cls(dict(zip(names, children, strict=True)))
+
+
+class Module:
+    """Like a Flax linen module: parameters apart from it, first in ``apply``."""
+
+    def apply(self, variables: Any, x: Any) -> Any:
+        p = variables["params"]
+        plan = moe.route(x @ p["router"]["kernel"], K)
+        return moe.experts(x, plan, **p["experts"])
+
+
+def test_modules_whose_parameters_are_apart() -> None:
+    given = params()
+    variables = {
+        "params": {
+            "router": {"kernel": given["router"]},
+            "experts": given["experts"],
+        }
+    }
+    imported = import_jax(Module().apply, variables, x())
+    assert set(imported.weights) == {
+        "params.router.kernel",
+        "params.experts.gate_up",
+        "params.experts.down",
+    }
+    assert [e["name"] for e in imported.report["inputs"]] == ["x"]
+
+
+def test_modules_whose_state_is_a_pytree_of_its_own() -> None:
+    given = params()
+    state = State({"router": given["router"], "experts": State(given["experts"])})
+
+    def call(state: State, x: Any) -> Any:
+        plan = moe.route(x @ state.values["router"], K)
+        return moe.experts(x, plan, **state.values["experts"].values)
+
+    imported = import_jax(call, state, x())
+    assert set(imported.weights) == {"router", "experts.gate_up", "experts.down"}
+
+
+def test_flax_linen() -> None:
+    linen = pytest.importorskip("flax.linen", reason="flax is not installed")
+
+    class Layer(linen.Module):  # type: ignore[misc, name-defined]
+        @linen.compact
+        def __call__(self, x: Any) -> Any:
+            logits = linen.Dense(E, use_bias=False, name="router")(x)
+            shapes = {"gate_up": (E, H, 2 * INNER), "down": (E, INNER, H)}
+            weights = {
+                name: self.param(name, linen.initializers.normal(0.3), shape)
+                for name, shape in shapes.items()
+            }
+            return moe.experts(x, moe.route(logits, K), **weights)
+
+    module = Layer()
+    variables = module.init(jax.random.key(0), x())
+    imported = import_jax(module.apply, variables, x())
+    assert "params.router.kernel" in imported.weights
+
+
+def test_flax_nnx() -> None:
+    nnx = pytest.importorskip("flax.nnx", reason="flax is not installed")
+
+    class Layer(nnx.Module):  # type: ignore[misc, name-defined]
+        def __init__(self, rngs: Any) -> None:
+            self.router = nnx.Linear(H, E, use_bias=False, rngs=rngs)
+            self.gate_up = nnx.Param(params()["experts"]["gate_up"])
+            self.down = nnx.Param(params()["experts"]["down"])
+
+        def __call__(self, x: Any) -> Any:
+            plan = moe.route(self.router(x), K)
+            return moe.experts(
+                x, plan, gate_up=self.gate_up.value, down=self.down.value
+            )
+
+    graph, state = nnx.split(Layer(nnx.Rngs(0)))
+    imported = import_jax(lambda state, x: nnx.merge(graph, state)(x), state, x())
+    assert any("router.kernel" in name for name in imported.weights)
+
+
 def test_all_options_reach_the_marker() -> None:
     bias = np.zeros(E, np.float32)
 

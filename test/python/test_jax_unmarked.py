@@ -56,8 +56,14 @@ def check(layer: Any, options: dict[str, Any]) -> None:
     (entry,) = model.report["layers"]
     assert entry["status"] == "raised", entry["why"]
     (compiled,) = model.layers
-    for name in ("score", "normalize"):
-        assert compiled[name] == options.get(name, compiled[name])
+    wanted = {"score": "softmax", "normalize": "none", "scale": 1, "eps": 0}
+    wanted |= {"norm_min": 0, "k": K, **options}
+    wanted.pop("bias", None)
+    for name, value in wanted.items():
+        if isinstance(value, str):
+            assert compiled[name] == value, name
+        else:
+            assert compiled[name] == pytest.approx(value, rel=1e-6), name
     close(model.compile()(x()), layer(params(), x()))
     y = model.with_scope("sequence").compile()(x())
     close(y, marked(params(), x(), "sequence", options))
@@ -213,3 +219,65 @@ def test_experts_chosen_by_one_score_and_weighted_by_another() -> None:
         return layers.by_one_hot(p, x, w, ids)
 
     plain(layer, "chosen by softmax and weighted by sigmoid")
+
+
+def rows_of(p: Any, x: Any, order: Any, sizes: Any) -> Any:
+    return layers.ragged(p, x.reshape(-1, H)[order // K], sizes)
+
+
+def sizes_of(ids: Any) -> Any:
+    return jnp.bincount(ids.reshape(-1), length=E).astype(jnp.int32)
+
+
+def test_rows_that_are_put_back_by_the_order_of_another_sort() -> None:
+    def layer(p: Any, x: Any) -> Any:
+        w, ids = routed(p, x)
+        order = jnp.argsort(ids.reshape(-1))
+        other = jnp.argsort(ids.reshape(-1, K).T.reshape(-1))
+        back = rows_of(p, x, order, sizes_of(ids))[jnp.argsort(other)]
+        return jnp.einsum("btkh,btk->bth", back.reshape(S, T, K, H), w)
+
+    plain(layer, "")
+
+
+def test_group_sizes_of_a_part_of_the_tokens() -> None:
+    def layer(p: Any, x: Any) -> Any:
+        w, ids = routed(p, x)
+        order = jnp.argsort(ids.reshape(-1))
+        back = rows_of(p, x, order, sizes_of(ids[:, :3]))[jnp.argsort(order)]
+        return jnp.einsum("btkh,btk->bth", back.reshape(S, T, K, H), w)
+
+    plain(layer, "")
+
+
+def test_rows_that_replace_each_other() -> None:
+    def layer(p: Any, x: Any) -> Any:
+        w, ids = routed(p, x)
+        order = jnp.argsort(ids.reshape(-1))
+        rows = rows_of(p, x, order, sizes_of(ids)) * w.reshape(-1)[order, None]
+        return jnp.zeros((S * T, H)).at[order // K].set(rows).reshape(x.shape)
+
+    plain(layer, "replace an element more than once")
+
+
+def test_more_experts_than_scores() -> None:
+    def layer(p: Any, x: Any) -> Any:
+        logits = x @ p["router"][:, : E - 2]
+        w, ids = layers.softmax_sum(logits, p)
+        return layers.by_one_einsum(p, x, w, ids)
+
+    plain(layer, "use a part of")
+
+
+def test_a_softmax_that_is_shifted_by_experts() -> None:
+    """Any shift of a token is no change; one of an expert changes the logits."""
+
+    def layer(p: Any, x: Any) -> Any:
+        power = jnp.exp(x @ p["router"] - p["bias"] * 3)
+        w, ids = lax.top_k(power / power.sum(-1, keepdims=True), K)
+        return layers.by_one_hot(p, x, w, ids)
+
+    model = moe_mlir.from_jax(layer, params(), x())
+    (entry,) = model.report["layers"]
+    assert entry["status"] == "raised", entry["why"]
+    close(model.compile()(x()), layer(params(), x()))

@@ -76,6 +76,7 @@ def lower(
     """
     # First: a function that is called twice holds two layers.
     inline_calls(module)
+    _run(module, ("symbol-dce",))
     _refuse_constants(module)
     calls = MarkerCalls(ir, module)
     layers = raise_composites(module, calls)
