@@ -56,9 +56,10 @@ def ExposeRoutes : Pass<"moe-expose-routes", "::mlir::ModuleOp"> {
 
     With `given` the layers do not choose at all. Each `moe.route` becomes a
     `moe.plan_from_choice` of two new arguments at the end of the list, ids and
-    weights `[S, T, E]` (an id of -1 is no expert), and the added result is the
-    logits that it would have routed. Called once for each layer, with the
-    choices of the layers before it, such a function tells what any rule would
+    weights `[S, T, E]` (an id of -1 is no expert), and the added results are
+    the logits that it would have routed and, where it has one, the bias of its
+    choice. Called once for each layer, with the choices of the layers before
+    it, such a function tells what any rule would
     do that has no lowering of its own.
 
     Example: test/Transforms/moe-expose-routes.mlir

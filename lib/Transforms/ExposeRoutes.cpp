@@ -72,6 +72,8 @@ void ExposeRoutes::expose(func::FuncOp function, ArrayRef<RouteOp> routes) {
     b.setInsertionPointAfter(route);
     if (given) {
       results.push_back(route.getLogits());
+      if (Value bias = route.getChoiceBias())
+        results.push_back(bias);
       replaceByArguments(function, route);
       route.erase();
     } else {

@@ -86,6 +86,29 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--device", type=int, help="number of the GPU")
     command.set_defaults(run=commands.run_model)
 
+    command = add("eval", help="loss and experts per token of a language model")
+    _add_model(command)
+    command.add_argument(
+        "--tokens",
+        type=Path,
+        required=True,
+        metavar="FILE.npy",
+        help="integers [S, T], the ids of sequences",
+    )
+    command.add_argument(
+        "--mask", type=Path, metavar="FILE.npy", help="[S, T]; zero marks padding"
+    )
+    command.add_argument(
+        "--scope",
+        default="token,sequence",
+        metavar="LIST",
+        help="of token, sequence and causal, separated by commas; with sequence comes "
+        "causal, what decoding can do. Default: token,sequence",
+    )
+    command.add_argument("--batch", type=int, default=8, help="sequences at once")
+    command.add_argument("--threads", type=int, help="of the CPU; default: all")
+    command.set_defaults(run=commands.evaluate_model)
+
     command = add("compile", help="compile a model into a file")
     _add_model(command)
     command.add_argument("--emit", choices=list(ENDINGS), required=True)

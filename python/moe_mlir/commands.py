@@ -15,6 +15,7 @@ import numpy as np
 from moe_mlir.arrays import Array, numpy_dtype, to_numpy
 from moe_mlir.emit import ENDINGS, emit
 from moe_mlir.errors import MoEError
+from moe_mlir.evaluation import evaluate, format_evaluations
 from moe_mlir.executable import CompiledModel
 from moe_mlir.files import written_file
 from moe_mlir.frontends import (
@@ -168,6 +169,22 @@ def _read_array(path: Path) -> Array:
         raise MoEError(
             f"{path}: is not a whole .npy file: {error}", where=str(path)
         ) from error
+
+
+def evaluate_model(options: argparse.Namespace) -> None:
+    """``moe-mlir eval``."""
+    scopes = [word.strip() for word in options.scope.split(",")]
+    if "sequence" in scopes and "causal" not in scopes:
+        scopes.append("causal")
+    evaluations = evaluate(
+        load(options.model),
+        _read_array(options.tokens),
+        mask=None if options.mask is None else _read_array(options.mask),
+        scopes=scopes,
+        threads=options.threads,
+        batch=options.batch,
+    )
+    print(format_evaluations(evaluations))
 
 
 def compile_model(options: argparse.Namespace) -> None:

@@ -27,6 +27,20 @@ func.func @main(%x: tensor<?x?x16xf32>, %logits: tensor<?x?x8xbf16>)
   return %y : tensor<?x?x16xf32>
 }
 
+// The bias of a choice is part of what a rule must know.
+// CHECK-LABEL: func.func @biased
+// CHECK-SAME: -> (tensor<?xf32>, tensor<?x?xi32>)
+// GIVEN-LABEL: func.func @biased
+// GIVEN-SAME: %[[LOGITS:[a-z0-9]*]]: tensor<?x?x8xf32>, %[[BIAS:[a-z0-9]*]]: tensor<8xf32>
+// GIVEN-SAME: -> (tensor<?xf32>, tensor<?x?x8xf32>, tensor<8xf32>)
+// GIVEN: return %{{.*}}, %[[LOGITS]], %[[BIAS]]
+func.func @biased(%logits: tensor<?x?x8xf32>, %bias: tensor<8xf32>)
+    -> tensor<?xf32> {
+  %plan, %gates = moe.route %logits bias(%bias : tensor<8xf32>) top 2
+      scope = token score = sigmoid normalize = sum : tensor<?x?x8xf32>
+  return %gates : tensor<?xf32>
+}
+
 // What no caller sees is left alone.
 // CHECK-LABEL: func.func private @inside
 // CHECK-NOT: plan_field

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -127,29 +127,21 @@ def batch(lengths: list[int], side: str, tokens: int = 0) -> tuple[Tensor, Tenso
 
 
 @contextlib.contextmanager
-def routed_by_oracle(model: Any, mask: Tensor, **options: Any) -> Iterator[list[Any]]:
-    """The model's blocks with the oracle's choice; gives the plans as they are made.
+def routed_by(model: Any, gates_of: Callable[[Tensor], Tensor]) -> Iterator[None]:
+    """The model's blocks with other gates: of logits ``[S, T, E]``, zero for no expert.
 
-    For blocks without a shared expert, whose router is a softmax of ``gate.weight``.
+    For blocks without a shared expert, whose router is linear in ``gate.weight``.
     """
-    plans: list[Any] = []
 
     def forward_of(block: Any) -> Any:
         def forward(x: Tensor) -> Tensor:
-            logits = F.linear(x, block.gate.weight)
-            plan = oracle.route(logits.numpy(), K, valid=mask.bool().numpy(), **options)
-            plans.append(plan)
-            dense = torch.zeros(x.shape[0] * x.shape[1], E)
-            for e in range(E):
-                rows = slice(plan.expert_offsets[e], plan.expert_offsets[e + 1])
-                token = torch.from_numpy(plan.row_token[rows]).long()
-                dense[token, e] = torch.from_numpy(plan.gates[rows])
+            gates = gates_of(F.linear(x, block.gate.weight))
             both = torch.einsum("sth,eih->stei", x, block.experts.gate_up_proj)
             gate, up = both.chunk(2, -1)
             y = torch.einsum(
                 "stei,ehi->steh", F.silu(gate) * up, block.experts.down_proj
             )
-            return (y * dense.view(*x.shape[:2], E, 1)).sum(2)
+            return (y * gates[..., None]).sum(2)
 
         return forward
 
@@ -157,10 +149,29 @@ def routed_by_oracle(model: Any, mask: Tensor, **options: Any) -> Iterator[list[
     for block in blocks:
         block.forward = forward_of(block)
     try:
-        yield plans
+        yield
     finally:
         for block in blocks:
             del block.forward
+
+
+@contextlib.contextmanager
+def routed_by_oracle(model: Any, mask: Tensor, **options: Any) -> Iterator[list[Any]]:
+    """The model's blocks with the oracle's choice; gives the plans as they are made."""
+    plans: list[Any] = []
+
+    def gates_of(logits: Tensor) -> Tensor:
+        plan = oracle.route(logits.numpy(), K, valid=mask.bool().numpy(), **options)
+        plans.append(plan)
+        dense = torch.zeros(logits.shape[0] * logits.shape[1], E)
+        for e in range(E):
+            rows = slice(plan.expert_offsets[e], plan.expert_offsets[e + 1])
+            token = torch.from_numpy(plan.row_token[rows]).long()
+            dense[token, e] = torch.from_numpy(plan.gates[rows])
+        return dense.view(logits.shape)
+
+    with routed_by(model, gates_of):
+        yield plans
 
 
 def experts_per_token(plan: Any) -> np.ndarray:
