@@ -65,23 +65,26 @@ PlanFromChoiceOp ExposeRoutes::replaceByArguments(func::FuncOp function,
 }
 
 void ExposeRoutes::expose(func::FuncOp function, ArrayRef<RouteOp> routes) {
-  Operation *end = function.getBody().front().getTerminator();
-  SmallVector<Value> results(end->getOperands());
+  SmallVector<Value> added;
   for (RouteOp route : routes) {
     OpBuilder b(route->getContext());
     b.setInsertionPointAfter(route);
     if (given) {
-      results.push_back(route.getLogits());
+      added.push_back(route.getLogits());
       if (Value bias = route.getChoiceBias())
-        results.push_back(bias);
+        added.push_back(bias);
       replaceByArguments(function, route);
       route.erase();
     } else {
-      results.push_back(PlanFieldOp::create(b, route.getLoc(), route.getPlan(),
-                                            Field::TokenOffsets));
+      added.push_back(PlanFieldOp::create(b, route.getLoc(), route.getPlan(),
+                                          Field::TokenOffsets));
     }
     ++numExposed;
   }
+  // Read now: gates that the function gives are those of another op by now.
+  Operation *end = function.getBody().front().getTerminator();
+  SmallVector<Value> results(end->getOperands());
+  llvm::append_range(results, added);
   end->setOperands(results);
   function.setType(FunctionType::get(function.getContext(),
                                      function.getArgumentTypes(),

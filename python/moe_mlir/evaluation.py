@@ -95,8 +95,8 @@ def _check(model: Model, tokens: Array, mask: Array | None) -> tuple[Array, Arra
     ids = np.atleast_2d(np.asarray(tokens))
     if ids.ndim != 2 or ids.dtype.kind not in "iu" or ids.shape[-1] < 2:
         raise MoEError(
-            f"evaluate: tokens are {ids.dtype} {list(ids.shape)}; they must be integers "
-            "[S, T] with T of at least 2",
+            f"evaluate: tokens are {ids.dtype} {list(ids.shape)}; they must be "
+            "integers [S, T] with T of at least 2",
             where="tokens",
         )
     on = np.ones(ids.shape, np.int64)
