@@ -153,6 +153,29 @@ def _jax_layer() -> str:
     return import_jax(layer, _jax_params(), _array(SEQUENCES, TOKENS, HIDDEN)).text
 
 
+def _jax_unmarked() -> str:
+    """top_k, a sort, ragged products, rows back in their order; nothing is marked."""
+    import jax
+    import jax.numpy as jnp
+    from jax import lax
+    from moe_mlir.jax.importer import import_jax
+
+    def layer(params: dict[str, Any], x: Any) -> Any:
+        tokens = x.reshape(-1, HIDDEN)
+        scores = jax.nn.softmax(tokens @ params["router"])
+        gates, ids = lax.top_k(scores, K)
+        flat = ids.reshape(-1)
+        order = jnp.argsort(flat)
+        sizes = jnp.bincount(flat, length=EXPERTS).astype(jnp.int32)
+        rows = lax.ragged_dot(tokens[order // K], params["gate_up"], sizes)
+        gate, up = jnp.split(rows, 2, -1)
+        rows = lax.ragged_dot(jax.nn.silu(gate) * up, params["down"], sizes)
+        rows = rows[jnp.argsort(order)].reshape(-1, K, HIDDEN)
+        return jnp.einsum("tkh,tk->th", rows, gates).reshape(x.shape)
+
+    return import_jax(layer, _jax_params(), _array(SEQUENCES, TOKENS, HIDDEN)).text
+
+
 def _jax_model() -> str:
     """Two layers by a loop over stacked weights, a choice of branch, a sort."""
     import jax
@@ -249,6 +272,7 @@ FIXTURE_MAKERS: dict[str, Callable[[], str]] = {
     "torch_choice": _torch_choice,
     "jax_layer": _jax_layer,
     "jax_model": _jax_model,
+    "jax_unmarked": _jax_unmarked,
     "stablehlo_sort": _residual_sort,
     "stablehlo_top_k": _residual_top_k,
     "stablehlo_scatter": _residual_scatter,

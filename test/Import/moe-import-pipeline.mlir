@@ -41,6 +41,13 @@
 // MODEL:       moe.combine
 // MODEL:       scf.index_switch
 
+// A JAX layer that nobody marked: of its sorts and ragged products nothing is left.
+// RUN: %{import} %S/fixtures/jax_unmarked.mlir | %{check} --check-prefix=UNMARKED
+// UNMARKED-NOT: scf.while
+// UNMARKED:     moe.route %{{.*}} top 2 scope = token score = softmax {{.*}}tensor<2x5x8xf32>
+// UNMARKED:     layout = kn arrangement = concat
+// UNMARKED:     moe.combine
+
 // Residual operations alone: functions that JAX makes private are inlined.
 // RUN: %{import} %S/fixtures/stablehlo_barrier.mlir | %{check} --check-prefix=BARRIER
 // BARRIER:     linalg.generic {{.*}} ins(%arg0
@@ -65,6 +72,7 @@
 // RUN: %{import} %S/fixtures/torch_choice.mlir | moe-opt --moe-cpu-pipeline -o /dev/null
 // RUN: %{import} %S/fixtures/jax_layer.mlir | moe-opt --moe-cpu-pipeline -o /dev/null
 // RUN: %{import} %S/fixtures/jax_model.mlir | moe-opt --moe-cpu-pipeline -o /dev/null
+// RUN: %{import} %S/fixtures/jax_unmarked.mlir | moe-opt --moe-cpu-pipeline -o /dev/null
 // RUN: %{import} %S/fixtures/stablehlo_case.mlir | moe-opt --moe-cpu-pipeline -o /dev/null
 // RUN: %{import} %S/fixtures/stablehlo_scatter.mlir | moe-opt --moe-cpu-pipeline -o /dev/null
 // RUN: %{import} %S/fixtures/stablehlo_sort.mlir | moe-opt --moe-cpu-pipeline -o /dev/null

@@ -188,7 +188,7 @@ def test_an_activation_that_the_compiler_has_not() -> None:
         y = jnp.einsum("btei,eih->bteh", jnp.tanh(y), p["down"])
         return jnp.einsum("bteh,btke,btk->bth", y, jax.nn.one_hot(ids, E), w)
 
-    plain(layer, "the activation of 1 product")
+    plain(layer, r"of their 1 first product\(s\) is no activation")
 
 
 def test_a_softmax_over_something_else() -> None:
@@ -281,3 +281,28 @@ def test_a_softmax_that_is_shifted_by_experts() -> None:
     (entry,) = model.report["layers"]
     assert entry["status"] == "raised", entry["why"]
     close(model.compile()(x()), layer(params(), x()))
+
+
+def test_gates_on_the_input_of_the_experts() -> None:
+    def layer(p: Any, x: Any) -> Any:
+        w, ids = routed(p, x)
+        rows = x[:, :, None, :] * w[..., None]
+        h = layers.silu_gated(
+            lambda name: jnp.einsum("btkh,btkhi->btki", rows, p[name][ids])
+        )
+        return jnp.einsum("btki,btkih->bth", h, p["down"][ids])
+
+    plain(layer, "no activation that the compiler has")
+
+
+def test_groups_of_experts() -> None:
+    def layer(p: Any, x: Any) -> Any:
+        scores = jax.nn.sigmoid(x @ p["router"])
+        best = scores.reshape(S, T, 4, 2).max(-1)
+        kept = jnp.argsort(jnp.argsort(-best, -1), -1) < 3
+        masked = jnp.where(jnp.repeat(kept, 2, -1), scores, -jnp.inf)
+        _, ids = lax.top_k(masked, K)
+        w = jnp.take_along_axis(scores, ids, -1)
+        return layers.by_one_hot(p, x, w, ids)
+
+    plain(layer, "gates follow from other logits than the choice")
