@@ -136,7 +136,8 @@ def _activation(
             if found is not None:
                 return (*found, gate, up)
     raise NotUnderstood(
-        f"the activation of {len(projections)} product(s) is none that the compiler has"
+        f"what the experts make of their {len(projections)} first product(s) is no "
+        "activation that the compiler has"
     )
 
 
