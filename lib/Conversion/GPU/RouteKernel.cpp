@@ -198,10 +198,10 @@ RouteKernel::Sum RouteKernel::sumOfThreadsBefore(Value value) {
   Value last = b.word(layout.warps - 1);
   Value sum = b.loadWord(at(sums, b.min(lane, last)));
   sum = b.select(b.less(lane, layout.warps), sum, b.word(0));
-  sum = b.sumOfLanesUpTo(sum);
-  Value before = b.shuffle(sum, b.bitAnd(b.add(warp, 31), 31));
-  before = b.select(b.equal(warp, 0), b.word(0), before);
-  return {b.sub(b.add(before, upTo), value), b.shuffle(sum, b.word(31))};
+  Value ofWarpsBefore = b.select(b.less(lane, warp), sum, b.word(0));
+  Value before = b.reduce(ofWarpsBefore, NVVM::ReduxKind::ADD);
+  return {b.sub(b.add(before, upTo), value),
+          b.reduce(sum, NVVM::ReduxKind::ADD)};
 }
 
 //===----------------------------------------------------------------------===//

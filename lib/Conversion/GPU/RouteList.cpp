@@ -150,9 +150,13 @@ void RouteKernel::forEachListed(ArrayRef<Value> entries,
   }
 }
 
-/// The lowest entry that is chosen: a radix search like that of the keys. Its
-/// range shrinks every time, and entries are distinct, so it ends.
+/// The lowest entry that is chosen: a radix search like that of the keys, by as
+/// many bins as entries may be, and counts of 32 of them behind those. Its range
+/// shrinks every time, and entries are distinct, so it ends.
 Value RouteKernel::findInList(ArrayRef<Value> entries) {
+  constexpr int64_t kBins = RouteLayout::kListed, kBits = 11;
+  static_assert(1 << kBits == kBins);
+  Value counts = b.offset(histogram, 4 * kBins);
   Value low = b.shl(b.asWide(threshold.low), 32);
   Values found = b.repeatWhile(
       {low, b.add(threshold.width, 32), threshold.wanted, threshold.inside},
@@ -161,10 +165,9 @@ Value RouteKernel::findInList(ArrayRef<Value> entries) {
       },
       [&](ValueRange s) {
         Value low = s[0], width = s[1], wanted = s[2];
-        Value below = b.sub(b.max(width, b.word(RouteLayout::kDigitBits)),
-                            RouteLayout::kDigitBits);
+        Value below = b.sub(b.max(width, b.word(kBits)), kBits);
         b.barrier();
-        clearShared(histogram, RouteLayout::kBins);
+        clearShared(histogram, kBins + RouteLayout::kCounts);
         b.barrier();
         forEachListed(entries, [&](Value entry) {
           Value place = b.sub(entry, low);
@@ -174,10 +177,11 @@ Value RouteKernel::findInList(ArrayRef<Value> entries) {
             Value digit = b.make<arith::TruncIOp>(
                 b.getI32Type(), b.shr(place, b.asWide(below)));
             b.atomicAdd(at(histogram, digit), b.word(1));
+            b.atomicAdd(at(counts, b.shr(digit, 5)), b.word(1));
           });
         });
         b.barrier();
-        selectDigit(wanted);
+        selectInTeam(wanted, /*round=*/Value());
         Value digit = b.asWide(readShared(kDigit));
         return Values{b.add(low, b.shl(digit, b.asWide(below))), below,
                       b.sub(wanted, readShared(kAbove)), readShared(kInside)};

@@ -6,7 +6,8 @@
 using namespace mlir;
 using namespace mlir::moe;
 
-static constexpr int64_t kCounts = RouteLayout::kCounts;
+static constexpr int64_t kCounts = RouteLayout::kCounts,
+                         kListed = RouteLayout::kListed;
 /// Bins that a warp reads at once.
 static constexpr int64_t kBinsOfTile = 128,
                          kTiles = RouteLayout::kBins / kBinsOfTile;
@@ -143,8 +144,13 @@ Value RouteKernel::sumOfCopies(Type type, bool areCounts, Value index,
 
 /// Finds the bin that the `wanted`-th largest key lies in, by one warp and two
 /// loads that wait for each other: of counts of 32 bins, and of those bins.
+/// Without a round, in the digits of this block's list.
 void RouteKernel::selectInTeam(Value wanted, Value round) {
   auto read = [&](Type type, bool areCounts, Value index) {
+    if (!round) {
+      Value place = b.offset(histogram, areCounts ? 4 * kListed : 0);
+      return b.load(type, at(place, index, isa<VectorType>(type) ? 16 : 4));
+    }
     if (layout.isClustered())
       return sumOfBlocks(type, areCounts, index);
     index = areCounts ? index : placeOfBin(index);
