@@ -151,8 +151,8 @@ void RouteKernel::forEachListed(ArrayRef<Value> entries,
 }
 
 /// The lowest entry that is chosen: a radix search like that of the keys, by as
-/// many bins as entries may be, and counts of 32 of them behind those. Its range
-/// shrinks every time, and entries are distinct, so it ends.
+/// many bins as entries may be, and counts of 32 of them behind those. Its
+/// range shrinks every time, and entries are distinct, so it ends.
 Value RouteKernel::findInList(ArrayRef<Value> entries) {
   constexpr int64_t kBins = RouteLayout::kListed, kBits = 11;
   static_assert(1 << kBits == kBins);
