@@ -39,6 +39,7 @@ def from_torch(
     *,
     dynamic_shapes: Any = None,
     name: str | None = None,
+    valid: str | None = None,
 ) -> Model:
     """Imports a PyTorch module.
 
@@ -49,6 +50,8 @@ def from_torch(
         dynamic_shapes: As in ``torch.export.export``. None makes batch and tokens of
             the inputs dynamic; ``{}`` keeps every size.
         name: Name of the model; the module's class by default.
+        valid: Name of an input ``[S, T]`` that is zero where a token is padding, which
+            the layers then leave out of choice and budget.
 
     Raises:
         MoEError: The module has no MoE layer, or something in it is not understood.
@@ -58,7 +61,11 @@ def from_torch(
 
         return Model.from_imported(
             import_torch(
-                module, example_inputs, dynamic_shapes=dynamic_shapes, name=name
+                module,
+                example_inputs,
+                dynamic_shapes=dynamic_shapes,
+                name=name,
+                valid=valid,
             )
         )
 

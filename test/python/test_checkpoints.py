@@ -145,7 +145,14 @@ def test_types_are_converted_and_said(written: pathlib.Path) -> None:
     )
 
 
-@pytest.mark.parametrize("kept", ["model.embed_tokens.weight", "both", "different"])
+@pytest.mark.parametrize(
+    "kept",
+    [
+        "model.embed_tokens.weight",
+        pytest.param("both", marks=pytest.mark.long),
+        "different",
+    ],
+)
 def test_tied_weights_are_one(kept: str, tmp_path: pathlib.Path) -> None:
     model = make("olmoe", tie_word_embeddings=True)
     folder = tmp_path / "tied"

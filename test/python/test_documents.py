@@ -1,24 +1,39 @@
 """What the documentation says runs and exists.
 
-The Python blocks of one document are one program, run in order in an empty folder.
+The Python blocks of one document are one program, run in order in an empty folder;
+commands in its console blocks are run where they stand.
 """
 
 from __future__ import annotations
 
 import pathlib
 import re
+import shlex
 import subprocess
 import sys
 
 import pytest
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
-BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(python|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+COMMAND = re.compile(r"^\$ moe-mlir (.*)$", re.MULTILINE)
 
 
 def blocks(document: pathlib.Path) -> list[str]:
-    """The Python blocks of a document."""
-    return BLOCK.findall(document.read_text())
+    """The Python blocks of a document, and calls of its commands."""
+    return [
+        text if kind == "python" else "".join(map(call_of, COMMAND.findall(text)))
+        for kind, text in BLOCK.findall(document.read_text())
+    ]
+
+
+def call_of(command: str) -> str:
+    """Python that runs ``moe-mlir command`` and fails with it."""
+    words = ", ".join(map(repr, shlex.split(command)))
+    return (
+        "import subprocess, sys\n"
+        f"subprocess.run([sys.executable, '-m', 'moe_mlir', {words}], check=True)\n"
+    )
 
 
 DOCUMENTS = [
@@ -46,6 +61,12 @@ def test_python_blocks(
         text=True,
     )
     assert done.returncode == 0, f"{program}\n{done.stderr[-3000:]}"
+
+
+def test_commands_are_run() -> None:
+    program = "".join(blocks(SOURCE / "docs/whole-models.md"))
+    for word in ("import", "scope", "eval"):
+        assert f"'-m', 'moe_mlir', '{word}'" in program
 
 
 def test_the_readme_is_among_them() -> None:

@@ -92,6 +92,7 @@ def test_each_scope_agrees_with_transformers(folder: pathlib.Path) -> None:
             assert mean == 2 * K * sum(LENGTHS)
 
 
+@pytest.mark.long
 def test_the_command_prints_a_row_for_each_scope(
     folder: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

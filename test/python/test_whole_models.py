@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import functools
+import pathlib
+import subprocess
+import sys
 from typing import Any
 
 import moe_mlir
@@ -76,7 +79,7 @@ def test_token_scope_agrees_with_transformers(family: str) -> None:
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
-@pytest.mark.parametrize("family", ["olmoe", "qwen3_moe"])
+@pytest.mark.parametrize("family", ["olmoe", *long("qwen3_moe")])
 def test_sequence_scope_agrees_with_the_oracle(family: str, side: str) -> None:
     """Padding is in no budget: the oracle counts K for each token of a sequence."""
     model, _ = imported(family)
@@ -172,6 +175,20 @@ def test_bf16_agrees_within_its_rounding() -> None:
     assert ours <= 1.5 * theirs and theirs < 0.1 * exact.abs().max()
 
 
+def test_the_name_of_a_mask_is_checked() -> None:
+    class Wrapped(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = make("olmoe")
+
+        def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
+            return eager(self.model, ids, mask)
+
+    ids, mask = batch([7, 7], "right")
+    with pytest.raises(MoEError, match="no input 'padding'; the inputs are ids, mask"):
+        moe_mlir.from_torch(Wrapped(), (ids, mask), valid="padding")
+
+
 def test_other_modules_are_refused() -> None:
     for module in (torch.nn.Linear(2, 2), make("olmoe").model):
         with pytest.raises(MoEError, match="is not a causal language model"):
@@ -235,3 +252,38 @@ def test_sine_and_cosine_are_below_0_501_ulp(cpu: str) -> None:
         error = np.abs(have[finite].astype(np.float64) - want) / spacing
         assert error.max() < 0.501
         assert np.array_equal(np.signbit(have[finite]), np.signbit(want))
+
+
+#: In a process of its own, whose memory is that of the import.
+DEFAULT_OLMOE = """
+import sys, time, torch, transformers
+import moe_mlir
+from moe_mlir.torch.pretrained import make_unfilled
+from moe_mlir.torch.causal_lm import import_causal_lm
+
+config = transformers.OlmoeConfig(pad_token_id=None)
+start = time.perf_counter()
+model = make_unfilled(config, getattr(torch, sys.argv[1]))
+ours = moe_mlir.Model.from_imported(import_causal_lm(model))
+seconds = time.perf_counter() - start
+assert len(ours.layers) == 16
+status = open("/proc/self/status").read()
+peak = int(status.split("VmHWM:")[1].split()[0]) / 2**20
+from moe_mlir.cpu import lower
+code = lower(ours._module, "host").machine_code()
+print(seconds, peak, len(code))
+"""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_olmoe_of_its_default_sizes(dtype: str, build_root: pathlib.Path) -> None:
+    """13.4 billion weights that are never filled: under a minute and 3 GiB."""
+    done = subprocess.run(
+        [sys.executable, "-c", DEFAULT_OLMOE, dtype],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    seconds, peak, code = map(float, done.stdout.split()[-3:])
+    assert seconds < 60 and peak < 3 and code > 100_000
