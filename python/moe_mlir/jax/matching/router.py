@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from moe_mlir.jax.matching.elements import Elements, NotUnderstood, producer
-from moe_mlir.jax.matching.sums import atoms, factors, product
+from moe_mlir.jax.matching.sums import factors, product
 from moe_mlir.jax.matching.terms import (
     Term,
     as_atom,
@@ -107,15 +107,8 @@ def _softmax(e: Elements, term: Term, over: Term) -> Term | None:
             highest = without_rounding(e, args[value_of(args[0]) == float("-inf")])
         if _over(e, highest, "max", logit, over):
             return logit  # type: ignore[no-any-return]
-        # Any number that is the same for all experts leaves a softmax as it is.
-        if not _mentions(highest, over):
-            return logit  # type: ignore[no-any-return]
+    # Whatever else is subtracted may be infinite: it belongs to the logits.
     return shifted  # type: ignore[no-any-return]
-
-
-def _mentions(term: Term, over: Term) -> bool:
-    item = as_atom(over)
-    return any(one is item for one in atoms(term))
 
 
 def _over(e: Elements, term: Term, head: str, body: Term, over: Term) -> bool:
