@@ -124,6 +124,7 @@ def route_cases() -> Iterator[Case]:
             )
             name = "{}-{}-{}-{}".format(*form)
             yield _route(name, (3, 40, 64, 4), scope, schedule=schedule)
+        yield from _cluster_routes(scope)
         for any_sizes in ((3, 21), (1, 200)):
             yield _any_route(any_sizes, scope)
         for kind in ("special", "equal"):
@@ -132,6 +133,21 @@ def route_cases() -> Iterator[Case]:
         _, tokens, experts, _ = sizes
         for scope in ("token", "sequence"):
             yield _route(f"T{tokens}-E{experts}", sizes, scope, normalize="sum")
+
+
+def _cluster_routes(scope: str) -> Iterator[Case]:
+    """Routings by clusters: one for a sequence, several, and with many ties."""
+    for blocks, sizes, kind in (
+        (4, (3, 40, 64, 4), "normal"),
+        (16, (1, 128, 64, 8), "quantised"),
+        (8, (1, 300, 128, 4), "equal"),
+    ):
+        schedule = (
+            "#moe.gpu_route<chip = sm_90, form = cluster, threads = 256, "
+            f"blocks = 132, tokens = 8, cluster = {blocks}>"
+        )
+        case = _route(f"cluster-{blocks}", sizes, scope, kind, schedule=schedule)
+        yield dataclasses.replace(case, chip="sm_90")
 
 
 def choice_cases() -> Iterator[Case]:
