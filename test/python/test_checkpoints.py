@@ -101,6 +101,13 @@ def test_weights_of_both_layouts(
         assert (described.dtype, described.shape) == (value.dtype, value.shape)
 
 
+def test_experts_are_in_the_order_of_their_numbers(tmp_path: pathlib.Path) -> None:
+    """10 comes after 9, not after 1."""
+    model = make("olmoe", num_experts=12)
+    sources, _, stored = matched(write(model, tmp_path / "model"))
+    same_weights(CheckpointWeights(list(sources), stored, sources, {}), model)
+
+
 def test_a_checkpoint_becomes_a_folder_that_runs(
     written: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
