@@ -50,8 +50,8 @@ def marked(p: dict[str, Any], x: Any, scope: str, options: dict[str, Any]) -> An
     return moe.experts(x, plan, **weights)
 
 
-def check(layer: Any, options: dict[str, Any]) -> None:
-    """It is raised, equals JAX, and changes to sequence scope by one attribute."""
+def check(layer: Any, options: dict[str, Any]) -> Any:
+    """It is raised and equals JAX."""
     model = moe_mlir.from_jax(layer, params(), x())
     (entry,) = model.report["layers"]
     assert entry["status"] == "raised", entry["why"]
@@ -65,20 +65,35 @@ def check(layer: Any, options: dict[str, Any]) -> None:
         else:
             assert compiled[name] == pytest.approx(value, rel=1e-6), name
     close(model.compile()(x()), layer(params(), x()))
-    y = model.with_scope("sequence").compile()(x())
-    close(y, marked(params(), x(), "sequence", options))
+    return model
 
 
 @pytest.mark.parametrize("router", layers.ROUTERS, ids=lambda f: f.__name__)
 def test_routers(router: Any) -> None:
+    """They change to sequence scope by one attribute."""
     options = OPTIONS[router.__name__]
-    check(layers.layer_of(router, layers.by_one_hot), options)
+    model = check(layers.layer_of(router, layers.by_one_hot), options)
+    y = model.with_scope("sequence").compile()(x())
+    close(y, marked(params(), x(), "sequence", options))
 
 
 @pytest.mark.parametrize("dispatch", layers.DISPATCHES, ids=lambda f: f.__name__)
 def test_dispatches(dispatch: Any) -> None:
     options = OPTIONS["softmax_sum"]
     check(layers.layer_of(layers.softmax_sum, dispatch), options)
+
+
+def test_every_router_with_every_dispatch_is_raised() -> None:
+    for router in layers.ROUTERS:
+        for dispatch in layers.DISPATCHES:
+            layer = layers.layer_of(router, dispatch)
+            (entry,) = import_jax(layer, params(), x()).report["layers"]
+            assert entry["status"] == "raised", (layer.__name__, entry["why"])
+
+
+def test_a_constant_within_the_experts_is_a_part_of_the_gates() -> None:
+    layer = layers.layer_of(layers.sum_at_least, layers.by_gathered_weights)
+    close(moe_mlir.from_jax(layer, params(), x()).compile()(x()), layer(params(), x()))
 
 
 @pytest.mark.parametrize("router", layers.ROUTERS, ids=lambda f: f.__name__)

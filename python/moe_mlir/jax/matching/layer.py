@@ -26,6 +26,7 @@ from moe_mlir.jax.matching.terms import (
     linear,
     plus,
     times,
+    value_of,
     variable,
 )
 from moe_mlir.jax.matching.uses import check_uses
@@ -133,6 +134,18 @@ def _tokens(anchor: Any, value: Any) -> tuple[int, ...]:
     return tuple(shape(value)[:-1])
 
 
+def _without_constants(term: Term) -> tuple[Term, list[Term]]:
+    """A sum and the constants that each of its terms is multiplied by."""
+    if term.head != "sum":
+        return term, []
+    v, body = term.args
+    constants = [part for part in factors(body) if value_of(part) is not None]
+    if not constants:
+        return term, []
+    rest = product(part for part in factors(body) if part not in constants)
+    return total(linear(0, [(v, 1)]), rest), constants
+
+
 def _sequences(x: Any) -> tuple[int, ...]:
     """(S, T) if x is [S, T, H], or is reshaped from that; else (T,)."""
     operation = producer(x)
@@ -159,9 +172,10 @@ def _layer(e: Elements, key: Key, value: Any) -> Layer:
     results = [part for part in parts if as_atom(output) in part.free]
     if expert is None or len(results) != 1:
         raise _Mismatch(0, "no value after it is a sum over the chosen experts")
-    gate = product(part for part in parts if part is not results[0])
+    result, constants = _without_constants(results[0])
+    gate = product([*(part for part in parts if part is not results[0]), *constants])
     try:
-        experts = experts_of(e, results[0], expert, output)
+        experts = experts_of(e, result, expert, output)
     except NotUnderstood as error:
         raise _Mismatch(2, str(error)) from error
     try:
