@@ -84,7 +84,7 @@ def _scores(
     )
     scores = np.zeros((valid.size, experts), np.float32)
     candidate = np.zeros(scores.shape, bool)
-    expert = np.repeat(np.arange(experts), np.diff(plan.expert_offsets))
+    expert: Array = np.repeat(np.arange(experts), np.diff(plan.expert_offsets))
     scores[plan.row_token, expert] = plan.gates
     candidate[plan.row_token, expert] = True
     return scores.reshape(logits.shape), candidate.reshape(logits.shape)
