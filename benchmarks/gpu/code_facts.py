@@ -81,7 +81,7 @@ def ptx_loop(text: str, kernel: str) -> Loop | None:
     """The loop of a kernel's PTX that multiplies most, None without any."""
     labels: dict[str, int] = {}
     statements: list[str] = []
-    best: list[str] = []
+    jumps: list[tuple[int, int]] = []
     body = re.sub(r"//.*", "", _kernel_text(text, kernel)).replace("\n", " ")
     for line in body.split(";"):
         for label in re.findall(r"(\$L__BB\w+):", line):
@@ -92,32 +92,43 @@ def ptx_loop(text: str, kernel: str) -> Loop | None:
         statements.append(statement)
         back = re.match(r"@!?%p\d+ +bra\S*\s+(\$L__BB\w+)", statement)
         if back and back[1] in labels:
-            best = _larger(best, statements[labels[back[1]] :], "mma.sync")
-    return _loop_of(best, _PTX_WORDS) if best else None
-
-
-def _larger(best: list[str], loop: list[str], product: str) -> list[str]:
-    """The loop with more products; of equals the shorter, which is the inner one."""
-
-    def rank(statements: list[str]) -> tuple[int, int]:
-        return sum(product in line for line in statements), -len(statements)
-
-    return loop if rank(loop) > max(rank(best), (0, 0)) else best
+            jumps.append((labels[back[1]], len(statements)))
+    return _largest(statements, jumps, _PTX_WORDS)
 
 
 def sass_loop(sass: str) -> Loop | None:
     """The same of a kernel's machine code as cuobjdump prints it."""
-    addresses: list[int] = []
+    addresses: dict[int, int] = {}
     statements: list[str] = []
-    best: list[str] = []
+    jumps: list[tuple[int, int]] = []
     for line in re.finditer(r"/\*([0-9a-f]{4,})\*/\s+([^;/]+);", sass):
-        addresses.append(int(line[1], 16))
+        addresses[int(line[1], 16)] = len(statements)
         statements.append(line[2].strip())
         back = re.search(r"\bBRA\s+(?:\S+, )?0x([0-9a-f]+)", statements[-1])
         if back and int(back[1], 16) in addresses:
-            loop = statements[addresses.index(int(back[1], 16)) :]
-            best = _larger(best, [s for s in loop if s != "NOP"], "HMMA")
-    return _loop_of(best, _SASS_WORDS) if best else None
+            jumps.append((addresses[int(back[1], 16)], len(statements)))
+    return _largest(statements, jumps, _SASS_WORDS)
+
+
+def _largest(
+    statements: list[str], jumps: list[tuple[int, int]], words: tuple[str, ...]
+) -> Loop | None:
+    """Of the loops that jumps back end, the one that multiplies most.
+
+    One with another loop inside is none of them: where the exit of a kernel stands
+    before its last loop, a jump to it leads back, too.
+    """
+    inner = [
+        (begin, end)
+        for begin, end in jumps
+        if not any(begin <= b and e < end for b, e in jumps)
+    ]
+    loops = [
+        _loop_of([s for s in statements[begin:end] if s != "NOP"], words)
+        for begin, end in inner
+    ]
+    best = max(loops, key=lambda loop: loop.products, default=None)
+    return best if best and best.products else None
 
 
 def _disassembler() -> str | None:

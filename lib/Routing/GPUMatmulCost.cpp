@@ -28,6 +28,10 @@ constexpr double kTensorShare = 0.87;
 /// Seconds from a block's start to its first product, and from its last one to
 /// the end of its stores.
 constexpr double kBlockLatency = 1.6e-6;
+/// Instructions of a warp before and behind its loop.
+constexpr double kAroundLoop = 300;
+/// Warp instructions that a multiprocessor issues in a second: four a clock.
+constexpr double kIssued = 4 * 1.5e9;
 /// Copies of four lanes ask for half lines: L2 serves them at this share.
 constexpr double kHalfLineShare = 0.92;
 /// Memory's share where a step takes less than 256 bytes of a row of weights.
@@ -94,15 +98,21 @@ double sharedShare(const GPUMatmulForm &form) {
   return 4 * (fragments + copies) / (2 * products);
 }
 
-/// Blocks that a multiprocessor holds at once.
-double residentBlocks(const GPUChip &chip, const GPUMatmulForm &form) {
-  double shared = form.stages * (form.rows + form.columns) * form.depth * 2.0;
-  double threads = 32.0 * (form.rows / form.warpRows) * (form.columns / 64);
-  // Accumulators, fragments of two steps, addresses.
-  double registers = std::min(255.0, form.warpRows * 2.0 + 96);
-  double blocks = std::min(std::floor((chip.sharedBytes + 1024) / shared),
-                           std::floor(65536 / (registers * threads)));
-  return std::max(blocks, 1.0);
+/// Warp instructions of one step of one tile that are no products, where tiles
+/// have `rows` rows on average, in whole blocks of 16.
+double stepInstructions(const GPUMatmulForm &form, double rows) {
+  // The wait, the barrier, the end of a group of copies, moving pointers.
+  constexpr double kEachWarp = 5;
+  double down = double(form.rows) / form.warpRows, across = form.columns / 64;
+  double blocks = rows / 16, warps = down * across;
+  // A warp without rows loads no weights, and copies of missing rows are left
+  // out by turns of all warps.
+  double fragments =
+      form.depth / 16.0 * across * (blocks + 4 * std::min(down, blocks));
+  double turn = warps * 32 / form.lanes;
+  double copied = std::min(double(form.rows), std::ceil(rows / turn) * turn);
+  double copies = (copied + form.columns) * form.depth * 2 / (32 * 16);
+  return fragments + copies + kEachWarp * warps;
 }
 
 /// How blocks come to multiprocessors: all at once as far as they fit.
@@ -113,7 +123,7 @@ struct Waves {
 
 Waves wavesOf(const GPUChip &chip, const Device &device,
               const GPUMatmulForm &form, double blocks) {
-  double resident = residentBlocks(chip, form);
+  double resident = double(residentGPUBlocks(chip, form));
   double atOnce = device.multiprocessors * resident;
   double waves = std::ceil(blocks / atOnce);
   // The last wave may be thin: a multiprocessor then has fewer blocks.
@@ -148,8 +158,8 @@ GPUMatmulCost modelWork(const GPUChip &chip, const GPUMatmulForm &form,
 
   // Warps skip the blocks of 16 rows that a tile lacks.
   double padded = std::min(allRows + 7.5 * work.tiles, work.tiles * form.rows);
-  double steps = std::ceil(double(size.depth) / form.depth) * form.depth;
-  double flop = 2 * padded * across * form.columns * steps;
+  double steps = std::ceil(double(size.depth) / form.depth);
+  double flop = 2 * padded * across * form.columns * steps * form.depth;
   double compute = waves.idle * flop * std::max(1.0, sharedShare(form)) /
                    (device.flop * kTensorShare);
   double latency = kBlockLatency * waves.starts;
@@ -158,11 +168,32 @@ GPUMatmulCost modelWork(const GPUChip &chip, const GPUMatmulForm &form,
       std::pow(std::pow(memory, kOverlap) + std::pow(cache, kOverlap) +
                    std::pow(compute, kOverlap),
                1 / kOverlap);
-  return {memory * 1e6, cache * 1e6, compute * 1e6, latency * 1e6,
-          (overlapped + latency) * 1e6};
+  double warps = form.rows / form.warpRows * (form.columns / 64);
+  double ofStep = stepInstructions(form, padded / std::max(work.tiles, 1e-9));
+  double issue = blocks * (steps * ofStep + kAroundLoop * warps) /
+                 (device.multiprocessors * kIssued);
+  return {memory * 1e6,
+          cache * 1e6,
+          compute * 1e6,
+          latency * 1e6,
+          (overlapped + latency) * 1e6,
+          issue * 1e6};
 }
 
 } // namespace
+
+int64_t residentGPUBlocks(const GPUChip &chip, const GPUMatmulForm &form) {
+  // A multiprocessor keeps a kilobyte of each block for itself.
+  constexpr int64_t kReserved = 1024, kRegisters = 65536, kMostRegisters = 255;
+  int64_t shared =
+      form.stages * (form.rows + form.columns) * form.depth * 2 + kReserved;
+  int64_t threads = 32 * (form.rows / form.warpRows) * (form.columns / 64);
+  // Accumulators, fragments of two steps, addresses.
+  int64_t registers = std::min(kMostRegisters, form.warpRows * 2 + 96);
+  int64_t blocks = std::min((chip.sharedBytes + kReserved) / shared,
+                            kRegisters / (registers * threads));
+  return std::max<int64_t>(blocks, 1);
+}
 
 GPUMatmulCost modelGPUMatmul(const GPUChip &chip, const GPUMatmulForm &form,
                              const GPUMatmulSize &size, double rows,

@@ -11,10 +11,11 @@ namespace {
 /// Rows of a warp follow the tile's: as many as its warps can share. Stages are
 /// the most that are of use, and fewer where shared memory is less.
 constexpr GPUMatmulForm kCandidates[] = {
-    {32, 128, 64, 16, 4, 8, 0},  {32, 128, 128, 16, 3, 8, 0},
-    {64, 128, 64, 32, 4, 8, 0},  {128, 128, 64, 64, 3, 8, 0},
-    {128, 128, 32, 64, 6, 4, 0}, {128, 256, 64, 64, 4, 8, 0},
-    {128, 256, 32, 64, 6, 4, 0},
+    {16, 128, 64, 16, 4, 8, 0},  {32, 128, 64, 16, 4, 8, 0},
+    {32, 128, 128, 16, 3, 8, 0}, {32, 256, 64, 32, 3, 8, 0},
+    {64, 128, 64, 32, 4, 8, 0},  {64, 256, 64, 64, 3, 8, 0},
+    {128, 128, 64, 64, 3, 8, 0}, {128, 128, 32, 64, 6, 4, 0},
+    {128, 256, 64, 64, 4, 8, 0}, {128, 256, 32, 64, 6, 4, 0},
 };
 constexpr int64_t kLeastStages = 3;
 /// Averages of rows for which forms are compared where T is not known.
@@ -42,38 +43,31 @@ std::vector<GPUMatmulForm> fittingForms(const GPUChip &chip, int64_t depth) {
   return forms;
 }
 
-/// What the forms cost for an average, in all and through the L2 cache. Routing
-/// in practice lies between uniform and Zipf's law, so both count.
-struct Costs {
-  std::vector<double> times, cache;
-};
-Costs costsOf(const GPUChip &chip, const GPUMatmulSize &size,
-              const std::vector<GPUMatmulForm> &forms, double rows) {
-  Costs costs;
+/// The modelled times of forms for an average. Routing in practice lies between
+/// uniform and Zipf's law, so both count.
+///
+/// Where memory is the limit, many forms are nearly as fast. An instruction
+/// that is no product then counts as three: a guess at what it keeps from
+/// others, which the model does not know.
+std::vector<double> timesOf(const GPUChip &chip, const GPUMatmulSize &size,
+                            const std::vector<GPUMatmulForm> &forms,
+                            double rows) {
+  constexpr double kIssueWeight = 3;
+  std::vector<double> times;
   for (const GPUMatmulForm &form : forms) {
-    GPUMatmulCost uniform = modelGPUMatmul(chip, form, size, rows, true);
-    GPUMatmulCost skewed = modelGPUMatmul(chip, form, size, rows, false);
-    costs.times.push_back((uniform.total + skewed.total) / 2);
-    costs.cache.push_back(uniform.cache + skewed.cache);
+    double time = 0;
+    for (bool isUniform : {true, false}) {
+      GPUMatmulCost cost = modelGPUMatmul(chip, form, size, rows, isUniform);
+      time += (cost.total + kIssueWeight * cost.issue) / 2;
+    }
+    times.push_back(time);
   }
-  return costs;
+  return times;
 }
 
 /// How much slower `time` is than `least`, 1 for not at all but for noise.
 double slownessOf(double time, double least) {
   return std::max(1.0, (time - kNoiseTime) / least);
-}
-
-/// Of the forms that are as fast as any, the one that reads the least through
-/// the L2 cache.
-size_t fastest(const Costs &costs) {
-  double least = *std::min_element(costs.times.begin(), costs.times.end());
-  size_t best = costs.times.size();
-  for (size_t form = 0; form < costs.times.size(); ++form)
-    if (slownessOf(costs.times[form], least) <= 1 + kNoise &&
-        (best == costs.times.size() || costs.cache[form] < costs.cache[best]))
-      best = form;
-  return best;
 }
 
 /// Forms, and the averages from which each is used.
@@ -123,11 +117,14 @@ std::vector<GPUMatmulForm> chooseGPUMatmulForms(const GPUChip &chip,
                                                 const GPUMatmulSize &size,
                                                 std::optional<double> rows) {
   std::vector<GPUMatmulForm> forms = fittingForms(chip, size.depth);
-  if (rows)
-    return {forms[fastest(costsOf(chip, size, forms, *rows))]};
+  if (rows) {
+    std::vector<double> times = timesOf(chip, size, forms, *rows);
+    return {
+        forms[std::min_element(times.begin(), times.end()) - times.begin()]};
+  }
   std::vector<std::vector<double>> times;
   for (double average : kAverages)
-    times.push_back(costsOf(chip, size, forms, average).times);
+    times.push_back(timesOf(chip, size, forms, average));
   Choice best;
   extend(times, {}, best);
   std::vector<GPUMatmulForm> chosen;

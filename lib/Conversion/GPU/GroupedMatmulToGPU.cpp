@@ -8,6 +8,7 @@
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/Transforms/RegionUtils.h"
 #include "moe/Conversion/MoEToGPU.h"
+#include "moe/Routing/GPUMatmulCost.h"
 #include "llvm/ADT/SetVector.h"
 #include "llvm/Support/FormatVariadic.h"
 
@@ -69,6 +70,16 @@ private:
     return op.getTiles()[llvm::find(rows, form.getRows()) - rows.begin()];
   }
 
+  /// As many as shared memory and accumulators let a multiprocessor hold: so
+  /// many registers may be used, and no fewer.
+  int64_t residentBlocks(GPUMatmulFormAttr form) {
+    auto chip = ::moe::routing::findGPUChip(stringifyChip(schedule.getChip()));
+    return ::moe::routing::residentGPUBlocks(
+        *chip,
+        {form.getRows(), form.getColumns(), form.getDepth(), form.getWarpRows(),
+         form.getStages(), form.getLanes(), form.getLeast()});
+  }
+
   void emitForm(GPUMatmulFormAttr form, Value used) {
     MatmulShape shape(op, form);
     Kernel kernel(rewriter, op,
@@ -94,6 +105,7 @@ private:
         loc, used, gridSize(shape), index(0));
     launch.threads = shape.threads();
     launch.sharedBytes = shape.sharedBytes();
+    launch.residentBlocks = residentBlocks(form);
     kernel.emit(launch, [&](KernelBuilder &b, ValueRange arguments) {
       MatmulOperands operands;
       operands.input = arguments[input];

@@ -62,7 +62,8 @@ void MatmulKernel::emitFirstCopies() {
   int64_t count = std::min(shape.stages - 1, shape.depthSteps());
   for (int64_t step = 0; step < count; ++step) {
     bool isLast = step == shape.depthSteps() - 1;
-    copies->emit(pointers, step, stageOf(step), isLast && shape.depthRest());
+    copies->emit(pointers, step, stageOf(step), isLast && shape.depthRest(),
+                 std::nullopt);
     b.make<NVVM::CpAsyncCommitGroupOp>();
   }
   pointers = copies->advance(pointers, count);
@@ -158,7 +159,7 @@ void MatmulKernel::emitStep(State &state, int64_t step, int64_t ahead,
     // of instruction costs the hardware a few.
     if (copiesOn && block == 0)
       copies->emit(state.pointers, ahead, stageOf(copied),
-                   copied == steps - 1 && shape.depthRest());
+                   copied == steps - 1 && shape.depthRest(), rowBlocks);
     if (copiesOn && block == blocks - 2)
       b.make<NVVM::CpAsyncCommitGroupOp>();
     fragments->multiply(state.fragments, rowBlocks, state.sums);

@@ -57,14 +57,18 @@ Value TileCopies::chunkOfLane() {
   return b.bitAnd(place.lane, shape.lanes - 1);
 }
 
+/// The place of this lane's chunk of row `row`. `part` bytes into a stage.
+Value TileCopies::sharedPlace(Value row, Value chunk, int64_t part) {
+  Value at = placeOfChunk(b, shape.rowBytes(), row, chunk);
+  return b.offset(b.offset(place.shared, at), part);
+}
+
 /// The places of this lane's chunks of the first 8 rows from `firstRow`, which
 /// is that of a warp. `part` bytes into a stage.
 SmallVector<Value> TileCopies::sharedBases(Value firstRow, int64_t part) {
   SmallVector<Value> bases;
-  int64_t bytes = shape.rowBytes();
   auto add = [&](Value row, Value chunk) {
-    Value at = placeOfChunk(b, bytes, b.add(firstRow, row), chunk);
-    bases.push_back(b.offset(b.offset(place.shared, at), part));
+    bases.push_back(sharedPlace(b.add(firstRow, row), chunk, part));
   };
   if (shape.lanes == 8)
     for (int64_t half : {0, 1})
@@ -75,12 +79,20 @@ SmallVector<Value> TileCopies::sharedBases(Value firstRow, int64_t part) {
   return bases;
 }
 
-/// The token of row `lane` of a warp's rows, which begin at `first`: one load,
-/// handed out by shuffles. Rows that the tile does not have stand for its
+/// Warps take the rows of a tile in turn, as many as one copy takes, so that
+/// the rows which a short tile lacks are the last copies of every warp.
+int64_t TileCopies::rowsOfTurn() const {
+  return shape.warps() * kLanes / shape.lanes;
+}
+
+/// The token of this lane's row, if lanes stand for the rows of a warp: one
+/// load, handed out by shuffles. Rows that the tile does not have stand for its
 /// first one, and are not read.
 Value TileCopies::tokenOfWarp(Value first) {
-  int64_t rowsOfWarp = shape.rows / shape.warps();
-  Value row = b.add(first, b.bitAnd(place.lane, rowsOfWarp - 1));
+  int64_t rowsOfCopy = kLanes / shape.lanes;
+  Value mine = b.bitAnd(place.lane, shape.rows / shape.warps() - 1);
+  Value row = b.add(b.add(first, b.rem(mine, rowsOfCopy)),
+                    b.mul(b.div(mine, rowsOfCopy), rowsOfTurn()));
   row = b.select(b.less(row, place.rows), row, b.word(0));
   Value token =
       b.loadConstant(b.getI32Type(), b.element(operands.rowToken,
@@ -90,39 +102,46 @@ Value TileCopies::tokenOfWarp(Value first) {
 }
 
 void TileCopies::addRows() {
-  int64_t rowsOfWarp = shape.rows / shape.warps();
-  int64_t rowsOfCopy = kLanes / shape.lanes, piece = shape.inputPiece();
-  Value first = b.mul(place.warp, rowsOfWarp);
+  int64_t rowsOfCopy = kLanes / shape.lanes;
+  Value first = b.mul(place.warp, rowsOfCopy);
   Value token = shape.gathered ? tokenOfWarp(first) : Value();
-  SmallVector<Value> bases = sharedBases(first, 0);
-  for (int64_t i = 0; i < rowsOfWarp / rowsOfCopy; ++i) {
-    Value inWarp = b.add(rowOfLane(0), rowsOfCopy * i);
-    Value row = b.add(first, inWarp);
-    Value live = b.less(row, place.rows);
-    Value source;
+  for (int64_t turn = 0; turn < shape.rows / rowsOfTurn(); ++turn) {
+    Value row = b.add(b.add(first, rowOfLane(0)), turn * rowsOfTurn());
+    Value live = b.less(row, place.rows), source;
     if (shape.gathered)
-      source = b.shuffle(token, inWarp);
+      source = b.shuffle(token, b.add(rowOfLane(0), rowsOfCopy * turn));
     else
       source = b.min(b.add(place.firstRow, b.select(live, row, b.word(0))),
                      operands.lastInputRow);
     Value start = b.element(operands.input, source, shape.k * kElementBytes);
     addPointer(b.element(start, chunkOfLane(), kChunkBytes), shape.rowBytes());
-    for (int64_t copy = 0; copy < copiesPerRow(); ++copy) {
-      bool whole = shape.lanes == 8;
-      copies.push_back({static_cast<unsigned>(pointers.size() - 1),
-                        copy * shape.lanes * kChunkBytes,
-                        shape.rowBytes(),
-                        bases[whole ? i & 1 : copy],
-                        whole
-                            ? (i / 2) * 8 * shape.rowBytes() + copy * kLineBytes
-                            : i * 8 * shape.rowBytes(),
-                        piece,
-                        {b.select(live, b.word(piece), b.word(0))},
-                        b.mul(chunkOfLane(), kChunkElements),
-                        copy * shape.lanes * kChunkElements,
-                        piece / kElementBytes,
-                        operands.input});
-    }
+    addRowCopies(turn, b.add(first, rowOfLane(0)), live);
+  }
+}
+
+/// The copies of one turn, whose pointer is the last one; `row` is the lane's
+/// row of the first turn.
+void TileCopies::addRowCopies(int64_t turn, Value row, Value live) {
+  int64_t piece = shape.inputPiece();
+  // Rows congruent mod 8 differ by a constant.
+  int64_t base = rowsOfTurn() % 8 == 0 ? 0 : turn % 2;
+  int64_t ahead = (turn - base) * rowsOfTurn() * shape.rowBytes();
+  Value baseRow = b.add(row, base * rowsOfTurn());
+  for (int64_t copy = 0; copy < copiesPerRow(); ++copy) {
+    bool whole = shape.lanes == 8;
+    Value chunk = whole ? chunkOfLane() : b.add(chunkOfLane(), 4 * copy);
+    copies.push_back({static_cast<unsigned>(pointers.size() - 1),
+                      copy * shape.lanes * kChunkBytes,
+                      shape.rowBytes(),
+                      sharedPlace(baseRow, chunk, 0),
+                      ahead + (whole ? copy * kLineBytes : 0),
+                      piece,
+                      {b.select(live, b.word(piece), b.word(0))},
+                      b.mul(chunkOfLane(), kChunkElements),
+                      copy * shape.lanes * kChunkElements,
+                      piece / kElementBytes,
+                      operands.input,
+                      turn});
   }
 }
 
@@ -209,7 +228,7 @@ void TileCopies::addWeightRow(int64_t eight, int64_t half, Value column,
          eight * 8 * shape.rowBytes() + (whole ? copy * kLineBytes : 0), piece,
          sizes, b.mul(chunkOfLane(), kChunkElements),
          copy * shape.lanes * kChunkElements, piece / kElementBytes,
-         operands.weights.front()});
+         operands.weights.front(), std::nullopt});
 }
 
 //===----------------------------------------------------------------------===//
@@ -277,7 +296,7 @@ void TileCopies::addWeightLines(int64_t part, Value first, Value column,
                       shape.depth * shape.weightPitch(), bases[i & 1],
                       i / 2 * 8 * shape.weightLineBytes() + part * kLineBytes,
                       piece, sizes, first, i * kLines, 0,
-                      operands.weights.front()});
+                      operands.weights.front(), std::nullopt});
 }
 
 //===----------------------------------------------------------------------===//
@@ -291,9 +310,32 @@ KernelBuilder::Values TileCopies::advance(ValueRange from, int64_t count) {
   return moved;
 }
 
+/// A warp that has `rowBlocks` blocks of 16 rows knows by them what rows the
+/// tile lacks. Those `down` the tile have one block the more before theirs.
+bool TileCopies::isOfTile(const Copy &copy, int64_t rowBlocks) const {
+  int64_t ofWarps = shape.warpsAcross * kLanes / shape.lanes;
+  for (int64_t down = 0; down < shape.warpsDown; ++down)
+    if (*copy.turn * rowsOfTurn() + down * ofWarps <
+        rowBlocks * shape.blockStride() + 16 * down)
+      return true;
+  return false;
+}
+
+/// The tile has at least the rows of all blocks but the warp's last one.
+bool TileCopies::isWhole(const Copy &copy, int64_t rowBlocks) const {
+  return (*copy.turn + 1) * rowsOfTurn() <=
+         (rowBlocks - 1) * shape.blockStride();
+}
+
 void TileCopies::emit(ValueRange from, int64_t ahead, int64_t stage,
-                      bool isRest) {
-  for (const Copy &copy : copies) {
+                      bool isRest, std::optional<int64_t> rowBlocks) {
+  for (Copy copy : copies) {
+    if (copy.turn && rowBlocks) {
+      if (!isOfTile(copy, *rowBlocks))
+        continue;
+      if (isWhole(copy, *rowBlocks))
+        copy.sizes.clear();
+    }
     Value source =
         b.offsetOutside(from[copy.pointer], copy.source + ahead * copy.step);
     Value target = b.offset(copy.shared, stage + copy.place);

@@ -5,6 +5,7 @@
 
 #include "KernelBuilder.h"
 #include "MatmulShape.h"
+#include <optional>
 
 namespace mlir::moe {
 
@@ -50,7 +51,10 @@ public:
   KernelBuilder::Values advance(ValueRange from, int64_t steps);
   /// Copies the step that is `ahead` steps from where `from` points to the
   /// stage at byte `stage`. `isRest`: it is the last one and not whole.
-  void emit(ValueRange from, int64_t ahead, int64_t stage, bool isRest);
+  /// Where it is known how many blocks of 16 rows this warp has, rows that no
+  /// warp needs are left out.
+  void emit(ValueRange from, int64_t ahead, int64_t stage, bool isRest,
+            std::optional<int64_t> rowBlocks);
 
 private:
   struct Copy {
@@ -67,9 +71,15 @@ private:
     int64_t depthOffset, depthOfPiece;
     /// An address that may be read, in place of those that may not.
     Value readable;
+    /// Of rows: the turn in which the warp takes them.
+    std::optional<int64_t> turn;
   };
 
   void addRows();
+  void addRowCopies(int64_t turn, Value row, Value live);
+  int64_t rowsOfTurn() const;
+  bool isOfTile(const Copy &copy, int64_t rowBlocks) const;
+  bool isWhole(const Copy &copy, int64_t rowBlocks) const;
   Value tokenOfWarp(Value firstOfWarp);
   void addWeightsByRow();
   void addWeightRow(int64_t eight, int64_t half, Value column, unsigned pointer,
@@ -88,6 +98,7 @@ private:
   int64_t copiesPerRow() const {
     return shape.rowBytes() / (shape.lanes * kChunkBytes);
   }
+  Value sharedPlace(Value row, Value chunk, int64_t part);
   SmallVector<Value> sharedBases(Value firstRow, int64_t part);
   void emitPieces(const Copy &copy, Value source, Value target, bool isRest);
   void emitElements(const Copy &copy, Value source, Value target, bool isRest);
