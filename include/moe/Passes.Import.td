@@ -109,10 +109,16 @@ def ImportAsserts : Pass<"moe-import-asserts", "::mlir::ModuleOp"> {
     the table, so that a caller who checks nothing reads no other memory.
 
     ```mlir
-    %row = arith.index_cast %id : i64 to index
-    %fits = arith.cmpi slt, %row, %c64 : index
-    cf.assert %fits, "index must be smaller than dim size"
-    %element = tensor.extract %table[%row, %column] : tensor<64x16xf32>
+    func.func private @lookup(%ids: tensor<?xi64>, %table: tensor<64xf32>,
+                              %at: index) -> f32 {
+      %c64 = arith.constant 64 : index
+      %id = tensor.extract %ids[%at] : tensor<?xi64>
+      %row = arith.index_cast %id : i64 to index
+      %fits = arith.cmpi slt, %row, %c64 : index
+      cf.assert %fits, "index must be smaller than dim size"
+      %element = tensor.extract %table[%row] : tensor<64xf32>
+      return %element : f32
+    }
     ```
 
     Assertions about anything else stay, and `moe-verify-stage` refuses them by
