@@ -24,6 +24,8 @@ constexpr double kAverages[] = {1,   2,   4,   8,    16,   32,  64,
 /// Modelled times nearer than one of these, a share and microseconds, are the
 /// same.
 constexpr double kNoise = 0.01, kNoiseTime = 0.5;
+/// Of forms no more than this apart, in microseconds, the smallest is taken.
+constexpr double kSameTime = 0.1;
 
 int64_t stageBytes(const GPUMatmulForm &form) {
   return (form.rows + form.columns) * form.depth * 2;
@@ -119,8 +121,9 @@ std::vector<GPUMatmulForm> chooseGPUMatmulForms(const GPUChip &chip,
   std::vector<GPUMatmulForm> forms = fittingForms(chip, size.depth);
   if (rows) {
     std::vector<double> times = timesOf(chip, size, forms, *rows);
-    return {
-        forms[std::min_element(times.begin(), times.end()) - times.begin()]};
+    double least = *std::min_element(times.begin(), times.end());
+    auto isAsFast = [&](double time) { return time <= least + kSameTime; };
+    return {forms[std::ranges::find_if(times, isAsFast) - times.begin()]};
   }
   std::vector<std::vector<double>> times;
   for (double average : kAverages)
