@@ -184,7 +184,8 @@ def _compare(recipe: Recipe, run: Observation) -> _Verdict | None:
     except MoEError:
         return None  # such options do not exist for these sizes
     want = _dense(run.index, run.weights, logits.shape[-1])
-    have = _dense_of_plan(plan, *logits.shape)
+    # Rounded as the original's: the least ones are zero in float16.
+    have = _dense_of_plan(plan, *logits.shape).to(run.weights.dtype).float()
     keys = _SCORES[recipe.options["score"]](logits.float())
     if bias is not None:
         keys = keys + bias

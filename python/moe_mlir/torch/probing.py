@@ -100,8 +100,15 @@ class _GivenLogits(TorchFunctionMode):
             and result.numel() == self.given.numel()
         ):
             self.steered = True
-            return self.given.to(result.dtype).reshape(result.shape)
+            return _in_range(self.given, result.dtype).reshape(result.shape)
         return result
+
+
+def _in_range(values: Tensor, dtype: torch.dtype) -> Tensor:
+    """In a narrower type; what was finite stays so (1e30 is beyond float16)."""
+    limits = torch.finfo(dtype)
+    inside = values.clamp(limits.min, limits.max)
+    return torch.where(values.isinf(), values, inside).to(dtype)
 
 
 def random_state(
