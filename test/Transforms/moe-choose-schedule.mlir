@@ -88,7 +88,7 @@ func.func @index_form(%x: memref<2x3x8xf32>, %eo: memref<5xi32>,
 // GPU-LABEL: func.func @tiles
 // GPU-NOT: schedule
 // GPU: moe.grouped_matmul
-// GPU-SAME: forms = [<rows = 32, columns = 128, depth = 64, warp_rows = 16, stages = 4, lanes = 8, least = 0>]
+// GPU-SAME: forms = [<rows = 16, columns = 128, depth = 64, warp_rows = 16, stages = 4, lanes = 8, least = 0>]
 // GPU: return
 func.func @tiles(%rows: tensor<6x64xbf16>, %p: !plan, %w: tensor<4x256x64xbf16>)
     -> tensor<6x256xbf16> {
