@@ -212,14 +212,16 @@ class _Adapted:
                 f"layer '{self.name}': the block calls its experts otherwise than "
                 "when it was tried"
             )
-        tokens = _split(_fresh(call.hidden).flatten(0, -2), self.sequences_tokens)
+        tokens = call.hidden
+        if tokens.dim() == 2:
+            tokens = _split(_fresh(tokens), self.sequences_tokens)
         y = api.experts(
             tokens,
             self._plan(call.index, call.weights),
             **self.adapter.experts.weights(),
             **self.adapter.experts.options,
         )
-        return _fresh(y.reshape(call.hidden.shape))
+        return y if call.hidden.dim() == 3 else _fresh(y.flatten(0, 1))
 
     def _plan(self, index: Tensor, weights: Tensor) -> RoutePlan:
         assert self.sequences_tokens is not None
