@@ -63,7 +63,8 @@ def adapted_row(family: Family) -> Row:
         found = [(one, find_adapter(one)) for one in find_blocks(block)]
     adapters = [adapter for _, adapter in found if isinstance(adapter, Adapter)]
     if not adapters:
-        words = "; ".join(f"{type(one.experts).__name__} {why}" for one, why in found)
+        reasons = (f"{type(one.experts).__name__} {why}" for one, why in found)
+        words = "; ".join(dict.fromkeys(reasons))
         return Row(family.name, name, "refused", _tidy(words))
     match = adapters[0].match
     if match.recipe is None:
@@ -97,12 +98,16 @@ def executed_row(family: Family) -> Row:
     try:
         model = moe_mlir.from_torch(block, (x,))
     except MoEError as error:
+        if row.status == "refused":
+            assert row.words.split(";")[0].split(" ")[0] in str(error)
+            return row
         message = str(error).removeprefix("from_torch: ").removeprefix("layer 'moe': ")
         if "Constraints violated" not in message:
             return row._replace(status="refused", words=_tidy(message.split(";")[0]))
         model = moe_mlir.from_torch(block, (x,), dynamic_shapes={})
         sizes_run = _SIZES[:1]
         row = row._replace(words=f"{row.words}; {_STATIC}")
+    assert row.status != "refused", f"{row.family} is refused and yet imported"
     assert {layer["status"] for layer in model.report["layers"]} == {row.status}, row
     token = model.compile()
     raised = row.status == "raised"

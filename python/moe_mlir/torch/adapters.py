@@ -74,14 +74,26 @@ class Adapter:
         return entry | {"recipe": str(self.match.recipe)}
 
 
-def find_adapter(block: MoEBlock) -> Adapter | str:
-    """The adapter of a block, or why its experts cannot be adapted."""
+def find_adapter(
+    block: MoEBlock, known: dict[Any, Match] | None = None
+) -> Adapter | str:
+    """The adapter of a block, or why its experts cannot be adapted.
+
+    Args:
+        block: The block.
+        known: What was found for other blocks, by what they are; extended. A block
+            that is the same but for its weights is not tried again.
+    """
     with for_tiny_operations():
         if expert_count(block.experts) is None:
             return "has weights of no known names and shapes"
         experts = choose_experts(block)
         if isinstance(experts, str):
             return experts
+        found = known if known is not None else {}
+        kind = block.kind()
+        if kind in found:
+            return Adapter(block, experts, found[kind])
         match = choose_recipe(block, experts)
         if takes_rows_only(block.experts) and not (match.recipe and match.dense_scores):
             return (
@@ -90,6 +102,7 @@ def find_adapter(block: MoEBlock) -> Adapter | str:
             )
         adapter = Adapter(block, experts, match)
         if match.recipe is None or not _differs(adapter):
+            found[kind] = match
             return adapter
         return "is part of a block that computes something else when it is adapted"
 
@@ -125,6 +138,7 @@ def find_adapters(blocks: list[MoEBlock]) -> tuple[list[Adapter], list[str]]:
         ImportRefused: Experts that use the library's registry cannot be adapted.
     """
     adapters, others = [], []
+    known: dict[Any, Match] = {}
     for block in blocks:
         if isinstance(vars(block.experts).get("forward"), _Adapted):
             raise ImportRefused(
@@ -132,7 +146,7 @@ def find_adapters(blocks: list[MoEBlock]) -> tuple[list[Adapter], list[str]]:
                 "gave it; set_scope(model, 'token') first, and choose the scope of "
                 "the imported model by with_scope"
             )
-        found = find_adapter(block)
+        found = find_adapter(block, known)
         if isinstance(found, Adapter):
             adapters.append(found)
             continue

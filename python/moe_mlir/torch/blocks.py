@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import re
+import types
 from collections.abc import Iterator
 from typing import Any
 
@@ -44,6 +45,27 @@ class MoEBlock:
                 continue
             if path:
                 yield path, module
+
+    def kind(self) -> tuple[Any, ...]:
+        """Equal for blocks that differ in the values of their weights alone.
+
+        Their modules are of the same classes, with the same numbers, words and
+        functions as attributes, one configuration, and tensors of the same types.
+        """
+        found: list[Any] = []
+        for path, module in self.block.named_modules():
+            for name, value in sorted(vars(module).items()):
+                if isinstance(value, int | float | str | None) and name != "layer_idx":
+                    found.append((path, name, value))
+                elif name == "config" or isinstance(value, types.FunctionType):
+                    found.append((path, name, id(value)))
+            tensors = (
+                *module.named_parameters(recurse=False),
+                *module.named_buffers(recurse=False),
+            )
+            found.append((path, type(module)))
+            found += [(path, n, tuple(t.shape), t.dtype) for n, t in tensors]
+        return tuple(found)
 
     def router_class(self) -> str:
         """For reports: the class of the module that is called router or gate."""

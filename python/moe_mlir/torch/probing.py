@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +21,8 @@ from moe_mlir.torch.recipes import Parameters, Source
 SEEDS = (0, 1, 2)
 #: Scores of 1e-5 to 1e-26, where what protects a sum from zero decides.
 _SMALL = (-12.0, -14.0, -19.0, -21.0, -23.5, -28.0, -35.0, -46.0, -60.0)
+#: So many values of a tensor differ; no power of two, so that its rows do.
+_DIFFERENT = 2**20 + 7
 #: More tokens than this a capacity test never needs.
 _MOST_TOKENS = 4096
 
@@ -135,9 +138,16 @@ def random_state(
         shape = (shapes or {}).get(name, tuple(value.shape))
         # Vectors are biases: small, middling and large against the scores.
         scale = shape[-1] ** -0.5 if len(shape) > 1 else (0.1, 1.0, 3.0)[seed % 3]
-        values = torch.randn(shape, generator=generator) * scale
+        values = _random(shape, generator) * scale
         state[name] = values.to(dtype or value.dtype)
     return state
+
+
+def _random(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    """Normal values; those of large tensors repeat, which is much faster."""
+    count = math.prod(shape)
+    values = torch.randn(min(count, _DIFFERENT), generator=generator)
+    return values.repeat(-(-count // _DIFFERENT))[:count].reshape(shape)
 
 
 def observe(
