@@ -113,11 +113,12 @@ def sass_loop(sass: str) -> Loop | None:
 def _largest(
     statements: list[str], jumps: list[tuple[int, int]], words: tuple[str, ...]
 ) -> Loop | None:
-    """Of the loops that jumps back end, the one that multiplies most.
+    """Of the inner loops that jumps back end, the one that multiplies most.
 
-    One with another loop inside is none of them: where the exit of a kernel stands
-    before its last loop, a jump to it leads back, too.
+    Where the exit of a kernel stands before its last block, a jump to it leads back,
+    too, and ends no loop.
     """
+    jumps = [jump for jump in jumps if not _exits(statements[jump[0] :])]
     inner = [
         (begin, end)
         for begin, end in jumps
@@ -129,6 +130,16 @@ def _largest(
     ]
     best = max(loops, key=lambda loop: loop.products, default=None)
     return best if best and best.products else None
+
+
+def _exits(statements: list[str]) -> bool:
+    """Whether the end of the kernel is reached before any branch."""
+    for statement in statements:
+        if re.match(r"ret\b|EXIT\b", statement):
+            return True
+        if re.search(r"\bbra\b|\bBRA\b", statement):
+            return False
+    return True
 
 
 def _disassembler() -> str | None:

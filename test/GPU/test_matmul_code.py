@@ -66,6 +66,25 @@ def test_main_loop(
     assert loop.waits == form.stages
 
 
+PARTS = """.entry k() {
+  @%p1 bra $L__BB0_3;
+$L__BB0_1: mma.sync %r1; mma.sync %r2;
+  @%p2 bra $L__BB0_1;
+$L__BB0_2: st.global.b32 [%r3], %r1;
+  ret;
+$L__BB0_3: mma.sync %r1; mma.sync %r2; mma.sync %r3;
+  @%p3 bra $L__BB0_2;
+  bra.uni $L__BB0_2;
+}"""
+
+
+def test_a_jump_back_to_the_end_is_no_loop() -> None:
+    loop = ptx_loop(PARTS, "k")
+    assert loop
+    assert (loop.products, loop.others) == (2, 1)
+    assert ptx_loop(PARTS.replace("@%p2 bra $L__BB0_1", "nop"), "k") is None
+
+
 def test_wide_access(moe_opt: pathlib.Path) -> None:
     """Aligned sizes are copied and stored by 16 bytes, and nothing is called."""
     for layout in ("nk", "kn"):
