@@ -49,12 +49,12 @@ std::vector<GPUMatmulForm> fittingForms(const GPUChip &chip, int64_t depth) {
 /// uniform and Zipf's law, so both count.
 ///
 /// Where memory is the limit, many forms are nearly as fast. An instruction
-/// that is no product then counts as three: a guess at what it keeps from
+/// that is no product then counts as four: a guess at what it keeps from
 /// others, which the model does not know.
 std::vector<double> timesOf(const GPUChip &chip, const GPUMatmulSize &size,
                             const std::vector<GPUMatmulForm> &forms,
                             double rows) {
-  constexpr double kIssueWeight = 3;
+  constexpr double kIssueWeight = 4;
   std::vector<double> times;
   for (const GPUMatmulForm &form : forms) {
     double time = 0;
