@@ -91,3 +91,21 @@ def memref(array: np.ndarray) -> str:
     names = {"bfloat16": "bf16", "float16": "f16", "float32": "f32", "int32": "i32"}
     sizes = "".join(f"{size}x" for size in array.shape)
     return f"memref<{sizes}{names[str(array.dtype)]}>"
+
+
+def registers_without_spill(text: str, chip: str, folder: pathlib.Path) -> int:
+    """The registers that ptxas gives a module's one kernel, which spills nothing."""
+    source = folder / "kernels.ptx"
+    source.write_text(text)
+    made = subprocess.run(
+        ["ptxas", "-v", f"-arch={chip}", source, "-o", folder / "kernels.cubin"],
+        capture_output=True,
+        text=True,
+    )
+    assert made.returncode == 0, made.stderr
+    assert "0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads" in (
+        made.stderr
+    )
+    used = re.search(r"Used (\d+) registers", made.stderr)
+    assert used, made.stderr
+    return int(used[1])
