@@ -4,7 +4,7 @@ import pathlib
 import re
 
 BEGIN, END = "<!-- tested versions -->", "<!-- end of tested versions -->"
-SHOWN = ("torch", "torch-mlir", "transformers", "jax", "numpy")
+SHOWN = ("torch", "torch-mlir", "transformers", "jax", "flax", "numpy")
 # What requirements.txt cannot know: these are what the tests run on.
 FIXED = {"OS": "Debian 12, x86-64", "LLVM and MLIR": "22.1.8", "Python": "3.11"}
 

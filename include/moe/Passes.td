@@ -260,6 +260,24 @@ def PackWeights : Pass<"moe-pack-weights", "ModuleOp"> {
   ];
 }
 
+def MoveInits : Pass<"moe-move-inits"> {
+  let summary = "Make an input of what a parallel linalg op reads of its init";
+  let description = [{
+    A product that sums over nothing arrives as a parallel `linalg.generic` that
+    adds to its init, a zero. `linalg-fuse-elementwise-ops` fuses such an op into
+    a consumer with more loops and keeps the init: each further iteration then
+    adds once more to the same element, and the result is wrong. This pass makes
+    an input of the init, which costs nothing: the fusion folds the fill.
+
+    Before: linalg on tensors. After: the same, no `linalg.generic` of parallel
+    loops alone reads an init.
+
+    Example: test/Transforms/moe-move-inits.mlir
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
 def VerifyStage : Pass<"moe-verify-stage"> {
   let summary = "Check what is left after a stage of a pipeline";
   let description = [{

@@ -35,6 +35,7 @@ void mlir::moe::buildCPUTensorPipeline(OpPassManager &pm,
   pm.addPass(createExpandPlan());
   addCleanUp(pm);
   pm.addPass(createPackWeights());
+  pm.addPass(createMoveInits());
   pm.addPass(createLinalgElementwiseOpFusionPass());
   addCleanUp(pm);
   addVerification(pm, "index");

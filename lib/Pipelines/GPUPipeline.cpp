@@ -34,6 +34,7 @@ void mlir::moe::buildGPUTensorPipeline(OpPassManager &pm,
   pm.addPass(createExpandPlan());
   addCleanUp(pm);
   pm.addPass(createAddTiles());
+  pm.addPass(createMoveInits());
   pm.addPass(createLinalgElementwiseOpFusionPass());
   addCleanUp(pm);
   addVerification(pm, "index");

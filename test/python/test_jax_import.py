@@ -178,46 +178,6 @@ def test_modules_whose_state_is_a_pytree_of_its_own() -> None:
     assert set(imported.weights) == {"router", "experts.gate_up", "experts.down"}
 
 
-def test_flax_linen() -> None:
-    linen = pytest.importorskip("flax.linen", reason="flax is not installed")
-
-    class Layer(linen.Module):  # type: ignore[misc, name-defined]
-        @linen.compact
-        def __call__(self, x: Any) -> Any:
-            logits = linen.Dense(E, use_bias=False, name="router")(x)
-            shapes = {"gate_up": (E, H, 2 * INNER), "down": (E, INNER, H)}
-            weights = {
-                name: self.param(name, linen.initializers.normal(0.3), shape)
-                for name, shape in shapes.items()
-            }
-            return moe.experts(x, moe.route(logits, K), **weights)
-
-    module = Layer()
-    variables = module.init(jax.random.key(0), x())
-    imported = import_jax(module.apply, variables, x())
-    assert "params.router.kernel" in imported.weights
-
-
-def test_flax_nnx() -> None:
-    nnx = pytest.importorskip("flax.nnx", reason="flax is not installed")
-
-    class Layer(nnx.Module):  # type: ignore[misc, name-defined]
-        def __init__(self, rngs: Any) -> None:
-            self.router = nnx.Linear(H, E, use_bias=False, rngs=rngs)
-            self.gate_up = nnx.Param(params()["experts"]["gate_up"])
-            self.down = nnx.Param(params()["experts"]["down"])
-
-        def __call__(self, x: Any) -> Any:
-            plan = moe.route(self.router(x), K)
-            return moe.experts(
-                x, plan, gate_up=self.gate_up.value, down=self.down.value
-            )
-
-    graph, state = nnx.split(Layer(nnx.Rngs(0)))
-    imported = import_jax(lambda state, x: nnx.merge(graph, state)(x), state, x())
-    assert any("router.kernel" in name for name in imported.weights)
-
-
 def test_all_options_reach_the_marker() -> None:
     bias = np.zeros(E, np.float32)
 

@@ -136,6 +136,7 @@ def _finish(
             "nor a lax.top_k"
         )
     main = functions(module)["main"]
+    marked, weights = _without_random_state(main, marked, weights)
     with module.context:
         main.attributes["sym_visibility"] = ir.StringAttr.get("public")
     signature = main.attributes["function_type"].value
@@ -155,6 +156,36 @@ def _finish(
         markers=markers,
     )
     return Imported(print_generic(ir, module), dict(weights), report)
+
+
+def _without_random_state(
+    main: Any, marked: Sequence[str | None], weights: Mapping[str, Any]
+) -> tuple[list[str | None], dict[str, Any]]:
+    """Drops weights of unsigned integers that nothing reads: keys and counters of
+    random numbers, which a module holds for its training (dropout)."""
+    block = main.regions[0].blocks[0]
+    arguments = list(block.arguments)
+    kept = [
+        i
+        for i, argument in enumerate(arguments)
+        if not marked[i]
+        or list(argument.uses)
+        or not str(argument.type.element_type).startswith("ui")
+    ]
+    if len(kept) == len(arguments):
+        return list(marked), dict(weights)
+    types = main.attributes["function_type"].value
+    given = list(main.attributes["arg_attrs"])
+    for i in reversed(range(len(arguments))):
+        if i not in kept:
+            block.erase_argument(i)
+    with main.context:
+        main.attributes["function_type"] = ir.TypeAttr.get(
+            ir.FunctionType.get([types.inputs[i] for i in kept], types.results)
+        )
+        main.attributes["arg_attrs"] = ir.ArrayAttr.get([given[i] for i in kept])
+    names = [marked[i] for i in kept]
+    return names, {name: value for name, value in weights.items() if name in names}
 
 
 _DTYPES = {

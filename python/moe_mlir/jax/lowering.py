@@ -74,6 +74,7 @@ def lower(
     Raises:
         ImportRefused: An operation or a marker is not understood.
     """
+    _drop_shardings(module)
     # First: a function that is called twice holds two layers.
     inline_calls(module)
     _run(module, ("symbol-dce",))
@@ -103,6 +104,22 @@ def _run(module: Any, passes: tuple[str, ...]) -> None:
             raise ImportRefused(
                 f"StableHLO cannot be lowered: {pass_failure(error)}"
             ) from error
+
+
+def _drop_shardings(module: Any) -> None:
+    """Drops where a value lies on a mesh of devices: a compiled model has one device.
+
+    What computes on shards (``shard_map``) is left, and refused by name.
+    """
+    for operation in nested_operations(module.operation):
+        if operation.name == "sdy.sharding_constraint":
+            operation.results[0].replace_all_uses_with(operation.operands[0])
+            operation.erase()
+    names = {one.name for one in nested_operations(module.operation)}
+    if not any(name.startswith("sdy.") and name != "sdy.mesh" for name in names):
+        for operation in nested_operations(module.operation):
+            if operation.name == "sdy.mesh":
+                operation.erase()
 
 
 def _refuse_early(module: Any) -> None:
