@@ -12,6 +12,7 @@ import jax
 import numpy as np
 from jaxlib.mlir import ir
 
+from moe_mlir.errors import MoEError
 from moe_mlir.importing.imported import Imported, ImportRefused
 from moe_mlir.importing.printing import print_generic
 from moe_mlir.importing.report import make_report
@@ -45,11 +46,20 @@ def import_jax(
             something that is not understood.
     """
     positions = _weight_positions(args, params)
-    traced = jax.jit(function, keep_unused=True).trace(*args)
-    _refuse_closures(traced)
-    # The platform only selects how jax lowers: "cuda" keeps operations whole that "cpu"
-    # expands. No GPU is needed.
-    lowered = traced.lower(lowering_platforms=("cuda",))
+    try:
+        traced = jax.jit(function, keep_unused=True).trace(*args)
+        _refuse_closures(traced)
+        # The platform only selects how jax lowers: "cuda" keeps operations whole that
+        # "cpu" expands. No GPU is needed.
+        lowered = traced.lower(lowering_platforms=("cuda",))
+    except (ImportRefused, MoEError):
+        raise
+    except Exception as error:  # the user's code may raise anything
+        first = str(error).strip().split("\n")[0][:300]
+        raise ImportRefused(
+            f"jax cannot trace {name or _name_of(function)} with these arguments: "
+            f"{type(error).__name__}: {first}"
+        ) from error
     # A copy: jax hands out the module that its own cache holds.
     original = lowered.compiler_ir("stablehlo").operation
     module = parse(original.get_asm(print_generic_op_form=True, enable_debug_info=True))

@@ -23,6 +23,7 @@ from moe_mlir.jax.composites import raise_composites, restore_chlo
 from moe_mlir.jax.matching.inline import inline_calls
 from moe_mlir.jax.matching.raising import raise_layers
 from moe_mlir.jax.products import flatten_products
+from moe_mlir.jax.signless import make_signless
 
 stablehlo.register_stablehlo_passes()
 
@@ -89,7 +90,9 @@ def lower(
         _run(module, ("cse",))
         layers += raise_layers(module, calls, {layer["name"] for layer in layers})
     flatten_products(module)
+    _drop_reductions_of_nothing(module)
     _run(module, _PASSES)
+    make_signless(module)
     _plain_signatures(module)
     residual = check_module(module, residual=STABLEHLO_RESIDUAL)
     return residual, dict(calls.counts), layers
@@ -120,6 +123,18 @@ def _drop_shardings(module: Any) -> None:
         for operation in nested_operations(module.operation):
             if operation.name == "sdy.mesh":
                 operation.erase()
+
+
+def _drop_reductions_of_nothing(module: Any) -> None:
+    """A reduction over no dimension is its operand; the conversion leaves it."""
+    for operation in nested_operations(module.operation):
+        if operation.name == "stablehlo.reduce" and not len(
+            operation.attributes["dimensions"]
+        ):
+            results = list(operation.results)
+            for result, operand in zip(results, operation.operands, strict=False):
+                result.replace_all_uses_with(operand)
+            operation.erase()
 
 
 def _refuse_early(module: Any) -> None:
