@@ -1,5 +1,5 @@
-"""Operations that jaxlib has no lowering for, executed and compared with JAX: ties, NaN,
-indices out of bounds, loops in branches in loops, bf16."""
+"""Operations that jaxlib has no lowering for, executed and compared with JAX: ties,
+NaN, indices out of bounds, loops in branches in loops, bf16."""
 
 from __future__ import annotations
 

@@ -4,12 +4,11 @@ and imports."""
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import jax
 from jax import lax
-from jax.custom_batching import sequential_vmap
 
 from moe_mlir import _moe
 from moe_mlir.errors import MoEError
@@ -20,6 +19,7 @@ from moe_mlir.importing.options import (
     check_route_shapes,
 )
 from moe_mlir.jax import layers, rule
+from moe_mlir.jax.batching import one_by_one, over_leading_axes
 from moe_mlir.jax.plan import RoutePlan
 
 _PLAN_FIELDS = RoutePlan._fields
@@ -66,8 +66,9 @@ def route(
 
     Returns:
         The plan. Gradients flow through ``gates`` only; the choice is held fixed.
-        Under ``jax.vmap`` one plan after the other is made, in a loop; sequences as the
-        first axis of ``logits`` are routed together and are faster.
+        Under ``jax.vmap`` XLA makes one plan after the other, in a loop; sequences as
+        the first axis of ``logits`` are routed together and are faster. A compiled
+        model routes what is mapped over as further sequences, together.
 
     Raises:
         MoEError: An option or a shape breaks the routing contract.
@@ -110,26 +111,41 @@ def _route(
     operands = {"logits": logits, "choice_bias": choice_bias, "valid": valid}
     given = {name: value for name, value in operands.items() if value is not None}
 
-    def decomposition(*values: jax.Array, **attributes: Any) -> RoutePlan:
-        del attributes  # they are `options`, for the compiler
+    shared = [i for i, name in enumerate(given) if name == "choice_bias"]
+
+    def evaluate(*values: jax.Array) -> RoutePlan:
         named = dict(zip(given, values, strict=True))
         return rule.evaluate(
             named["logits"], named.get("choice_bias"), named.get("valid"), options
         )
 
-    marked = lax.composite(decomposition, name="moe.route", version=1)
-
-    def call(*values: jax.Array) -> Any:
-        return marked(*values, operands=tuple(given), **options.attributes())
-
-    plan: RoutePlan = _one_by_one(call)(*given.values())
+    attributes = {"operands": tuple(given), **options.attributes()}
+    call = over_leading_axes(_marked("moe.route", evaluate, attributes, shared), shared)
+    plan: RoutePlan = call(*given.values())
     return plan
 
 
-def _one_by_one(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function with a batching rule, a loop: composites have none."""
-    mapped: Callable[..., Any] = sequential_vmap(function)  # type: ignore[no-untyped-call]
-    return mapped
+def _marked(
+    name: str,
+    evaluate: Callable[..., Any],
+    attributes: dict[str, Any],
+    shared: Collection[int],
+) -> Callable[[tuple[int, ...]], Callable[..., Any]]:
+    """Of leading axes, a composite of that name that computes ``evaluate``."""
+
+    def build(batch: tuple[int, ...]) -> Callable[..., Any]:
+        def decomposition(*values: jax.Array, **_: Any) -> Any:
+            return one_by_one(evaluate, batch, shared)(*values)
+
+        marked = lax.composite(decomposition, name=name, version=1)
+        noted = {"batch": batch} if batch else {}
+
+        def call(*values: jax.Array) -> Any:
+            return marked(*values, **noted, **attributes)
+
+        return call
+
+    return build
 
 
 def _route_forward(options: RouteOptions, logits: Any, choice_bias: Any, valid: Any):  # type: ignore[no-untyped-def]
@@ -143,7 +159,7 @@ def _route_backward(options: RouteOptions, saved: Any, cotangent: RoutePlan):  #
 
     # Marked as well, so that an import can say what it is.
     marked = lax.composite(decomposition, name="moe.route_backward", version=1)
-    return _one_by_one(marked)(*saved, cotangent.gates), None, None
+    return one_by_one(marked)(*saved, cotangent.gates), None, None
 
 
 _route.defvjp(_route_forward, _route_backward)
@@ -225,8 +241,7 @@ def _experts(
     plan: RoutePlan,
     weights: tuple[jax.Array, ...],
 ) -> jax.Array:
-    def decomposition(*values: jax.Array, **attributes: Any) -> jax.Array:
-        del attributes  # they are `options`, for the compiler
+    def evaluate(*values: jax.Array) -> jax.Array:
         return layers.evaluate(
             options,
             values[0],
@@ -234,13 +249,11 @@ def _experts(
             dict(zip(names, values[6:], strict=True)),
         )
 
-    marked = lax.composite(decomposition, name="moe.experts", version=1)
-
-    def call(*values: jax.Array) -> Any:
-        operands = ("x", *_PLAN_FIELDS, *names)
-        return marked(*values, operands=operands, **options.attributes())
-
-    y: jax.Array = _one_by_one(call)(x, *plan, *weights)
+    operands = ("x", *_PLAN_FIELDS, *names)
+    attributes = {"operands": operands, **options.attributes()}
+    shared = range(6, len(operands))
+    build = _marked("moe.experts", evaluate, attributes, shared)
+    y: jax.Array = over_leading_axes(build, shared)(x, *plan, *weights)
     return y
 
 
@@ -261,7 +274,7 @@ def _experts_backward(options, names, saved, cotangent):  # type: ignore[no-unty
         return jax.vjp(forward, x, plan.gates, *weights)[1](cotangent)
 
     marked = lax.composite(decomposition, name="moe.experts_backward", version=1)
-    call = _one_by_one(marked)
+    call = one_by_one(marked)
     x_gradient, gates_gradient, *gradients = call(cotangent, x, *plan, *weights)
     plan_gradient = RoutePlan(None, None, None, None, gates_gradient)  # type: ignore[arg-type]
     return x_gradient, plan_gradient, tuple(gradients)

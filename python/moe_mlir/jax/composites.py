@@ -10,6 +10,7 @@ from jaxlib.mlir.dialects import chlo
 from moe_mlir.importing.imported import ImportRefused
 from moe_mlir.importing.markers import MARKER_VERSION, MarkerCalls, check_kind
 from moe_mlir.importing.walk import nested_operations, where
+from moe_mlir.jax.merging import MergedLayers
 
 
 def raise_composites(module: Any, calls: MarkerCalls) -> list[dict[str, Any]]:
@@ -22,12 +23,18 @@ def raise_composites(module: Any, calls: MarkerCalls) -> list[dict[str, Any]]:
         ImportRefused: The composite is of another version, or unknown.
     """
     layers: list[str] = []
+    merged = MergedLayers(module, calls)
+    raised = []
     for operation in nested_operations(module.operation):
         if operation.name != "stablehlo.composite":
             continue
         name = operation.attributes["name"].value
         if name.startswith("moe."):
-            _raise_composite(calls, operation, name.removeprefix("moe."), layers)
+            kind = name.removeprefix("moe.")
+            _raise_composite(calls, merged, operation, kind, layers)
+            raised.append(operation)
+    for operation in reversed(raised):
+        operation.erase()
     return [
         {"name": layer, "status": "raised", "why": "calls moe_mlir.jax.route"}
         for layer in layers
@@ -35,7 +42,11 @@ def raise_composites(module: Any, calls: MarkerCalls) -> list[dict[str, Any]]:
 
 
 def _raise_composite(
-    calls: MarkerCalls, operation: Any, kind: str, layers: list[str]
+    calls: MarkerCalls,
+    merged: MergedLayers,
+    operation: Any,
+    kind: str,
+    layers: list[str],
 ) -> None:
     check_kind(kind, where(operation.location))
     version = operation.attributes["version"].value
@@ -58,13 +69,17 @@ def _raise_composite(
         layers.append(layer)
         with operation.context:
             attributes["layer"] = ir.StringAttr.get(layer)
+    if "batch" in attributes:
+        (merged.route if kind == "route" else merged.experts)(
+            operation, names, attributes
+        )
+        return
     types = [result.type for result in operation.results]
     call = calls.call(
         kind, list(operation.operands), names, types, attributes, operation
     )
     for old, new in zip(operation.results, call.results, strict=True):
         old.replace_all_uses_with(new)
-    operation.erase()
 
 
 def free_name(taken: list[str]) -> str:

@@ -82,6 +82,7 @@ def lower(
     _refuse_constants(module)
     calls = MarkerCalls(ir, module)
     layers = raise_composites(module, calls)
+    inline_calls(module)  # Of what takes the plans of layers under vmap apart.
     # The decompositions go before anything inside them could be taken for the model's.
     restore_chlo(module)
     _run(module, ("symbol-dce",))

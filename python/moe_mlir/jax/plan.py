@@ -88,3 +88,56 @@ def dense_of_plan(
     token = jnp.where(row_token < 0, shape[0], row_token)
     expert = row_experts(expert_offsets, row_token.shape[0])
     return jnp.zeros(shape, values.dtype).at[token, expert].set(values, mode="drop")
+
+
+def _places(
+    plan: RoutePlan, batch: int
+) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    """Of a plan of ``batch`` equal parts: the part of each row, its row in the plan of
+    that part, [R] each; expert offsets of the parts, [batch, E+1]; and what is live."""
+    sequences, tokens = plan.token_offsets.shape
+    rows, experts = plan.row_token.shape[0], plan.expert_offsets.shape[0] - 1
+    part_tokens = sequences // batch * (tokens - 1)
+    live = plan.row_token >= 0
+    part = jnp.where(live, plan.row_token // part_tokens, batch)
+    expert = row_experts(plan.expert_offsets, rows)
+    counts = jnp.zeros((batch, experts), jnp.int32)
+    counts = counts.at[part, expert].add(1, mode="drop")
+    within = jax.vmap(offsets)(counts)
+    # Within an expert rows ascend by token, and so by part.
+    earlier = jnp.cumsum(counts, 0) - counts + plan.expert_offsets[:-1]
+    index = (jnp.minimum(part, batch - 1), jnp.minimum(expert, experts - 1))
+    row = jnp.arange(rows, dtype=jnp.int32) - earlier[index] + within[index]
+    return part, jnp.where(live, row, rows), within, live
+
+
+def split_plan(plan: RoutePlan, batch: int) -> RoutePlan:
+    """The plans of ``batch`` equal parts of the sequences, fields ``[batch, ...]``."""
+    part, row, within, _ = _places(plan, batch)
+    rows = plan.row_token.shape[0]
+    empty = jnp.full((batch, rows // batch), -1, jnp.int32)
+    sequences, tokens = plan.token_offsets.shape
+    part_tokens = sequences // batch * (tokens - 1)
+    token = plan.row_token - part * part_tokens
+    starts = plan.token_offsets.reshape(batch, -1, tokens)
+    first = starts[:, :1, :1]
+    ordered = jnp.maximum(plan.token_row, 0)
+    entry = jnp.arange(rows, dtype=jnp.int32)
+    its_part = jnp.where(plan.token_row < 0, batch, part[ordered])
+    entry = entry - first.reshape(-1)[jnp.minimum(its_part, batch - 1)]
+    gates = jnp.zeros(empty.shape, plan.gates.dtype)
+    return RoutePlan(
+        expert_offsets=within,
+        row_token=empty.at[part, row].set(token, mode="drop"),
+        token_offsets=starts - first,
+        token_row=empty.at[its_part, entry].set(row[ordered], mode="drop"),
+        gates=gates.at[part, row].set(plan.gates, mode="drop"),
+    )
+
+
+def merge_gates(plan: RoutePlan, gates: jax.Array) -> jax.Array:
+    """Gates ``[batch, R / batch]`` of the parts of a plan to its own, ``[R]``."""
+    batch, rows = gates.shape
+    part, row, _, live = _places(plan, batch)
+    index = (jnp.minimum(part, batch - 1), jnp.minimum(row, rows - 1))
+    return jnp.where(live, gates[index], jnp.zeros((), gates.dtype))
