@@ -5,53 +5,169 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/Support/ErrorHandling.h"
+#include "llvm/Support/MathExtras.h"
 
+#include <algorithm>
 #include <csetjmp>
+#include <cstddef>
 #include <cstdlib>
+#include <mutex>
+#include <sys/mman.h>
+#include <utility>
 
 using namespace mlir;
 
 namespace {
 
+/// Bytes of a huge page, and from how many on a buffer asks for them. Packed
+/// weights are streamed: with small pages each 4 KiB of them costs a walk of
+/// the page tables, which is a quarter of the memory's bandwidth.
+constexpr size_t kHugePage = 2 << 20, kLeastHuge = 2 * kHugePage;
+
+/// The most bytes that are kept for the next call.
+constexpr size_t kMostKept = 192 << 20;
+
+/// The bytes that a buffer of `size` is allocated with: whole huge pages, from
+/// where it asks for them, so that calls of nearly the same size share it.
+size_t roundUp(size_t size) {
+  return size < kLeastHuge ? size : llvm::alignTo(size, kHugePage);
+}
+
+/// Large buffers that calls have freed. A fresh one would be cleared by the
+/// system, page by page, in each call.
+class KeptBuffers {
+public:
+  /// A kept buffer of exactly `size` bytes, or null.
+  void *take(size_t size) {
+    std::lock_guard<std::mutex> lock(mutex);
+    auto found = llvm::find_if(
+        buffers, [&](const Buffer &buffer) { return buffer.size == size; });
+    if (found == buffers.end())
+      return nullptr;
+    void *memory = found->memory;
+    buffers.erase(found);
+    bytes -= size;
+    return memory;
+  }
+
+  /// Keeps a buffer, and frees those kept longest where it is too much.
+  void keep(void *memory, size_t size) {
+    std::lock_guard<std::mutex> lock(mutex);
+    buffers.push_back({memory, size, calls});
+    bytes += size;
+    while (bytes > kMostKept)
+      freeFirst();
+  }
+
+  /// The number of a call that begins.
+  size_t beginCall() {
+    std::lock_guard<std::mutex> lock(mutex);
+    return ++calls;
+  }
+
+  /// Frees what was kept before this call, which had no use for it.
+  void endCall(size_t call) {
+    std::lock_guard<std::mutex> lock(mutex);
+    while (!buffers.empty() && buffers.front().call < call)
+      freeFirst();
+  }
+
+private:
+  struct Buffer {
+    void *memory;
+    size_t size;
+    /// The number of the last call that had begun when it was kept.
+    size_t call;
+  };
+
+  void freeFirst() {
+    std::free(buffers.front().memory);
+    bytes -= buffers.front().size;
+    buffers.erase(buffers.begin());
+  }
+
+  std::mutex mutex;
+  /// In the order in which they were kept.
+  llvm::SmallVector<Buffer> buffers;
+  size_t bytes = 0, calls = 0;
+};
+
+/// Never destroyed: threads may still call while the process ends.
+KeptBuffers &keptBuffers() {
+  static auto *kept = new KeptBuffers;
+  return *kept;
+}
+
 struct CallMemory {
   std::jmp_buf start;
-  llvm::SmallVector<void *> live;
+  /// What the call has allocated and not freed, and the bytes of each.
+  llvm::SmallVector<std::pair<void *, size_t>> live;
   size_t refused = 0;
 };
 
 /// The call that runs on this thread; null on a worker of a parallel loop,
-/// where the lowering allocates nothing.
+/// where the lowering allocates nothing large.
 thread_local CallMemory *current = nullptr;
 
-void *track(void *memory, size_t size) {
-  if (!memory && size != 0) {
+/// Fresh memory, in huge pages where it is large. Where the system gives none,
+/// small ones serve.
+void *allocateFresh(size_t alignment, size_t size) {
+  if (size >= kLeastHuge)
+    alignment = std::max(alignment, kHugePage);
+  void *memory = nullptr;
+  if (posix_memalign(&memory, alignment, size) != 0)
+    return nullptr;
+  if (size >= kLeastHuge)
+    ::madvise(memory, size, MADV_HUGEPAGE);
+  return memory;
+}
+
+/// A large buffer is one that was kept, if one of its size was.
+void *allocate(size_t alignment, size_t size) {
+  if (size >= kLeastHuge && alignment <= kHugePage)
+    if (void *memory = keptBuffers().take(size))
+      return memory;
+  return allocateFresh(alignment, size);
+}
+
+void *allocateTracked(size_t alignment, size_t wanted) {
+  size_t size = roundUp(wanted);
+  // Rounded up, the number of bytes may be none.
+  void *memory = size < wanted ? nullptr : allocate(alignment, size);
+  if (!memory && wanted != 0) {
     if (!current)
       llvm::report_fatal_error("compiled code is out of memory");
-    current->refused = size;
+    current->refused = wanted;
     std::longjmp(current->start, 1);
   }
   if (current && memory)
-    current->live.push_back(memory);
+    current->live.push_back({memory, size});
   return memory;
 }
 
 } // namespace
 
 void *moe::allocateForCall(size_t size) {
-  return track(std::malloc(size), size);
+  return allocateTracked(alignof(std::max_align_t), size);
 }
 
 void *moe::allocateAlignedForCall(size_t alignment, size_t size) {
-  return track(std::aligned_alloc(alignment, size), size);
+  return allocateTracked(std::max(alignment, sizeof(void *)), size);
 }
 
 void moe::freeForCall(void *memory) {
   if (current && memory) {
     // The latest is freed first, mostly.
     auto &live = current->live;
-    auto found = llvm::find(llvm::reverse(live), memory);
-    if (found != live.rend())
+    auto found = llvm::find_if(llvm::reverse(live), [&](const auto &buffer) {
+      return buffer.first == memory;
+    });
+    if (found != live.rend()) {
+      size_t size = found->second;
       live.erase(std::prev(found.base()));
+      if (size >= kLeastHuge)
+        return keptBuffers().keep(memory, size);
+    }
   }
   std::free(memory);
 }
@@ -60,14 +176,16 @@ llvm::Error moe::runWithMemory(llvm::function_ref<void()> call) {
   CallMemory memory;
   CallMemory *outer = current;
   current = &memory;
+  size_t number = keptBuffers().beginCall();
   // No frame between here and the allocation has anything to destroy: they are
   // frames of compiled code.
   if (setjmp(memory.start) == 0)
     call();
   current = outer;
+  keptBuffers().endCall(number);
   if (memory.refused == 0)
     return llvm::Error::success();
-  for (void *live : memory.live)
+  for (auto [live, size] : memory.live)
     std::free(live);
   return llvm::createStringError(
       "out of memory: the call needs " + llvm::Twine(memory.refused) +
