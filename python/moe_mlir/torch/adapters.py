@@ -57,6 +57,23 @@ class Adapter:
     def raised(self) -> bool:
         return self.match.recipe is not None
 
+    @property
+    def name(self) -> str:
+        return self.block.name
+
+    @property
+    def reason(self) -> str:
+        """What kept the router from being raised."""
+        return self.match.reason
+
+    def applied(
+        self,
+        options: dict[str, Any] | None = None,
+        valid: Callable[[], Tensor | None] = lambda: None,
+    ) -> contextlib.AbstractContextManager[None]:
+        """See :func:`adapted`."""
+        return adapted(self, options, valid)
+
     def report(self) -> dict[str, Any]:
         """The layer's entry in the import report."""
         entry = {
@@ -131,13 +148,14 @@ def _first(result: Any) -> Tensor:
     return first
 
 
-def find_adapters(blocks: list[MoEBlock]) -> tuple[list[Adapter], list[str]]:
-    """The adapters of blocks, and for the others who they are and why not.
+def find_adapters(blocks: list[MoEBlock]) -> tuple[list[Adapter], dict[str, str]]:
+    """The adapters of blocks, and by path of other experts who they are and why not.
 
     Raises:
         ImportRefused: Experts that use the library's registry cannot be adapted.
     """
-    adapters, others = [], []
+    adapters: list[Adapter] = []
+    others: dict[str, str] = {}
     known: dict[Any, Match] = {}
     for block in blocks:
         if isinstance(vars(block.experts).get("forward"), _Adapted):
@@ -156,7 +174,7 @@ def find_adapters(blocks: list[MoEBlock]) -> tuple[list[Adapter], list[str]]:
                 f"{reason}, which this importer does not support; write the layer "
                 "with moe_mlir.torch.route and moe_mlir.torch.experts"
             )
-        others.append(reason)
+        others[f"{block.path}.{block.inside}".lstrip(".")] = reason
     return adapters, others
 
 

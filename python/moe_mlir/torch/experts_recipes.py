@@ -111,7 +111,7 @@ def choose_experts(block: MoEBlock) -> ExpertsRecipe | str:
 def _candidates(experts: nn.Module) -> Iterator[ExpertsRecipe]:
     """Every reading of the weights with every activation, the likely ones first."""
     parameters = Parameters.read([experts])
-    activations = _activations(experts, parameters)
+    activations = activations_to_try(experts, parameters)
     for reading in (*_fused(experts), *_flat(experts), *_separate(experts)):
         for activation in activations:
             options = reading.options | activation
@@ -123,7 +123,9 @@ def _candidates(experts: nn.Module) -> Iterator[ExpertsRecipe]:
             yield dataclasses.replace(reading, options=options)
 
 
-def _activations(experts: nn.Module, parameters: Parameters) -> list[dict[str, Any]]:
+def activations_to_try(
+    experts: nn.Module, parameters: Parameters
+) -> list[dict[str, Any]]:
     """Activations to try: the one named by a class, the clamped ones, the others."""
     named = [
         _ACTIVATIONS[type(child).__name__]

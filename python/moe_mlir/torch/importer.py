@@ -18,13 +18,15 @@ from moe_mlir.importing.imported import Imported, ImportRefused
 from moe_mlir.importing.printing import print_generic
 from moe_mlir.importing.report import make_report
 from moe_mlir.torch import graph
-from moe_mlir.torch.adapters import Adapter, adapted, find_adapters
-from moe_mlir.torch.blocks import evaluation_mode, find_blocks
+from moe_mlir.torch.adapters import Adapter
+from moe_mlir.torch.blocks import evaluation_mode
+from moe_mlir.torch.layers import AnyAdapter, find_layers
 
 #: How torch.export says that a size of the example became a constant.
 _FIXED = re.compile(r"marked (\w+) as dynamic but .* to be a constant \((\d+)\)")
 
 _PACKAGES = ("torch", "torch-mlir", "transformers")
+_AS_IS = "its code is imported as it is, without a layer in it"
 _PLAIN = "its router is ordinary code, which hands its choice to plan_from_choice"
 
 
@@ -63,9 +65,9 @@ def import_torch(
     if dynamic_shapes is None:
         inputs, dynamic_shapes = _default_dynamic_shapes(inputs)
     with evaluation_mode(module), contextlib.ExitStack() as undo:
-        adapters, others = find_adapters(find_blocks(module))
+        adapters, others = find_layers(module, inputs)
         for adapter in adapters:
-            undo.enter_context(adapted(adapter))
+            undo.enter_context(adapter.applied())
         program = _export(module, inputs, dynamic_shapes, others)
     if valid is not None:
         graph.leave_padding_out(program, valid)
@@ -109,7 +111,7 @@ def _export(
     module: nn.Module,
     inputs: tuple[Any, ...],
     dynamic_shapes: Any,
-    others: Sequence[str],
+    others: dict[str, str],
 ) -> ExportedProgram:
     # torch-mlir lives in the extra [torch]; the user API of this package does without.
     from torch_mlir import fx
@@ -165,19 +167,18 @@ def _casts_to_own_type_are_nothing() -> Iterator[None]:
         nn.Module.to = cast  # type: ignore[method-assign]
 
 
-def _unknown_experts(others: Sequence[str]) -> str:
+def _unknown_experts(others: dict[str, str]) -> str:
     return (
-        f"{'; '.join(others)}; it uses no registry of implementations that would "
-        "allow another, so it cannot be imported: write the layer with "
-        "moe_mlir.torch.route and moe_mlir.torch.experts"
+        f"{'; '.join(others.values())}; so it cannot be imported as a layer: write it "
+        "with moe_mlir.torch.route and moe_mlir.torch.experts"
     )
 
 
 def _lower(
     module: nn.Module,
     program: ExportedProgram,
-    adapters: list[Adapter],
-    others: list[str],
+    adapters: list[AnyAdapter],
+    others: dict[str, str],
     dynamic_shapes: Any,
     name: str | None,
 ) -> Imported:
@@ -187,7 +188,11 @@ def _lower(
 
     _refuse_caches(module, program)
     layers = graph.name_layers(program)
-    inside = {f"{a.block.path}.{a.block.inside}".lstrip("."): a for a in adapters}
+    inside = {
+        f"{a.block.path}.{a.block.inside}".lstrip("."): a
+        for a in adapters
+        if isinstance(a, Adapter)
+    }
     plain = [
         inside[layer].block.name if layer in inside else layer
         for layer in graph.choice_layers(program)
@@ -207,7 +212,7 @@ def _lower(
     weights = graph.prepare(program)
     lowered, markers = lower(program, list(weights))
     residual = check_module(lowered, residual=TORCH_RESIDUAL)
-    known = {adapter.block.name: adapter.report() for adapter in adapters}
+    known = {adapter.name: adapter.report() for adapter in adapters}
     own = {"status": "raised", "why": "calls moe_mlir.torch.route"}
     report = make_report(
         frontend="torch",
@@ -219,6 +224,10 @@ def _lower(
             *(
                 known.get(layer, {"name": layer, "status": "plain", "why": _PLAIN})
                 for layer in plain
+            ),
+            *(
+                {"name": path or "moe", "status": "plain", "why": f"{_AS_IS}: {why}"}
+                for path, why in others.items()
             ),
         ],
         inputs=signature[0],

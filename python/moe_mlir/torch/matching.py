@@ -107,16 +107,20 @@ def choose_recipe(block: MoEBlock, experts: ExpertsRecipe) -> Match:
             f"its score function '{unknown[0]}' is none of "
             f"{', '.join(dict.fromkeys(SCORE_WORDS.values()))}",
         )
-    recipe, nearest = _search(block, experts.count, parameters, runs)
+    k = runs[0].index.shape[-1]
+    recipe, nearest = search(block, experts.count, parameters, runs, k)
     reason = "" if recipe else nearest
     return Match(recipe, gate_type, reason, runs[-1].dense_scores, width)
 
 
-def _search(
-    block: MoEBlock, experts: int, parameters: Parameters, runs: list[Observation]
+def search(
+    block: MoEBlock,
+    experts: int,
+    parameters: Parameters,
+    runs: list[Observation],
+    k: int,
 ) -> tuple[Recipe | None, str]:
     """The first recipe that reproduces all runs, or a word on the nearest."""
-    k = runs[0].index.shape[-1]
     nearest, fewest = "none could be tried", float("inf")
     for recipe in _in_order(block, experts, parameters, runs[0], k):
         verdict = _compare(recipe, runs[0])
@@ -186,6 +190,10 @@ def _compare(recipe: Recipe, run: Observation) -> _Verdict | None:
     want = _dense(run.index, run.weights, logits.shape[-1])
     # Rounded as the original's: the least ones are zero in float16.
     have = _dense_of_plan(plan, *logits.shape).to(run.weights.dtype).float()
+    if run.least is not None:
+        # Of gates with another divisor: which would have been seen with the right one.
+        ratio = (want.amax(-1) / have.amax(-1)).nan_to_num(1.0, 1.0)[:, None]
+        have = have.where((have * ratio).abs() >= run.least, 0.0)
     keys = _SCORES[recipe.options["score"]](logits.float())
     if bias is not None:
         keys = keys + bias

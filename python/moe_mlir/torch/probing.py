@@ -38,6 +38,7 @@ class Observation:
         softmax_of_chosen: A softmax over K values was seen.
         steered: The logits were given, not computed.
         dense_scores: For experts that take rows only: where the block's scores are.
+        least: ``[tokens, 1]``: smaller weights could not be seen; None where all could.
     """
 
     logits: dict[Source, Tensor]
@@ -47,6 +48,7 @@ class Observation:
     softmax_of_chosen: bool
     steered: bool
     dense_scores: Source | None
+    least: Tensor | None = None
 
 
 class ProbeFailed(Exception):
@@ -77,14 +79,22 @@ def special_logits(experts: int, seed: int) -> Tensor:
     return torch.stack(rows + rows[: len(rows) % 2])
 
 
-class _GivenLogits(TorchFunctionMode):
-    """Replaces the products of ``[tokens, H]`` with ``[H, E]`` by given logits."""
+class GivenLogits(TorchFunctionMode):
+    """Replaces the products of ``[tokens, H]`` with ``[H, E]`` by given logits.
+
+    Args:
+        given: ``[tokens, E]``; None leaves all as it is.
+        experts: E.
+        only: Replaces one such product alone, by its place among them.
+    """
 
     _PRODUCTS = ("linear", "matmul", "__matmul__", "mm", "addmm", "einsum")
 
-    def __init__(self, given: Tensor | None, experts: int) -> None:
+    def __init__(
+        self, given: Tensor | None, experts: int, only: int | None = None
+    ) -> None:
         super().__init__()
-        self.given, self.experts = given, experts
+        self.given, self.experts, self.only, self.seen = given, experts, only, 0
         self.steered = self.softmax_of_chosen = False
 
     def __torch_function__(
@@ -102,12 +112,15 @@ class _GivenLogits(TorchFunctionMode):
             and result.shape[-1] == self.experts
             and result.numel() == self.given.numel()
         ):
+            self.seen += 1
+            if self.only is not None and self.seen != self.only + 1:
+                return result
             self.steered = True
-            return _in_range(self.given, result.dtype).reshape(result.shape)
+            return in_range(self.given, result.dtype).reshape(result.shape)
         return result
 
 
-def _in_range(values: Tensor, dtype: torch.dtype) -> Tensor:
+def in_range(values: Tensor, dtype: torch.dtype) -> Tensor:
     """In a narrower type; what was finite stays so (1e30 is beyond float16)."""
     limits = torch.finfo(dtype)
     inside = values.clamp(limits.min, limits.max)
@@ -183,7 +196,7 @@ def observe(
     state = random_state(block.block, dtype, seed, skip=block.inside)
     calls: list[ExpertsCall] = []
     with _recording(block, experts, hidden.flatten(0, 1), k, calls) as logits:
-        mode = _GivenLogits(given, experts)
+        mode = GivenLogits(given, experts)
         try:
             with mode:
                 functional_call(block.block, state, (hidden,))

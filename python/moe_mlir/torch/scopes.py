@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,8 +12,8 @@ from torch import Tensor, nn
 
 from moe_mlir.errors import MoEError
 from moe_mlir.importing.options import check_choice
-from moe_mlir.torch.adapters import adapted, find_adapters
-from moe_mlir.torch.blocks import evaluation_mode, find_blocks
+from moe_mlir.torch.blocks import evaluation_mode
+from moe_mlir.torch.layers import find_layers
 
 #: The attribute of a model that is in another scope than its own: what undoes that.
 _UNDO = "_moe_mlir_undo"
@@ -60,6 +61,7 @@ def set_scope(
     floor: int = 0,
     cap: int | None = None,
     layers: list[str] | None = None,
+    example_inputs: Sequence[Any] | None = None,
 ) -> list[str]:
     """Makes the MoE layers of a PyTorch model choose in a scope, until called again.
 
@@ -74,6 +76,8 @@ def set_scope(
         floor, cap: Least and most experts of a token, as in
             :func:`moe_mlir.torch.route`.
         layers: Paths of the layers to switch; all by default.
+        example_inputs: Positional inputs of the model. With them it is run once, and
+            layers whose routing is written out in a module's own code are found too.
 
     Returns:
         The paths of the layers that are switched.
@@ -93,8 +97,8 @@ def set_scope(
     if scope == "token":
         return []
     with evaluation_mode(model):
-        adapters, others = find_adapters(find_blocks(model))
-    names = [adapter.block.name for adapter in adapters]
+        adapters, others = find_layers(model, example_inputs)
+    names = [adapter.name for adapter in adapters]
     chosen = names if layers is None else layers
     if unknown := set(chosen) - set(names):
         raise MoEError(
@@ -102,14 +106,19 @@ def set_scope(
             f"are {', '.join(names) or 'none'}"
         )
     if not names:
-        reason = "; ".join(others) or "none of its modules holds experts"
+        reason = "; ".join(others.values()) or (
+            "none of its modules holds experts"
+            if example_inputs is not None
+            else "none of its modules holds experts; give example_inputs if its "
+            "routing is written out in its own code"
+        )
         raise MoEError(f"set_scope: {type(model).__name__} has no MoE layer: {reason}")
-    picked = [adapter for adapter in adapters if adapter.block.name in chosen]
+    picked = [adapter for adapter in adapters if adapter.name in chosen]
     for adapter in picked:
         if not adapter.raised:
             raise MoEError(
-                f"set_scope: layer '{adapter.block.name}' cannot leave token scope: "
-                f"{adapter.match.reason}"
+                f"set_scope: layer '{adapter.name}' cannot leave token scope: "
+                f"{adapter.reason}"
             )
     options = {"scope": scope, "floor": floor, "cap": cap}
     mask = _Mask(model)
@@ -120,6 +129,6 @@ def set_scope(
         undo.callback(hook.remove)
         undo.callback(model.register_forward_hook(mask.forget, always_call=True).remove)
         for adapter in picked:
-            undo.enter_context(adapted(adapter, options, mask.valid))
+            undo.enter_context(adapter.applied(options, mask.valid))
         object.__setattr__(model, _UNDO, undo.pop_all())
-    return [adapter.block.name for adapter in picked]
+    return [adapter.name for adapter in picked]
