@@ -6,6 +6,10 @@
 #include "mlir/Pass/Pass.h"
 
 namespace mlir::moe {
+/// Where the logits of a routing on a GPU are computed: in the routing's launch
+/// or in one before it.
+enum class RouterLaunch { Auto, Joined, Apart };
+
 #define GEN_PASS_DECL
 #include "moe/Passes.h.inc"
 

@@ -226,6 +226,42 @@ def AddTiles : Pass<"moe-add-tiles"> {
   let statistics = [Statistic<"numLists", "lists", "Lists of tiles made">];
 }
 
+def JoinRouter : Pass<"moe-join-router"> {
+  let summary = "Compute a router's logits in the launch of its routing";
+  let description = [{
+    A router is a matmul of one weight whose result a `moe.idx.route` reads. On
+    a GPU it is a launch before the routing's, with a list of tiles, and for a
+    few tokens launches take longer than the product. This pass gives the
+    routing the matmul's operands and region as its `router`: each block of
+    threads computes the logits of its own tokens, writes them, as others may
+    read them, and routes them.
+
+    Joined are matmuls of bf16 or f16 whose region reads nothing but biases, if
+    nothing accesses the logits before the routing, and nothing between the two
+    may write what the matmul reads. `router = auto` joins where that is faster
+    by the cost model, which needs S and T to be known, `joined` wherever it is
+    possible, and `apart` nowhere.
+
+    Before: bufferized `moe.idx` ops with schedules for a GPU. After: the same,
+    `moe.idx.route ... router(%x, %w ...)` in place of two ops.
+
+    Example: test/Transforms/moe-join-router.mlir
+  }];
+  let options = [Option<
+      "router", "router", "::mlir::moe::RouterLaunch",
+      /*default=*/"::mlir::moe::RouterLaunch::Auto",
+      "where the logits of a routing are computed",
+      [{::llvm::cl::values(
+          clEnumValN(::mlir::moe::RouterLaunch::Auto, "auto",
+                     "where it is faster by the cost model"),
+          clEnumValN(::mlir::moe::RouterLaunch::Joined, "joined",
+                     "in the routing's launch, where possible"),
+          clEnumValN(::mlir::moe::RouterLaunch::Apart, "apart",
+                     "in a launch of their own"))}]>];
+  let statistics = [Statistic<"numJoined", "joined",
+                              "Routers joined with their routing">];
+}
+
 def PackWeights : Pass<"moe-pack-weights", "ModuleOp"> {
   let summary = "Pack the weights of grouped matmuls, once";
   let description = [{

@@ -215,6 +215,9 @@ LogicalResult mlir::moe::verifyRouteOnCPU(IdxRouteOp op) {
     return op.emitOpError("has a #moe.gpu_route schedule or lists of tiles, "
                           "which are for convert-moe-to-gpu; a CPU takes a "
                           "#moe.schedule, and its matmuls read the plan");
+  if (op.hasRouter())
+    return op.emitOpError("computes its logits, which only kernels of a GPU "
+                          "do; leave the router's matmul an op of its own");
   if (hasUnitLastStride(op.getWorkspace()))
     return success();
   return op.emitOpError("needs a workspace whose words lie next to each other, "

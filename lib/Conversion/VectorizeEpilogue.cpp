@@ -135,12 +135,12 @@ private:
 };
 } // namespace
 
-Value mlir::moe::cloneEpilogue(ImplicitLocOpBuilder &b, IdxGroupedMatmulOp op,
+Value mlir::moe::cloneEpilogue(ImplicitLocOpBuilder &b, Region &epilogue,
                                ValueRange arguments, int64_t lanes,
                                const HalfConversion &half,
                                const IRMapping &outside) {
   return EpilogueCloner(b, lanes, half, outside)
-      .clone(op.getEpilogue().front(), arguments);
+      .clone(epilogue.front(), arguments);
 }
 
 Value mlir::moe::emitEpilogue(LoopBuilder &b, IdxGroupedMatmulOp op,

@@ -20,12 +20,18 @@ struct HalfConversion {
   std::function<Value(Value, Type)> round;
 };
 
-/// Clones the epilogue for arguments that are scalars (lanes = 0) or vectors
+/// Clones an epilogue for arguments that are scalars (lanes = 0) or vectors
 /// of `lanes` elements, and returns what it yields. `outside` maps values that
 /// the region uses from outside, where they are others in the clone.
-Value cloneEpilogue(ImplicitLocOpBuilder &b, IdxGroupedMatmulOp op,
+Value cloneEpilogue(ImplicitLocOpBuilder &b, Region &epilogue,
                     ValueRange arguments, int64_t lanes,
                     const HalfConversion &half, const IRMapping &outside = {});
+inline Value cloneEpilogue(ImplicitLocOpBuilder &b, IdxGroupedMatmulOp op,
+                           ValueRange arguments, int64_t lanes,
+                           const HalfConversion &half,
+                           const IRMapping &outside = {}) {
+  return cloneEpilogue(b, op.getEpilogue(), arguments, lanes, half, outside);
+}
 
 /// The same on the CPU. `hasF16` as in StorageConversion.h.
 Value emitEpilogue(LoopBuilder &b, IdxGroupedMatmulOp op, ValueRange arguments,

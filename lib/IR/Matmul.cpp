@@ -99,27 +99,27 @@ static LogicalResult verifyWeights(OpT op, Value result, int64_t experts) {
 
 /// Region checks go into verifyRegions: verify() runs before the ops inside
 /// were verified.
-template <typename OpT>
-static LogicalResult verifyEpilogue(OpT op, size_t outputs, Type result) {
-  Block &body = op.getEpilogue().front();
-  if (body.getNumArguments() != outputs + op.getExtras().size())
-    return op.emitOpError("GMM-5: the region must take ")
-           << outputs << " output(s) and " << op.getExtras().size()
+static LogicalResult verifyEpilogue(Operation *op, Region &region,
+                                    ValueRange extras, size_t outputs,
+                                    Type result) {
+  Block &body = region.front();
+  if (body.getNumArguments() != outputs + extras.size())
+    return op->emitOpError("GMM-5: the region must take ")
+           << outputs << " output(s) and " << extras.size()
            << " extra(s), but takes " << body.getNumArguments() << " arguments";
   for (BlockArgument arg : body.getArguments()) {
-    Type expected = Float32Type::get(op.getContext());
+    Type expected = Float32Type::get(op->getContext());
     if (arg.getArgNumber() >= outputs)
-      expected =
-          getElementTypeOrSelf(op.getExtras()[arg.getArgNumber() - outputs]);
+      expected = getElementTypeOrSelf(extras[arg.getArgNumber() - outputs]);
     if (arg.getType() != expected)
-      return op.emitOpError("GMM-6: region argument ")
+      return op->emitOpError("GMM-6: region argument ")
              << arg.getArgNumber() << " must be " << expected << ", got "
              << arg.getType();
   }
   auto yield = dyn_cast<YieldOp>(body.getTerminator());
   if (!yield || yield.getValue().getType() != getElementTypeOrSelf(result))
-    return op.emitOpError("GMM-7: the region must yield the element type of "
-                          "the result, ")
+    return op->emitOpError("GMM-7: the region must yield the element type of "
+                           "the result, ")
            << getElementTypeOrSelf(result);
   for (Operation &inner : body.without_terminator())
     if (!isMemoryEffectFree(&inner) || inner.getNumRegions() ||
@@ -151,7 +151,8 @@ LogicalResult GroupedMatmulOp::verify() {
 }
 
 LogicalResult GroupedMatmulOp::verifyRegions() {
-  return verifyEpilogue(*this, getNumOutputs(), getType());
+  return verifyEpilogue(*this, getEpilogue(), getExtras(), getNumOutputs(),
+                        getType());
 }
 
 /// Whether `field` can be expert_offsets or row_token.
@@ -230,7 +231,18 @@ LogicalResult IdxGroupedMatmulOp::verifyRegions() {
   size_t outputs = getPacked() ? getNumOutputs()
                    : getWeights().size() == 2 || getArrangement() ? 2
                                                                   : 1;
-  return verifyEpilogue(*this, outputs, getOuts().getType());
+  return verifyEpilogue(*this, getEpilogue(), getExtras(), outputs,
+                        getOuts().getType());
+}
+
+// IDX-ROUTE-6: the region is that of a grouped matmul with one output.
+LogicalResult IdxRouteOp::verifyRegions() {
+  if (!hasRouter())
+    return success();
+  if (!getEpilogue().hasOneBlock())
+    return emitOpError("IDX-ROUTE-6: the region of a router has one block");
+  return verifyEpilogue(*this, getEpilogue(), getRouterBiases(), 1,
+                        getLogits().getType());
 }
 
 LogicalResult IdxPackOp::verify() {

@@ -156,6 +156,54 @@ static LogicalResult verifyTileLists(IdxRouteOp op) {
   return success();
 }
 
+/// IDX-ROUTE-6, but for the region.
+static LogicalResult verifyRouter(IdxRouteOp op) {
+  auto fail = [&]() -> InFlightDiagnostic {
+    return op.emitOpError("IDX-ROUTE-6: ");
+  };
+  if (op.hasRouter() != op.getLayout().has_value() ||
+      op.hasRouter() == op.getEpilogue().empty())
+    return fail() << "a router comes with a layout and a region, and neither "
+                     "without it";
+  if (!op.hasRouter())
+    return success();
+  if (!llvm::all_of(op->getOperandTypes(), llvm::IsaPred<MemRefType>))
+    return fail() << "a router needs memrefs, because its logits are written "
+                     "in place";
+  if (op.getRouter().size() < 2)
+    return fail() << "a router is an input, a weight, and biases";
+  auto input = cast<ShapedType>(op.getRouterInput().getType());
+  auto weight = cast<ShapedType>(op.getRouterWeight().getType());
+  auto logits = cast<ShapedType>(op.getLogits().getType());
+  if (!isFloat(op.getRouterInput()) || input.getRank() != 2)
+    return fail() << "the input of a router must be [S·T, H] of a float type, "
+                     "got "
+                  << input;
+  int64_t tokens = 1, experts = logits.getShape().back();
+  for (int64_t size : logits.getShape().drop_back())
+    tokens = ShapedType::isDynamic(size) || ShapedType::isDynamic(tokens)
+                 ? ShapedType::kDynamic
+                 : tokens * size;
+  if (failed(verifyCompatibleShape(input.getShape().take_front(), {tokens})))
+    return fail() << "the input of a router must have a row for each token of "
+                  << logits << ", got " << input;
+  SmallVector<int64_t> wanted{1, experts, input.getDimSize(1)};
+  if (*op.getLayout() == Layout::KN)
+    std::swap(wanted[1], wanted[2]);
+  if (weight.getElementType() != input.getElementType() ||
+      failed(verifyCompatibleShape(weight.getShape(), wanted)))
+    return fail() << "the weight of a router must be of the input's element "
+                     "type and "
+                  << (*op.getLayout() == Layout::NK ? "[1, E, H]" : "[1, H, E]")
+                  << ", got " << weight;
+  for (Value bias : op.getRouterBiases())
+    if (failed(verifyCompatibleShape(
+            cast<ShapedType>(bias.getType()).getShape(), {1, experts})))
+      return fail() << "a bias of a router must be [1, E], got "
+                    << bias.getType();
+  return success();
+}
+
 LogicalResult IdxRouteOp::verify() {
   OperandRange outs = getOuts();
   if (outs.size() != kPlanOuts + getTileRows().size() ||
@@ -177,7 +225,7 @@ LogicalResult IdxRouteOp::verify() {
       (!getElementTypeOrSelf(getChoiceBias().getType()).isF32() ||
        rankOf(getChoiceBias()) != 1))
     return emitOpError("IDX-ROUTE-4: choice_bias must be f32 [E]");
-  if (failed(verifyTileLists(*this)))
+  if (failed(verifyTileLists(*this)) || failed(verifyRouter(*this)))
     return failure();
   return verifyRoutingRule(*this); // IDX-ROUTE-3
 }

@@ -102,6 +102,8 @@ void mlir::moe::buildGPULoweringPipeline(OpPassManager &pm,
                                          const GPUPipelineOptions &options) {
   // Nothing is freed: moe-lower-launches places all memory of a call.
   addBufferization(pm, /*loopsMayAllocate=*/false);
+  pm.addPass(createJoinRouter({options.router}));
+  addCleanUp(pm);
   addKernels(pm, options);
   addHost(pm);
 }

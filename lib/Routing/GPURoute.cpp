@@ -1,6 +1,7 @@
 // How a routing is divided among the blocks of a GPU.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "moe/Routing/GPURoute.h"
+#include "moe/Routing/GPUMatmulCost.h"
 
 #include <algorithm>
 
@@ -58,6 +59,59 @@ GPURoute chooseGPURoute(const GPUChip &chip, const GPURouteSize &size) {
   bool areFew = size.tokens && *size.tokens <= kFewTokens;
   return {areFew ? 256 : 512, chip.multiprocessors, kTokensOfBlock,
           chooseCluster(chip, size)};
+}
+
+//===----------------------------------------------------------------------===//
+// Routers
+//===----------------------------------------------------------------------===//
+
+// No kernel that computes its logits was timed. What its terms are made of was
+// measured on an H100: an empty launch in a graph takes 0.93 us; L2 gives each
+// of all multiprocessors 28 bytes a clock, and answers after 290; and a product
+// waits 35 for the one that it adds to.
+static constexpr double kClocks = 1960; // of a microsecond
+static constexpr double kEmptyLaunch = 0.93, kBytesOfClock = 28;
+static constexpr double kRoundTrip = 290 + 8 * 35;
+/// The matmul's offsets and its tiles are launches, too.
+static constexpr double kLaunchesApart = 3;
+/// Where weights lie by depth a load brings 4 bytes in place of 16.
+static constexpr double kLoadsByDepth = 4;
+/// How much faster it must be: with it, the choices are those of the emulator's
+/// time model, too, in which no two loads of a warp overlap.
+static constexpr double kSurely = 2;
+
+/// Products of 8 or 16 tokens and 16 experts along 32 of H; of the first 4, and
+/// of the others 3 have their loads in flight together.
+double estimateGPURouter(const GPUChip &chip, const GPURouterSize &size) {
+  auto ceilDiv = [](int64_t a, int64_t b) { return (a + b - 1) / b; };
+  GPURouteSize routed{size.seqs, size.tokens, size.experts, false};
+  int64_t warps = chooseGPURoute(chip, routed).threads / 32;
+  int64_t teams = size.seqs * ceilDiv(size.tokens, kTokensOfBlock);
+  int64_t blocks = std::clamp<int64_t>(teams, 1, chip.multiprocessors);
+  int64_t ofBlock = ceilDiv(size.seqs * size.tokens, blocks);
+  bool isOne = ofBlock <= kTokensOfBlock;
+  int64_t passes = ceilDiv(ofBlock, isOne ? 8 : 16);
+  int64_t experts = ceilDiv(size.experts, 16);
+  int64_t parts = std::max<int64_t>(1, warps / experts);
+  int64_t trips = ceilDiv(experts * parts, warps) *
+                  ceilDiv(size.depth, (isOne ? 128 : 96) * parts);
+  double bytes = 2.0 * double(size.experts) * double(size.depth);
+  double clocks = double(passes) *
+                  std::max(bytes / kBytesOfClock, double(trips) * kRoundTrip);
+  return (size.byDepth ? kLoadsByDepth : 1) * clocks / kClocks;
+}
+
+double estimateGPURouterApart(const GPUChip &chip, const GPURouterSize &size) {
+  GPUMatmulSize matmul{1, size.depth, size.experts, size.experts};
+  double rows = double(size.seqs) * double(size.tokens);
+  GPUMatmulForm form = chooseGPUMatmulForms(chip, matmul, rows).front();
+  double total = modelGPUMatmul(chip, form, matmul, rows, true).total;
+  return total + kLaunchesApart * kEmptyLaunch;
+}
+
+bool joinsGPURouter(const GPUChip &chip, const GPURouterSize &size) {
+  return kSurely * estimateGPURouter(chip, size) <
+         estimateGPURouterApart(chip, size);
 }
 
 } // namespace moe::routing

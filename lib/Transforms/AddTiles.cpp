@@ -73,6 +73,7 @@ static IdxRouteOp createRouting(IdxRouteOp op, ArrayRef<int64_t> tileRows) {
   properties.operandSegmentSizes.back() += tileRows.size() - known;
   properties.tile_rows = b.getDenseI64ArrayAttr(tileRows);
   state.addAttributes(op->getDiscardableAttrDictionary().getValue());
+  state.addRegion(); // of a router, which tensors do not have
   return cast<IdxRouteOp>(b.create(state));
 }
 

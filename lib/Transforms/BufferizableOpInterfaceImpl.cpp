@@ -11,6 +11,18 @@ using namespace mlir;
 using namespace mlir::moe;
 using namespace mlir::bufferization;
 
+/// The same op on memrefs, without results. mlir::clone does not take an empty
+/// region, which a moe.idx.route without a router has.
+static void cloneOnMemory(OpBuilder &b, Operation *op, ValueRange operands) {
+  OperationState state(op->getLoc(), op->getName(), operands, TypeRange(),
+                       op->getAttrs());
+  IRMapping mapping;
+  for (Region &region : op->getRegions())
+    if (Region *copy = state.addRegion(); !region.empty())
+      b.cloneRegionBefore(region, *copy, copy->end(), mapping);
+  b.create(state);
+}
+
 namespace {
 template <typename OpT>
 struct IdxModel : DstBufferizableOpInterfaceExternalModel<IdxModel<OpT>, OpT> {
@@ -77,7 +89,7 @@ struct IdxModel : DstBufferizableOpInterfaceExternalModel<IdxModel<OpT>, OpT> {
       if (destinationStyle.isDpsInit(&operand))
         results.push_back(value);
     }
-    clone(rewriter, op, /*newResultTypes=*/TypeRange(), operands);
+    cloneOnMemory(rewriter, op, operands);
     replaceOpWithBufferizedValues(rewriter, op, results);
     return success();
   }

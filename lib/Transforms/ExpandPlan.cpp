@@ -186,13 +186,14 @@ struct ExpandRoute : Expand<RouteOp> {
         makeWorkspace(rewriter, loc, seqs, tokens, op.getNumExperts()));
     auto twin = IdxRouteOp::create(
         rewriter, loc, ValueRange(outs).getTypes(), logits,
-        one(adaptor.getChoiceBias()), one(adaptor.getValid()), outs,
-        op.getKAttr(), op.getScopeAttr(), op.getScoreAttr(),
-        op.getNormalizeAttr(), op.getScaleAttr(), op.getEpsAttr(),
-        op.getNormMinAttr(), op.getNGroupAttr(), op.getTopkGroupAttr(),
-        op.getGroupScoreAttr(), op.getFloorAttr(), op.getCapAttr(),
-        op.getRankLogitsAttr(), op.getLayerAttr(),
-        /*tile_rows=*/DenseI64ArrayAttr(), op.getScheduleAttr());
+        one(adaptor.getChoiceBias()), one(adaptor.getValid()),
+        /*router=*/ValueRange(), outs, op.getKAttr(), op.getScopeAttr(),
+        op.getScoreAttr(), op.getNormalizeAttr(), op.getScaleAttr(),
+        op.getEpsAttr(), op.getNormMinAttr(), op.getNGroupAttr(),
+        op.getTopkGroupAttr(), op.getGroupScoreAttr(), op.getFloorAttr(),
+        op.getCapAttr(), op.getRankLogitsAttr(), op.getLayerAttr(),
+        /*tile_rows=*/DenseI64ArrayAttr(), op.getScheduleAttr(),
+        /*layout=*/LayoutAttr());
     replacePlanMaker(op, twin, rewriter);
     return success();
   }

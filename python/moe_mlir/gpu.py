@@ -76,9 +76,16 @@ class LoweredGPU:
 
 
 def lower_gpu(
-    module: _moe.Module, chip: Chip, input_names: Sequence[str] = ()
+    module: _moe.Module,
+    chip: Chip,
+    input_names: Sequence[str] = (),
+    router: str = "auto",
 ) -> LoweredGPU:
     """Lowers a copy of a module of moe on tensors.
+
+    Args:
+        router: Where logits that a matmul makes are computed: "joined", in the
+            launch of their routing; "apart"; or "auto", where that is faster.
 
     Raises:
         MoEError: An operation has no kernel.
@@ -87,7 +94,9 @@ def lower_gpu(
     copy.run(f"moe-gpu-tensor-pipeline{{chip={chip.name}}}")
     # Types are not tensors afterwards.
     functions = read_signatures(copy, input_names)
-    copy.run(f"moe-gpu-lowering-pipeline{{chip={chip.name} format=isa}}")
+    copy.run(
+        f"moe-gpu-lowering-pipeline{{chip={chip.name} format=isa router={router}}}"
+    )
     taken = copy.take_kernels()
     return LoweredGPU(copy, taken["kernels"], taken["image"], functions, chip)
 

@@ -78,3 +78,70 @@ func.func @schedule_of_cpu(%logits: memref<1x2x8xf32>, %eo: memref<9xi32>,
        vectors = 4, row_block = 120, product = fma, prefetch = true>}
   return
 }
+
+// -----
+
+#grid = #moe.gpu_route<chip = sm_80, form = grid, threads = 256, blocks = 108,
+                       tokens = 8>
+func.func @router_of_f32(%x: memref<6x8xf32>, %w: memref<1x4x8xf32>,
+                         %logits: memref<2x3x4xf32>, %eo: memref<5xi32>,
+                         %rt: memref<6xi32>, %to: memref<2x4xi32>,
+                         %tr: memref<6xi32>, %gates: memref<6xf32>,
+                         %work: memref<?xi32>) {
+  // expected-error @+1 {{has a router that multiplies 'f32', and tensor cores of GPUs take bf16 or f16 with sums in f32; convert input and weight to one of these}}
+  moe.idx.route top 1 scope = token score = softmax normalize = none
+      router(%x, %w : memref<6x8xf32>, memref<1x4x8xf32>) layout = nk {
+      ^bb0(%sum: f32):
+        moe.yield %sum : f32
+      }
+      ins(%logits : memref<2x3x4xf32>)
+      outs(%eo, %rt, %to, %tr, %gates, %work : memref<5xi32>, memref<6xi32>,
+           memref<2x4xi32>, memref<6xi32>, memref<6xf32>, memref<?xi32>)
+      {schedule = #grid}
+  return
+}
+
+// -----
+
+#grid = #moe.gpu_route<chip = sm_80, form = grid, threads = 256, blocks = 108,
+                       tokens = 8>
+func.func @router_of_nothing(%x: memref<6x0xbf16>, %w: memref<1x4x0xbf16>,
+                             %logits: memref<2x3x4xf32>, %eo: memref<5xi32>,
+                             %rt: memref<6xi32>, %to: memref<2x4xi32>,
+                             %tr: memref<6xi32>, %gates: memref<6xf32>,
+                             %work: memref<?xi32>) {
+  // expected-error @+1 {{has a router of an input 'memref<6x0xbf16>', and a kernel for a GPU takes an H of 1 to 524288}}
+  moe.idx.route top 1 scope = token score = softmax normalize = none
+      router(%x, %w : memref<6x0xbf16>, memref<1x4x0xbf16>) layout = nk {
+      ^bb0(%sum: f32):
+        moe.yield %sum : f32
+      }
+      ins(%logits : memref<2x3x4xf32>)
+      outs(%eo, %rt, %to, %tr, %gates, %work : memref<5xi32>, memref<6xi32>,
+           memref<2x4xi32>, memref<6xi32>, memref<6xf32>, memref<?xi32>)
+      {schedule = #grid}
+  return
+}
+
+// -----
+
+#grid = #moe.gpu_route<chip = sm_80, form = grid, threads = 256, blocks = 108,
+                       tokens = 8>
+func.func @router_with_power(%x: memref<6x8xbf16>, %w: memref<1x4x8xbf16>,
+                             %logits: memref<2x3x4xf32>, %eo: memref<5xi32>,
+                             %rt: memref<6xi32>, %to: memref<2x4xi32>,
+                             %tr: memref<6xi32>, %gates: memref<6xf32>,
+                             %work: memref<?xi32>) {
+  moe.idx.route top 1 scope = token score = softmax normalize = none
+      router(%x, %w : memref<6x8xbf16>, memref<1x4x8xbf16>) layout = nk {
+      ^bb0(%sum: f32):
+        // expected-error @+1 {{cannot stand in the epilogue of a matmul on a GPU}}
+        %power = math.powf %sum, %sum : f32
+        moe.yield %power : f32
+      }
+      ins(%logits : memref<2x3x4xf32>)
+      outs(%eo, %rt, %to, %tr, %gates, %work : memref<5xi32>, memref<6xi32>,
+           memref<2x4xi32>, memref<6xi32>, memref<6xf32>, memref<?xi32>)
+      {schedule = #grid}
+  return
+}

@@ -127,7 +127,7 @@ func.func @sine(%x: memref<6x8xbf16>, %eo: memref<5xi32>, %t: memref<24xi32>,
       tiles(%t : memref<24xi32>) weights(%w : memref<4x8x8xbf16>) layout = nk
       {schedule = #s} outs(%y : memref<6x8xf32>) {
   ^bb0(%a: f32):
-    // expected-error @+1 {{cannot stand in the epilogue of a grouped matmul on a GPU; use elementwise arith and math ops on f32, bf16, f16 and integers}}
+    // expected-error @+1 {{cannot stand in the epilogue of a matmul on a GPU; use elementwise arith and math ops on f32, bf16, f16 and integers}}
     %b = math.sin %a : f32
     moe.yield %b : f32
   }
@@ -145,7 +145,7 @@ func.func @double(%x: memref<6x8xbf16>, %eo: memref<5xi32>, %t: memref<24xi32>,
       tiles(%t : memref<24xi32>) weights(%w : memref<4x8x8xbf16>) layout = nk
       {schedule = #s} outs(%y : memref<6x8xf32>) {
   ^bb0(%a: f32):
-    // expected-error @+1 {{cannot stand in the epilogue of a grouped matmul on a GPU}}
+    // expected-error @+1 {{cannot stand in the epilogue of a matmul on a GPU}}
     %b = arith.extf %a : f32 to f64
     %c = arith.truncf %b : f64 to f32
     moe.yield %c : f32

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -19,6 +20,21 @@ def triton_cache(build_root: pathlib.Path) -> pathlib.Path:
     folder.mkdir(parents=True, exist_ok=True)
     os.environ["TRITON_CACHE_DIR"] = str(folder)
     return folder
+
+
+@pytest.fixture
+def schedules(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """Five seeds; calls of a compiled model run its kernels by each, under all
+    checks."""
+
+    def each() -> Iterator[int]:
+        monkeypatch.setenv("PTX_CHECK", "all")
+        monkeypatch.setenv("PTX_FINDINGS", "error")
+        for seed in range(1, 6):
+            monkeypatch.setenv("PTX_SEED", str(seed))
+            yield seed
+
+    return each()
 
 
 @pytest.fixture(scope="session")

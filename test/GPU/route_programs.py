@@ -86,6 +86,7 @@ class Routing:
         outs, lists = self.outs(s, t), self.lists(s, t)
         given = [options.pop(name, None) for name in ("choice_bias", "valid")]
         given = [array for array in given if array is not None]
+        given += options.pop("router", [])
         launch = self.launch(logits, given, [*outs.values()], lists)
         result = self.kernels.run(
             launch.kernel,
@@ -188,6 +189,12 @@ def program(
     if options.get("valid") is not None:
         optional += f" valid(%valid : memref<{batch}xi1>)"
         names += f", %valid: memref<{batch}xi1>"
+    router = options.get("router")
+    if router:
+        tokens = "?" if "?" in batch else str(s * t)
+        types = router.types(tokens, e)
+        names += "".join(f", %router{i}: {type_}" for i, type_ in enumerate(types))
+        router = router.clause(types)
     outs = (
         f"memref<{e + 1}xi32>, memref<{rows}xi32>, memref<{ends}xi32>, "
         f"memref<{rows}xi32>, memref<{rows}x{gate_type}>, memref<?xi32>"
@@ -204,7 +211,7 @@ def program(
     return f"""
     func.func @f(%logits: {kind}, {arguments}{names}) {{
       moe.idx.route top {k} scope = {scope} score = {score} normalize = {normalize}
-        ins(%logits : {kind}){optional}
+        {router or ""} ins(%logits : {kind}){optional}
         outs({", ".join(out_names)} : {outs}){clause(options)}
       return
     }}"""
@@ -224,8 +231,9 @@ def compile_route(
     """Compiles a routing of logits like these.
 
     Args:
-        options: The oracle's, and: `schedule`, an attribute; `tile_rows`, of the
-            lists of tiles; `sizes` of `program`; `multiprocessors` of the device.
+        options: The oracle's, and: `router`, a Router; `schedule`, an attribute;
+            `tile_rows`, of the lists of tiles; `sizes` of `program`;
+            `multiprocessors` of the device.
     """
     multiprocessors = options.pop("multiprocessors", 108)
     text = program(logits, k, scope, score, normalize, gate_type, **options)
@@ -259,8 +267,10 @@ def check(
         if name in options
     }
     given = {name: options.get(name) for name in ("choice_bias", "valid")}
+    router = options.pop("router", [])
+    got, result = routing.run(logits, **given, router=router, **launch)
+    # Of a router, those that the launch wrote.
     want = oracle.route(logits, routing.k, **options)
-    got, result = routing.run(logits, **given, **launch)
     for name in FIELDS:
         wanted, found = getattr(want, name), getattr(got, name)
         if name == "gates":

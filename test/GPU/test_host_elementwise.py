@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import moe_mlir as moe
 import numpy as np
 import pytest
@@ -18,7 +20,9 @@ def run(text: str, *inputs: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("sizes", [(3, 5, 7), (1, 1, 1), (2, 0, 4), (2, 40, 33)])
-def test_broadcast_transpose_and_mask(sizes: tuple[int, ...]) -> None:
+def test_broadcast_transpose_and_mask(
+    sizes: tuple[int, ...], schedules: Iterator[int]
+) -> None:
     """y[a, b, c] = mask[a, b] ? x[c, a, b] + row[c] * scale : 0, of dynamic sizes."""
     a, b, c = sizes
     x = RANDOM.standard_normal((c, a, b)).astype(np.float32)
@@ -52,7 +56,9 @@ def test_broadcast_transpose_and_mask(sizes: tuple[int, ...]) -> None:
       return %y : tensor<?x?x?xf32>
     }"""
     want = np.where(mask[:, :, None], x.transpose(1, 2, 0) + row * np.float32(0.5), 0)
-    assert np.array_equal(run(text, x, row, mask), want.astype(np.float32))
+    model = moe.Model.from_text(text).compile("emulator", chip="sm_80")
+    for _ in schedules:
+        assert np.array_equal(model(x, row, mask), want.astype(np.float32))
 
 
 def test_bool_result_and_index() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Iterator
 
 import moe_mlir as moe
 import numpy as np
@@ -72,7 +73,7 @@ def test_cluster_on_the_host_path() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["i32", "bf16", "f16", "f32", "i8"])
-def test_constants(dtype: str) -> None:
+def test_constants(dtype: str, schedules: Iterator[int]) -> None:
     """Used twice, returned as they are, of one value and of many."""
     element = DTYPES.get(dtype, np.int8)
     values = np.arange(300).astype(element).reshape(3, 100)
@@ -103,9 +104,11 @@ def test_constants(dtype: str) -> None:
       return %b, %many, %one : {tensor}, {tensor}, {tensor}
     }}"""
     x = np.ones((3, 100)).astype(element)
-    b, many, one = moe.Model.from_text(text).compile("emulator")(x)
-    assert np.array_equal(b, (x + values + x).astype(element))
-    assert np.array_equal(many, values) and np.array_equal(one, x)
+    model = moe.Model.from_text(text).compile("emulator")
+    for _ in schedules:
+        b, many, one = model(x)
+        assert np.array_equal(b, (x + values + x).astype(element))
+        assert np.array_equal(many, values) and np.array_equal(one, x)
 
 
 def test_large_constants_are_refused() -> None:

@@ -28,7 +28,7 @@ def test_options(moe_opt: pathlib.Path, number: int, variant: Variant) -> None:
     arguments = variant.arguments(rng, s, t)
     gates = GATES[number % len(GATES)]
     routing = compile_route(moe_opt, logits, gate_type=gates, **arguments)
-    for seed in range(5):
+    for seed in range(6):
         kind = RANDOM_KINDS[(number + 3 * seed) % len(RANDOM_KINDS)]
         logits = variant.cast(random_logits(kind, rng, s, t, variant.experts))
         arguments = variant.arguments(rng, s, t)

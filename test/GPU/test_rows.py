@@ -48,7 +48,7 @@ def test_combine_adds_in_order(
     offsets = np.stack(
         [starts[s * tokens : (s + 1) * tokens + 1] for s in range(sequences)]
     )
-    out = np.full((sequences, tokens, columns), 7, dtype)
+    out = np.zeros((sequences, tokens, columns), dtype)
     gates_text = f" gates(%g : {memref(gates)})" if gated else ""
     text = f"""
     func.func @f(%r: {memref(rows)}, %o: {memref(offsets)}, %t: {memref(token_row)},
@@ -59,7 +59,7 @@ def test_combine_adds_in_order(
     }}"""
     kernels = compile_kernels(moe_opt, text)
     args = [rows, offsets, token_row, out, np.int32(tokens), np.int32(room - 1)]
-    kernels.run("combine", sequences * tokens, [*args, gates] if gated else args)
+    args += [gates] * gated
 
     want = np.zeros(out.shape, np.float32)
     for sequence, token in np.ndindex(sequences, tokens):
@@ -67,7 +67,10 @@ def test_combine_adds_in_order(
             row = token_row[pair]
             term = rows[row].astype(np.float32)
             want[sequence, token] += gates[row] * term if gated else term
-    assert np.array_equal(out, want.astype(dtype))
+    for seed in range(5):
+        out[...] = 7
+        kernels.run("combine", sequences * tokens, args, order="random", seed=seed)
+        assert np.array_equal(out, want.astype(dtype))
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32"])
@@ -96,7 +99,8 @@ def test_addends_are_added_one_by_one(
       return
     }}"""
     args = [rows, offsets, token_row, out, np.int32(tokens), np.int32(live - 1)]
-    compile_kernels(moe_opt, text).run("combine", tokens, [*args, *addends])
+    args += addends
+    kernels = compile_kernels(moe_opt, text)
 
     want = np.zeros(out.shape, np.float32)
     for token in range(tokens):
@@ -105,7 +109,10 @@ def test_addends_are_added_one_by_one(
     want = want.astype(dtype)
     for addend in addends:
         want = (want.astype(np.float32) + addend.astype(np.float32)).astype(dtype)
-    assert np.array_equal(out, want)
+    for seed in range(5):
+        out[...] = 7
+        kernels.run("combine", tokens, args, order="random", seed=seed)
+        assert np.array_equal(out, want)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +129,7 @@ def test_dispatch_copies_live_rows(
     offsets[-1] = live
     row_token = np.full(room, -1, np.int32)
     row_token[:live] = random.integers(0, 10, live)
-    out = np.full((room, columns), 7, dtype)
+    out = np.zeros((room, columns), dtype)
     types = [memref(array) for array in (x, offsets, row_token, out)]
     text = f"""
     func.func @f(%x: {types[0]}, %e: {types[1]}, %r: {types[2]}, %y: {types[3]}) {{
@@ -132,6 +139,8 @@ def test_dispatch_copies_live_rows(
     }}"""
     kernels = compile_kernels(moe_opt, text)
     args = [x, offsets, row_token, out, np.int32(experts), np.int32(9)]
-    kernels.run("dispatch", room, args)
-    assert np.array_equal(out[:live], x.reshape(10, columns)[row_token[:live]])
-    assert (out[live:] == 7).all()
+    for seed in range(5):
+        out[...] = 7
+        kernels.run("dispatch", room, args, order="random", seed=seed)
+        assert np.array_equal(out[:live], x.reshape(10, columns)[row_token[:live]])
+        assert (out[live:] == 7).all()

@@ -642,3 +642,122 @@ func.func @f(%eo: memref<5xi32>, %t: memref<16xi32>) {
   moe.idx.tiles ins(%eo : memref<5xi32>) rows = 32 outs(%t : memref<16xi32>)
   return
 }
+
+// -----
+
+// IDX-ROUTE-6: tensors have no memory that could be written before it is read
+func.func @f(%x: tensor<6x8xbf16>, %w: tensor<1x4x8xbf16>,
+             %logits: tensor<2x3x4xf32>, %eo: tensor<5xi32>,
+             %rt: tensor<6xi32>, %to: tensor<2x4xi32>, %gates: tensor<6xf32>,
+             %work: tensor<?xi32>) {
+  // expected-error@+1 {{IDX-ROUTE-6: a router needs memrefs}}
+  %0:6 = moe.idx.route top 1 scope = token score = softmax normalize = none
+      router(%x, %w : tensor<6x8xbf16>, tensor<1x4x8xbf16>) layout = nk {
+      ^bb0(%sum: f32):
+        moe.yield %sum : f32
+      }
+      ins(%logits : tensor<2x3x4xf32>)
+      outs(%eo, %rt, %to, %rt, %gates, %work : tensor<5xi32>, tensor<6xi32>, tensor<2x4xi32>, tensor<6xi32>, tensor<6xf32>, tensor<?xi32>)
+      -> tensor<5xi32>, tensor<6xi32>, tensor<2x4xi32>, tensor<6xi32>, tensor<6xf32>, tensor<?xi32>
+  return
+}
+
+// -----
+
+// IDX-ROUTE-6: a router multiplies by a weight
+func.func @f(%x: memref<6x8xbf16>, %logits: memref<2x3x4xf32>,
+             %eo: memref<5xi32>, %rt: memref<6xi32>, %to: memref<2x4xi32>,
+             %gates: memref<6xf32>, %work: memref<?xi32>) {
+  // expected-error@+1 {{IDX-ROUTE-6: a router is an input, a weight, and biases}}
+  moe.idx.route top 1 scope = token score = softmax normalize = none
+      router(%x : memref<6x8xbf16>) layout = nk {
+      ^bb0(%sum: f32):
+        moe.yield %sum : f32
+      }
+      ins(%logits : memref<2x3x4xf32>)
+      outs(%eo, %rt, %to, %rt, %gates, %work : memref<5xi32>, memref<6xi32>, memref<2x4xi32>, memref<6xi32>, memref<6xf32>, memref<?xi32>)
+  return
+}
+
+// -----
+
+// IDX-ROUTE-6: each token has a row
+func.func @f(%x: memref<5x8xbf16>, %w: memref<1x4x8xbf16>,
+             %logits: memref<2x3x4xf32>, %eo: memref<5xi32>,
+             %rt: memref<6xi32>, %to: memref<2x4xi32>, %gates: memref<6xf32>,
+             %work: memref<?xi32>) {
+  // expected-error@+1 {{IDX-ROUTE-6: the input of a router must have a row for each token of 'memref<2x3x4xf32>', got 'memref<5x8xbf16>'}}
+  moe.idx.route top 1 scope = token score = softmax normalize = none
+      router(%x, %w : memref<5x8xbf16>, memref<1x4x8xbf16>) layout = nk {
+      ^bb0(%sum: f32):
+        moe.yield %sum : f32
+      }
+      ins(%logits : memref<2x3x4xf32>)
+      outs(%eo, %rt, %to, %rt, %gates, %work : memref<5xi32>, memref<6xi32>, memref<2x4xi32>, memref<6xi32>, memref<6xf32>, memref<?xi32>)
+  return
+}
+
+// -----
+
+// IDX-ROUTE-6: the weight is stored as the layout says
+func.func @f(%x: memref<6x8xbf16>, %w: memref<1x4x8xbf16>,
+             %logits: memref<2x3x4xf32>, %eo: memref<5xi32>,
+             %rt: memref<6xi32>, %to: memref<2x4xi32>, %gates: memref<6xf32>,
+             %work: memref<?xi32>) {
+  // expected-error@+1 {{IDX-ROUTE-6: the weight of a router must be of the input's element type and [1, H, E], got 'memref<1x4x8xbf16>'}}
+  moe.idx.route top 1 scope = token score = softmax normalize = none
+      router(%x, %w : memref<6x8xbf16>, memref<1x4x8xbf16>) layout = kn {
+      ^bb0(%sum: f32):
+        moe.yield %sum : f32
+      }
+      ins(%logits : memref<2x3x4xf32>)
+      outs(%eo, %rt, %to, %rt, %gates, %work : memref<5xi32>, memref<6xi32>, memref<2x4xi32>, memref<6xi32>, memref<6xf32>, memref<?xi32>)
+  return
+}
+
+// -----
+
+// IDX-ROUTE-6: a bias belongs to an expert
+func.func @f(%x: memref<6x8xbf16>, %w: memref<1x4x8xbf16>, %b: memref<4xf32>,
+             %logits: memref<2x3x4xf32>, %eo: memref<5xi32>,
+             %rt: memref<6xi32>, %to: memref<2x4xi32>, %gates: memref<6xf32>,
+             %work: memref<?xi32>) {
+  // expected-error@+1 {{IDX-ROUTE-6: a bias of a router must be [1, E], got 'memref<4xf32>'}}
+  moe.idx.route top 1 scope = token score = softmax normalize = none
+      router(%x, %w, %b : memref<6x8xbf16>, memref<1x4x8xbf16>, memref<4xf32>) layout = nk {
+      ^bb0(%sum: f32, %bias: f32):
+        moe.yield %sum : f32
+      }
+      ins(%logits : memref<2x3x4xf32>)
+      outs(%eo, %rt, %to, %rt, %gates, %work : memref<5xi32>, memref<6xi32>, memref<2x4xi32>, memref<6xi32>, memref<6xf32>, memref<?xi32>)
+  return
+}
+
+// -----
+
+// IDX-ROUTE-6: the region yields a logit
+func.func @f(%x: memref<6x8xbf16>, %w: memref<1x4x8xbf16>,
+             %logits: memref<2x3x4xbf16>, %eo: memref<5xi32>,
+             %rt: memref<6xi32>, %to: memref<2x4xi32>, %gates: memref<6xf32>,
+             %work: memref<?xi32>) {
+  // expected-error@+1 {{GMM-7: the region must yield the element type of the result, 'bf16'}}
+  moe.idx.route top 1 scope = token score = softmax normalize = none
+      router(%x, %w : memref<6x8xbf16>, memref<1x4x8xbf16>) layout = nk {
+      ^bb0(%sum: f32):
+        moe.yield %sum : f32
+      }
+      ins(%logits : memref<2x3x4xbf16>)
+      outs(%eo, %rt, %to, %rt, %gates, %work : memref<5xi32>, memref<6xi32>, memref<2x4xi32>, memref<6xi32>, memref<6xf32>, memref<?xi32>)
+  return
+}
+
+// -----
+
+// IDX-ROUTE-6: no layout without a router
+func.func @f(%logits: memref<2x3x4xf32>, %eo: memref<5xi32>,
+             %rt: memref<6xi32>, %to: memref<2x4xi32>, %gates: memref<6xf32>,
+             %work: memref<?xi32>) {
+  // expected-error@+1 {{IDX-ROUTE-6: a router comes with a layout and a region, and neither without it}}
+  "moe.idx.route"(%logits, %eo, %rt, %to, %rt, %gates, %work) <{k = 1 : i64, scope = #moe<scope token>, score = #moe<score softmax>, normalize = #moe<normalize none>, layout = #moe<layout nk>, operandSegmentSizes = array<i32: 1, 0, 0, 0, 6>}> ({}) : (memref<2x3x4xf32>, memref<5xi32>, memref<6xi32>, memref<2x4xi32>, memref<6xi32>, memref<6xf32>, memref<?xi32>) -> ()
+  return
+}

@@ -40,3 +40,28 @@ func.func @index_form(%logits: memref<2x3x4xf32>, %eo: memref<5xi32>,
        blocks = 256, tokens = 8>, tile_rows = array<i64: 128, 1>}
   return
 }
+
+// CHECK-LABEL: func.func @router
+// CHECK: moe.idx.route top 1 scope = token score = softmax normalize = none
+// CHECK-SAME: router(%{{.*}}, %{{.*}}, %{{.*}} : memref<6x8xbf16>, memref<1x8x4xbf16>, memref<1x4xf32>) layout = kn {
+// CHECK-NEXT: ^bb0(%[[SUM:.*]]: f32, %[[BIAS:.*]]: f32):
+// CHECK-NEXT: arith.addf %[[SUM]], %[[BIAS]]
+// CHECK-NEXT: moe.yield
+// CHECK-NEXT: } ins(%{{.*}} : memref<2x3x4xf32>)
+func.func @router(%x: memref<6x8xbf16>, %w: memref<1x8x4xbf16>,
+                  %b: memref<1x4xf32>, %logits: memref<2x3x4xf32>,
+                  %eo: memref<5xi32>, %rt: memref<6xi32>, %to: memref<2x4xi32>,
+                  %tr: memref<6xi32>, %gates: memref<6xf32>,
+                  %work: memref<?xi32>) {
+  moe.idx.route top 1 scope = token score = softmax normalize = none
+      router(%x, %w, %b : memref<6x8xbf16>, memref<1x8x4xbf16>, memref<1x4xf32>)
+      layout = kn {
+      ^bb0(%sum: f32, %bias: f32):
+        %biased = arith.addf %sum, %bias : f32
+        moe.yield %biased : f32
+      }
+      ins(%logits : memref<2x3x4xf32>)
+      outs(%eo, %rt, %to, %tr, %gates, %work : memref<5xi32>, memref<6xi32>,
+           memref<2x4xi32>, memref<6xi32>, memref<6xf32>, memref<?xi32>)
+  return
+}

@@ -49,6 +49,11 @@ def MoE_IdxRouteOp : MoE_IdxOp<"route", [AttrSizedOperandSegments]> {
     kernels of a GPU write them in the same launch. Other attributes and their
     rules are those of `moe.route`.
 
+    With a `router` the op computes the logits itself, on memrefs and on a GPU
+    only: `router` is the input, one weight, and biases, `logits` is memory that
+    is written before it is read, and the region is what becomes of each sum,
+    as in a grouped matmul of one expert. `moe-join-router` makes this form.
+
     Example:
 
     ```mlir
@@ -56,6 +61,21 @@ def MoE_IdxRouteOp : MoE_IdxOp<"route", [AttrSizedOperandSegments]> {
                  %rt: memref<6xi32>, %to: memref<2x4xi32>, %tr: memref<6xi32>,
                  %gates: memref<6xf32>, %work: memref<?xi32>) {
       moe.idx.route top 1 scope = token score = softmax normalize = none
+          ins(%logits : memref<2x3x4xf32>)
+          outs(%eo, %rt, %to, %tr, %gates, %work : memref<5xi32>,
+               memref<6xi32>, memref<2x4xi32>, memref<6xi32>, memref<6xf32>,
+               memref<?xi32>)
+      return
+    }
+    func.func @g(%x: memref<6x16xbf16>, %w: memref<1x4x16xbf16>,
+                 %logits: memref<2x3x4xf32>, %eo: memref<5xi32>,
+                 %rt: memref<6xi32>, %to: memref<2x4xi32>, %tr: memref<6xi32>,
+                 %gates: memref<6xf32>, %work: memref<?xi32>) {
+      moe.idx.route top 1 scope = token score = softmax normalize = none
+          router(%x, %w : memref<6x16xbf16>, memref<1x4x16xbf16>) layout = nk {
+          ^bb0(%sum: f32):
+            moe.yield %sum : f32
+          }
           ins(%logits : memref<2x3x4xf32>)
           outs(%eo, %rt, %to, %tr, %gates, %work : memref<5xi32>,
                memref<6xi32>, memref<2x4xi32>, memref<6xi32>, memref<6xf32>,
@@ -76,11 +96,16 @@ def MoE_IdxRouteOp : MoE_IdxOp<"route", [AttrSizedOperandSegments]> {
     - IDX-ROUTE-5: `tile_rows` are positive and differ. Their lists are i32 of
       one dimension; where their size and R are static, it is 4 times
       1 + ceil(R / rows) + E.
+    - IDX-ROUTE-6: a `router` is memrefs of an input [S·T, H], a weight of its
+      element type, [1, E, H] with `layout = nk` or [1, H, E] with `kn`, and
+      biases [1, E]; it comes with a layout and a region, which obeys GMM-5 to
+      GMM-8.
   }];
   let arguments = (ins
       MoE_Buffer:$logits,
       Optional<MoE_Buffer>:$choice_bias,
       Optional<MoE_Buffer>:$valid,
+      Variadic<MoE_Buffer>:$router,
       Variadic<MoE_Buffer>:$outs,
       I64Attr:$k,
       MoE_ScopeAttr:$scope,
@@ -98,16 +123,37 @@ def MoE_IdxRouteOp : MoE_IdxOp<"route", [AttrSizedOperandSegments]> {
       UnitAttr:$rank_logits,
       OptionalAttr<StrAttr>:$layer,
       DefaultValuedAttr<DenseI64ArrayAttr, "{}">:$tile_rows,
-      OptionalAttr<MoE_RouteScheduleAttr>:$schedule);
+      OptionalAttr<MoE_RouteScheduleAttr>:$schedule,
+      OptionalAttr<MoE_LayoutAttr>:$layout);
+  let regions = (region AnyRegion:$epilogue);
   let assemblyFormat = [{
     `top` $k `scope` `=` `` $scope `score` `=` `` $score `normalize` `=` `` $normalize
+    (`router` `(` $router^ `:` type($router) `)` `layout` `=` `` $layout $epilogue)?
     `ins` `(` $logits `:` type($logits) `)`
     (`bias` `(` $choice_bias^ `:` type($choice_bias) `)`)?
     (`valid` `(` $valid^ `:` type($valid) `)`)?
     `outs` `(` $outs `:` type($outs) `)` attr-dict
     (`->` type($result_tensors)^)?
   }];
+  let hasRegionVerifier = 1;
+  let extraClassDefinition = [{
+    void $cppClass::getEffects(::llvm::SmallVectorImpl<
+        ::mlir::SideEffects::EffectInstance<::mlir::MemoryEffects::Effect>>
+        &effects) {
+      ::mlir::moe::detail::getIdxEffects(
+          ::llvm::cast<::mlir::DestinationStyleOpInterface>(getOperation()),
+          effects);
+      if (hasRouter())
+        effects.emplace_back(::mlir::MemoryEffects::Write::get(),
+                             &getLogitsMutable());
+    }
+  }];
   let extraClassDeclaration = destinationStyleMethods # [{
+    /// Whether the op computes its logits: of an input, a weight, and biases.
+    bool hasRouter() { return !getRouter().empty(); }
+    ::mlir::Value getRouterInput() { return getRouter()[0]; }
+    ::mlir::Value getRouterWeight() { return getRouter()[1]; }
+    ::mlir::ValueRange getRouterBiases() { return getRouter().drop_front(2); }
     int64_t getNumExperts() {
       return ::llvm::cast<::mlir::ShapedType>(getLogits().getType())
           .getShape().back();

@@ -352,10 +352,12 @@ def MoE_CombineOp : MoE_Op<"combine", [AttrSizedOperandSegments,
 }
 
 def MoE_YieldOp : MoE_Op<"yield", [Terminator,
-    ParentOneOf<["GroupedMatmulOp", "IdxGroupedMatmulOp"]>]> {
+    ParentOneOf<["GroupedMatmulOp", "IdxGroupedMatmulOp",
+                 "IdxRouteOp"]>]> {
   let summary = "Yield the result element of a grouped matmul";
   let description = [{
-    Ends the region of `moe.grouped_matmul` and `moe.idx.grouped_matmul`.
+    Ends the region of `moe.grouped_matmul`, `moe.idx.grouped_matmul`, and a
+    `moe.idx.route` with a router.
 
     Example:
 

@@ -5,6 +5,7 @@
 
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassOptions.h"
+#include "moe/Passes.h"
 
 namespace mlir::moe {
 
@@ -36,6 +37,16 @@ struct GPUPipelineOptions : PassPipelineOptions<GPUPipelineOptions> {
           clEnumValN(KernelFormat::ISA, "isa", "PTX"),
           clEnumValN(KernelFormat::Binary, "bin", "machine code, by ptxas"),
           clEnumValN(KernelFormat::Fatbin, "fatbin", "both"))};
+  Option<RouterLaunch> router{
+      *this, "router",
+      llvm::cl::desc("where the logits of a routing are computed"),
+      llvm::cl::init(RouterLaunch::Auto),
+      llvm::cl::values(clEnumValN(RouterLaunch::Auto, "auto",
+                                  "where it is faster by the cost model"),
+                       clEnumValN(RouterLaunch::Joined, "joined",
+                                  "in the routing's launch, where possible"),
+                       clEnumValN(RouterLaunch::Apart, "apart",
+                                  "in a launch of their own"))};
   Option<std::string> toolkit{
       *this, "toolkit",
       llvm::cl::desc("folder of a CUDA toolkit, whose bin/ptxas bin and fatbin "

@@ -32,6 +32,21 @@ GPURoute chooseGPURoute(const GPUChip &chip, const GPURouteSize &size);
 double estimateGPURoute(const GPUChip &chip, const GPURouteSize &size,
                         int64_t cluster);
 
+/// The matmul of a router: S sequences of T tokens of H values, E experts.
+/// `byDepth`: the weight is [H, E].
+struct GPURouterSize {
+  int64_t seqs, tokens, experts, depth;
+  bool byDepth;
+};
+
+/// The microseconds of the product in the routing's launch, and by itself with
+/// the launches that only it needs, by formulas.
+double estimateGPURouter(const GPUChip &chip, const GPURouterSize &size);
+double estimateGPURouterApart(const GPUChip &chip, const GPURouterSize &size);
+
+/// Whether it is surely faster to compute the logits in the routing's launch.
+bool joinsGPURouter(const GPUChip &chip, const GPURouterSize &size);
+
 } // namespace moe::routing
 
 #endif // MOE_ROUTING_GPUROUTE_H

@@ -18,8 +18,8 @@ static bool isKernelScalar(Type type) {
   return type.isBF16() || type.isF16() || type.isF32();
 }
 
-LogicalResult mlir::moe::verifyKernelEpilogue(IdxGroupedMatmulOp op) {
-  for (Operation &inner : op.getEpilogue().front().without_terminator()) {
+LogicalResult mlir::moe::verifyKernelEpilogue(Region &epilogue) {
+  for (Operation &inner : epilogue.front().without_terminator()) {
     auto typesOf = [&](auto range) {
       return llvm::all_of(range, isKernelScalar);
     };
@@ -34,8 +34,8 @@ LogicalResult mlir::moe::verifyKernelEpilogue(IdxGroupedMatmulOp op) {
     known &= !isa<arith::RemFOp>(inner);
     if (!known || !typesOf(inner.getOperandTypes()) ||
         !typesOf(inner.getResultTypes()))
-      return inner.emitOpError("cannot stand in the epilogue of a grouped "
-                               "matmul on a GPU; use elementwise arith and "
+      return inner.emitOpError("cannot stand in the epilogue of a matmul on "
+                               "a GPU; use elementwise arith and "
                                "math ops on f32, bf16, f16 and integers");
   }
   return success();
@@ -141,17 +141,19 @@ template <typename OpT> struct ByIntrinsic : OpRewritePattern<OpT> {
   StringRef intrinsic;
 };
 
-/// A math op by the LLVM op of the same meaning. The stock conversion for GPUs
-/// would call a library.
-template <typename OpT, typename TargetT>
-struct ByInstruction : OpRewritePattern<OpT> {
-  using OpRewritePattern<OpT>::OpRewritePattern;
+/// A math op by LLVM's intrinsic of the same meaning, also on vectors. The
+/// stock conversion for GPUs would call a library, and takes LLVM's op for one.
+template <typename OpT> struct ByInstruction : OpRewritePattern<OpT> {
+  ByInstruction(MLIRContext *context, StringRef intrinsic)
+      : OpRewritePattern<OpT>(context), intrinsic(intrinsic) {}
 
   LogicalResult matchAndRewrite(OpT op,
                                 PatternRewriter &rewriter) const override {
-    rewriter.replaceOpWithNewOp<TargetT>(op, op.getType(), op->getOperands());
+    rewriter.replaceOpWithNewOp<LLVM::CallIntrinsicOp>(
+        op, op.getType(), rewriter.getStringAttr(intrinsic), op->getOperands());
     return success();
   }
+  StringRef intrinsic;
 };
 } // namespace
 
@@ -167,12 +169,13 @@ void mlir::moe::expandKernelMath(Operation *kernel) {
   fast.add<ByIntrinsic<math::SqrtOp>>(context, "llvm.nvvm.sqrt.rn.f");
   walkAndApplyPatterns(kernel, std::move(fast));
   expandVectorMath(kernel, /*hasFma=*/true);
-  rest.add<DivideApproximately, ByInstruction<math::AbsFOp, LLVM::FAbsOp>,
-           ByInstruction<math::CopySignOp, LLVM::CopySignOp>,
-           ByInstruction<math::FmaOp, LLVM::FMAOp>,
-           ByInstruction<math::FloorOp, LLVM::FFloorOp>,
-           ByInstruction<math::CeilOp, LLVM::FCeilOp>,
-           ByInstruction<math::TruncOp, LLVM::FTruncOp>,
-           ByInstruction<math::RoundEvenOp, LLVM::RoundEvenOp>>(context);
+  rest.add<DivideApproximately>(context);
+  rest.add<ByInstruction<math::AbsFOp>>(context, "llvm.fabs");
+  rest.add<ByInstruction<math::CopySignOp>>(context, "llvm.copysign");
+  rest.add<ByInstruction<math::FmaOp>>(context, "llvm.fma");
+  rest.add<ByInstruction<math::FloorOp>>(context, "llvm.floor");
+  rest.add<ByInstruction<math::CeilOp>>(context, "llvm.ceil");
+  rest.add<ByInstruction<math::TruncOp>>(context, "llvm.trunc");
+  rest.add<ByInstruction<math::RoundEvenOp>>(context, "llvm.roundeven");
   walkAndApplyPatterns(kernel, std::move(rest));
 }

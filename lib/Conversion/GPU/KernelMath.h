@@ -8,7 +8,10 @@
 namespace mlir::moe {
 
 /// Refuses, by name, an epilogue with an op that kernels have no form for.
-LogicalResult verifyKernelEpilogue(IdxGroupedMatmulOp op);
+LogicalResult verifyKernelEpilogue(Region &epilogue);
+inline LogicalResult verifyKernelEpilogue(IdxGroupedMatmulOp op) {
+  return verifyKernelEpilogue(op.getEpilogue());
+}
 
 /// Replaces math ops and divisions on f32 or vectors of f32 inside `kernel`;
 /// no call is left. Largest errors, for results that are normal numbers:

@@ -5,6 +5,7 @@
 #include "../VerifyOps.h"
 #include "DeviceMemory.h"
 #include "ElementwiseToGPU.h"
+#include "KernelMath.h"
 #include "MatmulShape.h"
 #include "RouteLayout.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -29,6 +30,22 @@ namespace mlir::moe {
 using namespace mlir;
 using namespace mlir::moe;
 
+static LogicalResult verifyRouterOnGPU(IdxRouteOp op) {
+  // Bytes that an address of a lane may be from the start of a row.
+  constexpr int64_t kMaxDepth = int64_t{1} << 19;
+  auto input = cast<MemRefType>(op.getRouterInput().getType());
+  if (!input.getElementType().isBF16() && !input.getElementType().isF16())
+    return op.emitOpError("has a router that multiplies ")
+           << input.getElementType()
+           << ", and tensor cores of GPUs take bf16 or f16 with sums in f32; "
+              "convert input and weight to one of these";
+  if (input.getDimSize(1) < 1 || input.getDimSize(1) > kMaxDepth)
+    return op.emitOpError("has a router of an input ")
+           << input << ", and a kernel for a GPU takes an H of 1 to "
+           << kMaxDepth;
+  return verifyKernelEpilogue(op.getEpilogue());
+}
+
 static LogicalResult verifyRouteOnGPU(IdxRouteOp op) {
   if (op.getCPUSchedule())
     return op.emitOpError("has a #moe.schedule, which is for "
@@ -41,7 +58,7 @@ static LogicalResult verifyRouteOnGPU(IdxRouteOp op) {
     return op.emitOpError("routes among ")
            << op.getNumExperts() << " experts, and the kernel of a GPU among "
            << RouteLayout::kMaxExperts << " at most";
-  return success();
+  return op.hasRouter() ? verifyRouterOnGPU(op) : success();
 }
 
 /// Plan form and tensors belong to earlier stages.

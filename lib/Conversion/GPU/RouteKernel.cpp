@@ -8,7 +8,8 @@ using namespace mlir;
 using namespace mlir::moe;
 
 RouteKernel::RouteKernel(KernelBuilder &b, IdxRouteOp op,
-                         const RouteLayout &layout, ValueRange arguments)
+                         const RouteLayout &layout, ValueRange arguments,
+                         ValueRange outside)
     : b(b), op(op), layout(layout),
       // math.sqrt becomes an approximation on this target.
       fixed(b, [](ImplicitLocOpBuilder &at, Value x) -> Value {
@@ -29,6 +30,15 @@ RouteKernel::RouteKernel(KernelBuilder &b, IdxRouteOp op,
     choiceBias = arguments[next++];
   if (op.getValid())
     valid = arguments[next++];
+  if (!op.hasRouter())
+    return;
+  router.logits = logits;
+  router.input = arguments[next++];
+  router.weight = arguments[next++];
+  for (size_t i = 0; i < op.getRouterBiases().size(); ++i)
+    router.biases.push_back(arguments[next++]);
+  for (Value value : outside)
+    router.outside.map(value, arguments[next++]);
 }
 
 void RouteKernel::emit() {
@@ -209,6 +219,10 @@ RouteKernel::Sum RouteKernel::sumOfThreadsBefore(Value value) {
 //===----------------------------------------------------------------------===//
 
 void RouteKernel::chooseInSequence() {
+  if (op.hasRouter()) {
+    router.partialSums = histogram;
+    RouterProduct(b, op, layout, router).emit(firstRow, numTokens);
+  }
   if (!layout.choosesByToken) {
     clearShared(histogram, RouteLayout::kBins);
     byFirstThread([&] {

@@ -5,6 +5,7 @@
 
 #include "GridBarrier.h"
 #include "RouteLayout.h"
+#include "RouterProduct.h"
 #include "moe/Conversion/FixedEvaluation.h"
 #include "moe/IR/MoE.h"
 
@@ -19,6 +20,7 @@ namespace mlir::moe {
 /// of tokens. A warp takes one token at a time, and lane j of it the experts j,
 /// j + 32 and so on: the order in which the contract adds up a softmax.
 ///
+/// 0. logits     with a router, those of this block's tokens are computed.
 /// 1. keys       logits become scores and keys, orders as u32: 0 is no
 ///               candidate, 1 a NaN. What one token decides is decided here:
 ///               groups, cap, floor, and all of the choice in token scope.
@@ -34,8 +36,10 @@ namespace mlir::moe {
 /// 6. rows       for each chosen pair its row, its gate, and both views.
 class RouteKernel {
 public:
+  /// `outside`: what the region of a router uses from outside, the last
+  /// arguments.
   RouteKernel(KernelBuilder &b, IdxRouteOp op, const RouteLayout &layout,
-              ValueRange arguments);
+              ValueRange arguments, ValueRange outside);
 
   void emit();
 
@@ -99,6 +103,7 @@ private:
   void waitForTeam();
 
   // RouteScores.cpp: from logits to scores.
+  Value loadLogit(Value place);
   Values loadLogits(Value token);
   Value widen(Value logit);
   Value logitAt(Value token, Value expert);
@@ -239,6 +244,7 @@ private:
   // The kernel's arguments.
   Value logits, choiceBias, valid, expertOffsets, rowToken, tokenOffsets,
       tokenRow, gates, workspace;
+  RouterOperands router;
   Values tiles;
   Value seqs, tokens, team, blockTokens, blockSeqs, rows;
   // Where this thread stands.

@@ -25,6 +25,17 @@ RouteLayout::RouteLayout(IdxRouteOp op, RouteTeams teams, bool isInTurn,
   bool byLogits = op.getNormalize() == Normalize::Softmax;
   scoresAgain = op.getChoiceBias() && !byLogits;
   keepsStats = scoresAgain && op.getScore() == Score::Softmax;
+  routerTokens = op.hasRouter() ? routerTokensOf(op) : 0;
+}
+
+/// Tokens beyond the eighth of a block cost few registers, and save reading
+/// the weights once more.
+int64_t RouteLayout::routerTokensOf(IdxRouteOp op) const {
+  auto type = cast<ShapedType>(op.getField(Field::TokenOffsets).getType());
+  int64_t ofBlock = op.getGPUSchedule().getTokens();
+  if (!type.isDynamicDim(1))
+    ofBlock = std::max(ofBlock, (type.getDimSize(1) - 1) / blocks);
+  return hasTeam() && memory == TokenMemory::Shared && ofBlock <= 8 ? 8 : 16;
 }
 
 int64_t RouteLayout::pairsOfWarp() const {
@@ -33,8 +44,8 @@ int64_t RouteLayout::pairsOfWarp() const {
 
 int64_t RouteLayout::histogramWords() const {
   if (keepsPairs)
-    return hasGroups ? warps * padded : 0;
-  return std::max(kBins, warps * pairsOfWarp() / 2);
+    return std::max(hasGroups ? warps * padded : 0, routerWords());
+  return std::max({kBins, warps * pairsOfWarp() / 2, routerWords()});
 }
 
 int64_t RouteLayout::blockWords() const {

@@ -76,6 +76,8 @@ struct RouteLayout {
   /// The key is not the score's, so scores are evaluated again.
   bool scoresAgain;
   bool keepsStats;
+  /// Tokens whose logits are computed together, 8 or 16; 0: none are.
+  int64_t routerTokens;
 
   /// A team of blocks shares a sequence.
   bool hasTeam() const { return teams != RouteTeams::None && !isInTurn; }
@@ -92,7 +94,17 @@ struct RouteLayout {
   }
   /// Pairs that a warp lists before it writes their rows, as u16.
   int64_t pairsOfWarp() const;
-  /// Words of shared memory for the histogram, and later for lists of pairs.
+  /// Blocks of 16 experts, and warps that share one of them.
+  int64_t routerBlocks() const { return llvm::divideCeil(experts, 16); }
+  int64_t routerParts() const {
+    return std::max<int64_t>(1, warps / routerBlocks());
+  }
+  /// Words of shared memory for the sums of warps that share experts.
+  int64_t routerWords() const {
+    return routerParts() == 1 ? 0 : warps * 16 * routerTokens;
+  }
+  /// Words of shared memory for the sums of routers, then for the histogram,
+  /// and later for lists of pairs.
   int64_t histogramWords() const;
   /// Words of shared memory that the other blocks of a cluster read, besides
   /// the histogram: columns [E'], counts [kCounts], a list [kListed] u64.
@@ -152,6 +164,9 @@ struct RouteLayout {
   int64_t tokenMemory() const {
     return lists() + (hasTeamMemory() ? blocks * kListed * 2 : 0);
   }
+
+private:
+  int64_t routerTokensOf(IdxRouteOp op) const;
 };
 
 } // namespace mlir::moe

@@ -21,6 +21,13 @@ Value RouteKernel::widen(Value logit) {
   return b.make<arith::ExtFOp>(b.getF32Type(), logit);
 }
 
+/// A logit, which this kernel may have computed.
+Value RouteKernel::loadLogit(Value place) {
+  Type type = getElementTypeOrSelf(op.getLogits().getType());
+  return widen(op.hasRouter() ? b.load(type, place)
+                              : b.loadConstant(type, place));
+}
+
 /// The logits of a token of this block, as many as words; -inf after the last.
 RouteKernel::Values RouteKernel::loadLogits(Value token) {
   Type type = getElementTypeOrSelf(op.getLogits().getType());
@@ -31,12 +38,11 @@ RouteKernel::Values RouteKernel::loadLogits(Value token) {
   for (int64_t word = 0; word < layout.words; ++word) {
     int64_t left = layout.experts - word * 32;
     if (left >= 32) {
-      values.push_back(
-          widen(b.loadConstant(type, b.offset(mine, word * 32 * bytes))));
+      values.push_back(loadLogit(b.offset(mine, word * 32 * bytes)));
       continue;
     }
     Value column = b.add(b.min(lane, b.word(left - 1)), word * 32);
-    Value value = widen(b.loadConstant(type, b.element(row, column, bytes)));
+    Value value = loadLogit(b.element(row, column, bytes));
     values.push_back(b.select(b.less(lane, left), value,
                               fixed.constant(b.getF32Type(), kMinusInf)));
   }
@@ -47,7 +53,7 @@ Value RouteKernel::logitAt(Value token, Value expert) {
   Type type = getElementTypeOrSelf(op.getLogits().getType());
   int64_t bytes = type.getIntOrFloatBitWidth() / 8;
   Value row = b.element(logits, b.add(firstRow, token), layout.experts * bytes);
-  return widen(b.loadConstant(type, b.element(row, expert, bytes)));
+  return loadLogit(b.element(row, expert, bytes));
 }
 
 //===----------------------------------------------------------------------===//

@@ -8,6 +8,7 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/IR/PatternMatch.h"
+#include "mlir/Transforms/RegionUtils.h"
 #include "moe/Conversion/MoEToGPU.h"
 
 using namespace mlir;
@@ -36,7 +37,9 @@ class RouteLaunch {
 public:
   RouteLaunch(IdxRouteOp op, OpBuilder &builder)
       : op(op), builder(builder), host{builder, op.getLoc()},
-        choices(op, getStaticSizes(op)) {}
+        choices(op, getStaticSizes(op)) {
+    getUsedValuesDefinedAbove(op.getEpilogue(), outside);
+  }
 
   void emit() {
     auto [seqs, tokens] = sizes();
@@ -128,6 +131,10 @@ private:
       kernel.pointer(op.getChoiceBias());
     if (op.getValid())
       kernel.pointer(op.getValid());
+    for (Value memref : op.getRouter())
+      kernel.pointer(memref);
+    for (Value value : outside)
+      kernel.scalar(value);
   }
 
   /// The launch of one kernel; only if `isIt`, where that is given.
@@ -157,7 +164,7 @@ private:
     shape.cooperative = layout.hasGridBarrier() && !isConstantIntValue(grid, 1);
     auto launch =
         kernel.emit(shape, [&](KernelBuilder &b, ValueRange arguments) {
-          RouteKernel(b, op, layout, arguments).emit();
+          RouteKernel(b, op, layout, arguments, outside.getArrayRef()).emit();
         });
     std::optional<int64_t> words = getConstantIntValue(workspaceSize());
     if (words)
@@ -180,6 +187,8 @@ private:
   OpBuilder &builder;
   HostArithmetic host;
   RouteChoices choices;
+  /// What the region of a router uses from outside.
+  llvm::SetVector<Value> outside;
 };
 
 struct LowerRoute : OpRewritePattern<IdxRouteOp> {

@@ -54,4 +54,24 @@ TEST(GPURouteCost, ClustersAreForFewTokensOfOneSequence) {
   EXPECT_EQ(chooseGPURoute(*findGPUChip("sm_89"), size).cluster, 1);
   EXPECT_EQ(chooseGPURoute(*findGPUChip("sm_120"), size).cluster, 8);
 }
+
+/// What the emulator's time model says, too: 64 experts for up to 1024 tokens,
+/// and not 256; weights that lie by depth take four times as many loads.
+TEST(GPURouterCost, JoinsFewExpertsAndTokens) {
+  GPUChip chip = *findGPUChip("sm_90");
+  auto joins = [&](int64_t seqs, int64_t tokens, int64_t experts, int64_t depth,
+                   bool byDepth = false) {
+    return joinsGPURouter(chip, {seqs, tokens, experts, depth, byDepth});
+  };
+  for (int64_t tokens : {1, 16, 128, 1024}) {
+    EXPECT_TRUE(joins(1, tokens, 8, 4096));
+    EXPECT_TRUE(joins(1, tokens, 64, 2048));
+    EXPECT_FALSE(joins(1, tokens, 64, 2048, /*byDepth=*/true));
+    EXPECT_FALSE(joins(1, tokens, 128, 2048));
+    EXPECT_FALSE(joins(1, tokens, 256, 1024));
+  }
+  EXPECT_TRUE(joins(1, 0, 64, 2048));
+  EXPECT_FALSE(joins(1, 4096, 64, 2048));
+  EXPECT_FALSE(joins(4, 1024, 64, 2048));
+}
 } // namespace
