@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import pathlib
 import re
 import subprocess
@@ -27,6 +28,8 @@ PASSES = (
     "convert-gpu-to-nvvm{{use-bare-ptr-memref-call-conv=1}},convert-nvvm-to-llvm,"
     "canonicalize,cse,reconcile-unrealized-casts),gpu-module-to-binary{{format=isa}}"
 )
+#: Of a multiprocessor.
+REGISTERS = 65536
 ALL_CHECKS = frozenset({"bounds", "race", "poison", "async"})
 
 
@@ -93,19 +96,46 @@ def memref(array: np.ndarray) -> str:
     return f"memref<{sizes}{names[str(array.dtype)]}>"
 
 
-def registers_without_spill(text: str, chip: str, folder: pathlib.Path) -> int:
-    """The registers that ptxas gives a module's one kernel, which spills nothing."""
+def assembled(text: str, chip: str, folder: pathlib.Path) -> str:
+    """What ptxas says of a module's kernels."""
     source = folder / "kernels.ptx"
     source.write_text(text)
     made = subprocess.run(
-        ["ptxas", "-v", f"-arch={chip}", source, "-o", folder / "kernels.cubin"],
+        [
+            os.environ.get("PTXAS", "ptxas"),
+            "-v",
+            f"-arch={chip}",
+            source,
+            "-o",
+            folder / "kernels.cubin",
+        ],
         capture_output=True,
         text=True,
     )
     assert made.returncode == 0, made.stderr
-    assert "0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads" in (
-        made.stderr
+    return made.stderr
+
+
+def check_no_spill(said: str) -> None:
+    """No kernel has memory of its own."""
+    used = re.findall(r"(\d+) bytes (?:stack frame|spill)", said)
+    assert used
+    assert set(used) == {"0"}, said
+
+
+def resident_blocks(text: str, said: str) -> dict[str, tuple[int, int]]:
+    """For each kernel of a module: the blocks of a multiprocessor that its text asks
+    for, 0 if for none, and those that ptxas gives registers for."""
+    used = dict(
+        re.findall(r"entry function '(\w+)'.*?Used (\d+) registers", said, re.DOTALL)
     )
-    used = re.search(r"Used (\d+) registers", made.stderr)
-    assert used, made.stderr
-    return int(used[1])
+    found = {}
+    for name, head in re.findall(r"\.entry (\w+)\((.*?)\n\{", text, re.DOTALL):
+        threads = re.search(r"\.(?:max|req)ntid (\d+)", head)
+        planned = re.search(r"\.minnctapersm (\d+)", head)
+        assert threads, head
+        # A warp is given registers in steps of 256.
+        warp = -(-int(used[name]) * 32 // 256) * 256
+        blocks = REGISTERS // (warp * int(threads[1]) // 32)
+        found[name] = (int(planned[1]) if planned else 0, blocks)
+    return found

@@ -7,10 +7,9 @@ import os
 import pathlib
 import re
 import shutil
-import subprocess
 
 import pytest
-from emulated import CHIPS
+from emulated import CHIPS, assembled, resident_blocks
 from gpu.code_facts import ptx_loop
 from matmul_kernels import FORMS, Form, compile_program
 from matmul_programs import Program
@@ -128,10 +127,10 @@ def test_registers(
     if not ptxas:
         pytest.skip("ptxas is not installed")
     form = FORMS[name]
-    path = tmp_path / "kernels.ptx"
-    path.write_text(compile_program(moe_opt, LAYER, [form], chip).text)
-    command = [ptxas, "-v", f"-arch={chip}", str(path), "-o", os.devnull]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+    text = compile_program(moe_opt, LAYER, [form], chip).text
+    said = assembled(text, chip, tmp_path)
     spilled = re.findall(r"(\d+) bytes spill", said)
     assert spilled
     assert all(int(count) <= SPILLS[name] for count in spilled), said
+    planned, by_registers = resident_blocks(text, said)[form.kernel]
+    assert 1 <= planned <= by_registers

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from emulated import compile_kernels, registers_without_spill
+from emulated import assembled, check_no_spill, compile_kernels, resident_blocks
 from route_programs import Routing, check, compile_route, program
 from routing_cases import Variant, pairwise_variants, random_logits
 
@@ -165,4 +165,7 @@ def test_registers(moe_opt: pathlib.Path, tmp_path: pathlib.Path, chip: str) -> 
     schedule = SCHEDULE.format(512, 8).replace("sm_90", chip)
     text = program(logits, 8, "sequence", "softmax", "sum", "f32", schedule=schedule)
     made = compile_kernels(moe_opt, text, chip).text
-    assert registers_without_spill(made, chip, tmp_path) <= 128
+    said = assembled(made, chip, tmp_path)
+    check_no_spill(said)
+    planned, by_registers = resident_blocks(made, said)["route"]
+    assert 1 == planned <= by_registers
