@@ -100,7 +100,7 @@ def test_sizes(
 
 def test_many_tokens_of_a_block(moe_opt: pathlib.Path) -> None:
     """A block takes them in several turns, and its warps share the sums of each."""
-    router = Router(96)
+    router = Router(400)
     schedule = SMALL.format("sm_80", "block", 1, "")
     routing = compile_router(
         moe_opt, router, (1, 40, 20), 3, schedule=schedule, **TOKEN

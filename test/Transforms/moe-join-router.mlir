@@ -74,11 +74,12 @@ func.func @joined(%x: memref<16x32xbf16>, %w: memref<1x4x32xbf16>,
 // CHECK:       grouped_matmul
 // CHECK-NOT:   router(
 func.func @read_before(%x: memref<16x32xbf16>, %w: memref<1x4x32xbf16>,
-                       %copy: memref<16x4xbf16>, %ends: memref<2xi32>,
-                       %tiles: memref<12xi32>, %eo: memref<5xi32>,
-                       %rt: memref<16xi32>, %to: memref<2x9xi32>,
-                       %tr: memref<16xi32>, %gates: memref<16xf32>,
-                       %work: memref<?xi32>) {
+                       %ends: memref<2xi32>, %tiles: memref<12xi32>,
+                       %eo: memref<5xi32>, %rt: memref<16xi32>,
+                       %to: memref<2x9xi32>, %tr: memref<16xi32>,
+                       %gates: memref<16xf32>, %work: memref<?xi32>)
+    -> memref<16x4xbf16> {
+  %copy = memref.alloc() : memref<16x4xbf16>
   %out = memref.alloc() : memref<16x4xbf16>
   moe.idx.grouped_matmul ins(%x, %ends : memref<16x32xbf16>, memref<2xi32>)
       tiles(%tiles : memref<12xi32>) weights(%w : memref<1x4x32xbf16>)
@@ -95,7 +96,7 @@ func.func @read_before(%x: memref<16x32xbf16>, %w: memref<1x4x32xbf16>,
       outs(%eo, %rt, %to, %tr, %gates, %work : memref<5xi32>, memref<16xi32>,
            memref<2x9xi32>, memref<16xi32>, memref<16xf32>, memref<?xi32>)
       {schedule = #route}
-  return
+  return %copy : memref<16x4xbf16>
 }
 
 // -----
