@@ -69,7 +69,8 @@ def ImportMarkers : Pass<"moe-import-markers", "::mlir::ModuleOp"> {
 
     A `route` becomes `moe.route`, a `plan_from_choice` `moe.plan_from_choice`,
     and `experts` becomes `moe.dispatch`, two `moe.grouped_matmul` and
-    `moe.combine`. The four index tensors that carried the plan from the one
+    `moe.combine`. A `grouped_matmul`, of rows that stand in the order of their
+    groups, becomes `moe.grouped_matmul` and `moe.combine`. The four index tensors that carried the plan from the one
     call to the other become one `!moe.plan`; where other code reads one of
     them, a `moe.plan_field` stays.
 
@@ -91,7 +92,9 @@ def ImportMarkers : Pass<"moe-import-markers", "::mlir::ModuleOp"> {
     Statistic<"numRoutes", "routes", "Number of route markers">,
     Statistic<"numChoices", "plans-from-choice",
               "Number of plan_from_choice markers">,
-    Statistic<"numExperts", "experts", "Number of experts markers">
+    Statistic<"numExperts", "experts", "Number of experts markers">,
+    Statistic<"numMatmuls", "grouped-matmuls",
+              "Number of grouped_matmul markers">
   ];
 }
 

@@ -42,14 +42,18 @@ public:
       : marker(marker), shapes(marker), builder(marker.getCall()) {}
 
   LogicalResult read() {
-    return success(succeeded(readAttributes()) && succeeded(readPlan()) &&
-                   succeeded(readWeights()) && succeeded(readShapes()));
+    if (failed(readAttributes()))
+      return failure();
+    FailureOr<TypedValue<PlanType>> read = readPlan(marker);
+    if (failed(read))
+      return failure();
+    plan = *read;
+    return success(succeeded(readWeights()) && succeeded(readShapes()));
   }
   LogicalResult build();
 
 private:
   LogicalResult readAttributes();
-  LogicalResult readPlan();
   LogicalResult readWeights();
   LogicalResult readBiases();
   LogicalResult readShapes();
@@ -117,47 +121,6 @@ LogicalResult ExpertsImport::readAttributes() {
     return marker.emitError() << "attribute 'limit' is " << activation.limit
                               << ", but it bounds values from both sides: it "
                                  "must be zero or more";
-  return success();
-}
-
-/// The plan that `value` was read of, looking through casts.
-static PlanFieldOp findPlanField(Value value) {
-  while (auto cast = value.getDefiningOp<tensor::CastOp>())
-    value = cast.getSource();
-  return value.getDefiningOp<PlanFieldOp>();
-}
-
-LogicalResult ExpertsImport::readPlan() {
-  for (Field field : kFields) {
-    StringRef name = stringifyField(field);
-    Value operand = marker.getOperand(name);
-    PlanFieldOp read = findPlanField(operand);
-    if (!read) {
-      auto diag = marker.emitError();
-      diag << "operand '" << name << "' is not the '" << name
-           << "' of a plan: ";
-      if (Operation *producer = operand.getDefiningOp())
-        diag << "'" << producer->getName() << "' computes it";
-      else
-        diag << "it is an argument of a block";
-      return diag << "; give the results of one route or plan_from_choice of "
-                     "the same function unchanged, and where the choice of "
-                     "experts is code of your own, turn it into a plan by "
-                     "plan_from_choice";
-    }
-    if (read.getField() != field)
-      return marker.emitError() << "operand '" << name << "' is the '"
-                                << stringifyField(read.getField())
-                                << "' of a plan; the order of the results is "
-                                   "expert_offsets, row_token, token_offsets, "
-                                   "token_row, gates";
-    if (plan && plan != read.getPlan())
-      return marker.emitError() << "operand '" << name
-                                << "' belongs to another plan than "
-                                   "'expert_offsets'; give the results of one "
-                                   "route or plan_from_choice";
-    plan = read.getPlan();
-  }
   return success();
 }
 

@@ -70,15 +70,19 @@ LogicalResult ImportMarkers::importCall(func::CallOp call,
     ++numExperts;
     return importExperts(call, declaration);
   }
+  if (*op == "grouped_matmul") {
+    ++numMatmuls;
+    return importGroupedMatmul(call, declaration);
+  }
   auto diag = call->emitError() << "marker @" << call.getCallee() << ": ";
-  if (*op == "topk" || *op == "grouped_matmul")
+  if (*op == "topk")
     return diag << "op \"" << *op
                 << "\" stands for a hand-written layer, which is not "
                    "recognised as a whole; write the layer with the front "
                    "end's route and experts";
   return diag << "op \"" << *op
               << "\" is unknown, accepted are: route, plan_from_choice, "
-                 "experts";
+                 "experts, grouped_matmul";
 }
 
 void ImportMarkers::runOnOperation() {

@@ -128,12 +128,18 @@ bool isMarkerFloat(Type type);
 FailureOr<Value> castToDeclared(OpBuilder &builder, const Marker &marker,
                                 StringRef name, Value value, Type declared);
 
+/// The plan that the operands `expert_offsets`, `row_token`, `token_offsets`
+/// and `token_row` are the fields of; an error where they are those of none.
+FailureOr<TypedValue<PlanType>> readPlan(const Marker &marker);
+
 /// Replaces a `route` marker by `moe.route` and reads of its plan.
 LogicalResult importRoute(func::CallOp call, func::FuncOp declaration);
 /// Replaces a `plan_from_choice` marker by `moe.plan_from_choice`.
 LogicalResult importPlanFromChoice(func::CallOp call, func::FuncOp declaration);
 /// Replaces an `experts` marker by dispatch, two grouped matmuls and combine.
 LogicalResult importExperts(func::CallOp call, func::FuncOp declaration);
+/// Replaces a `grouped_matmul` marker by `moe.grouped_matmul`.
+LogicalResult importGroupedMatmul(func::CallOp call, func::FuncOp declaration);
 
 } // namespace mlir::moe
 

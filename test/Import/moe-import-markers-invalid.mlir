@@ -45,7 +45,7 @@ func.func @main(%a0: tensor<2x3x4xf32>) {
 func.func private @moe.route.0(tensor<2x3x4xf32>) -> (tensor<5xi32>, tensor<12xi32>, tensor<2x4xi32>, tensor<12xi32>, tensor<12xf32>)
   attributes {moe.marker = {op = "router", version = 1 : i64, operands = ["logits"], k = 2 : i64, scope = "token", score = "softmax", normalize = "sum"}}
 func.func @main(%a0: tensor<2x3x4xf32>) {
-  // expected-error @below {{marker @moe.route.0: op "router" is unknown, accepted are: route, plan_from_choice, experts}}
+  // expected-error @below {{marker @moe.route.0: op "router" is unknown, accepted are: route, plan_from_choice, experts, grouped_matmul}}
   %0:5 = call @moe.route.0(%a0) : (tensor<2x3x4xf32>) -> (tensor<5xi32>, tensor<12xi32>, tensor<2x4xi32>, tensor<12xi32>, tensor<12xf32>)
   return
 }
@@ -61,12 +61,15 @@ func.func @main(%a0: tensor<2x3x4xf32>) {
 }
 // -----
 
-// A hand-written grouped matmul.
-func.func private @moe.route.0(tensor<2x3x4xf32>) -> (tensor<5xi32>, tensor<12xi32>, tensor<2x4xi32>, tensor<12xi32>, tensor<12xf32>)
-  attributes {moe.marker = {op = "grouped_matmul", version = 1 : i64, operands = ["logits"], k = 2 : i64, scope = "token", score = "softmax", normalize = "sum"}}
-func.func @main(%a0: tensor<2x3x4xf32>) {
-  // expected-error @below {{marker @moe.route.0: op "grouped_matmul" stands for a hand-written layer}}
-  %0:5 = call @moe.route.0(%a0) : (tensor<2x3x4xf32>) -> (tensor<5xi32>, tensor<12xi32>, tensor<2x4xi32>, tensor<12xi32>, tensor<12xf32>)
+// A grouped matmul by matrices of another width than the rows.
+func.func private @moe.plan_from_choice.0(tensor<1x6x1xi32>, tensor<1x6x1xf32>) -> (tensor<5xi32>, tensor<6xi32>, tensor<1x7xi32>, tensor<6xi32>, tensor<6xf32>)
+  attributes {moe.marker = {op = "plan_from_choice", version = 1 : i64, operands = ["ids", "weights"], experts = 4 : i64}}
+func.func private @moe.grouped_matmul.1(tensor<6x8xf32>, tensor<5xi32>, tensor<6xi32>, tensor<1x7xi32>, tensor<6xi32>, tensor<4x16x3xf32>) -> tensor<1x6x3xf32>
+  attributes {moe.marker = {op = "grouped_matmul", version = 1 : i64, operands = ["rows", "expert_offsets", "row_token", "token_offsets", "token_row", "weight"], layout = "kn"}}
+func.func @main(%ids: tensor<1x6x1xi32>, %weights: tensor<1x6x1xf32>, %rows: tensor<6x8xf32>, %w: tensor<4x16x3xf32>) {
+  %0:5 = call @moe.plan_from_choice.0(%ids, %weights) : (tensor<1x6x1xi32>, tensor<1x6x1xf32>) -> (tensor<5xi32>, tensor<6xi32>, tensor<1x7xi32>, tensor<6xi32>, tensor<6xf32>)
+  // expected-error @below {{marker @moe.grouped_matmul.1: operand 'weight' (layout kn)}}
+  %1 = call @moe.grouped_matmul.1(%rows, %0#0, %0#1, %0#2, %0#3, %w) : (tensor<6x8xf32>, tensor<5xi32>, tensor<6xi32>, tensor<1x7xi32>, tensor<6xi32>, tensor<4x16x3xf32>) -> tensor<1x6x3xf32>
   return
 }
 // -----

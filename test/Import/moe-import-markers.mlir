@@ -321,3 +321,23 @@ func.func @no_gating_relu2(%x: tensor<2x5x8xf32>, %logits: tensor<2x5x4xf32>, %w
   %1 = call @moe.experts.13(%x, %0#0, %0#1, %0#2, %0#3, %0#4, %w0, %w1) : (tensor<2x5x8xf32>, tensor<5xi32>, tensor<10xi32>, tensor<2x6xi32>, tensor<10xi32>, tensor<10xf32>, tensor<4x16x8xf32>, tensor<4x8x16xf32>) -> tensor<2x5x8xf32>
   return %1 : tensor<2x5x8xf32>
 }
+
+// Rows in the order of their groups; a token of no group is zero.
+// CHECK-LABEL: func.func @rows_of_groups(
+// CHECK-SAME:    %[[IDS:.*]]: tensor<1x6x1xi32>, %[[ONES:.*]]: tensor<1x6x1xf32>, %[[ROWS:.*]]: tensor<6x8xbf16>, %[[W:.*]]: tensor<4x8x3xbf16>)
+// CHECK-NEXT:    %[[PLAN:.*]], %{{.*}} = moe.plan_from_choice %[[IDS]]
+// CHECK:         %[[V0:.*]] = moe.grouped_matmul %[[ROWS]] by %[[PLAN]] weights(%[[W]] : tensor<4x8x3xbf16>) layout = kn : tensor<6x8xbf16>, !moe.plan<1x6x4, rows max 6> -> tensor<6x3xf32> {
+// CHECK-NEXT:    ^bb0(%[[ACC:.*]]: f32):
+// CHECK-NEXT:      moe.yield %[[ACC]] : f32
+// CHECK-NEXT:    }
+// CHECK-NEXT:    %[[Y:.*]] = moe.combine %[[V0]] by %[[PLAN]] : tensor<6x3xf32>, !moe.plan<1x6x4, rows max 6>
+// CHECK-NEXT:    return %[[Y]] : tensor<1x6x3xf32>
+func.func private @moe.plan_from_choice.14(tensor<1x6x1xi32>, tensor<1x6x1xf32>) -> (tensor<5xi32>, tensor<6xi32>, tensor<1x7xi32>, tensor<6xi32>, tensor<6xf32>)
+  attributes {moe.marker = {op = "plan_from_choice", version = 1 : i64, operands = ["ids", "weights"], experts = 4 : i64}}
+func.func private @moe.grouped_matmul.15(tensor<6x8xbf16>, tensor<5xi32>, tensor<6xi32>, tensor<1x7xi32>, tensor<6xi32>, tensor<4x8x3xbf16>) -> tensor<1x6x3xf32>
+  attributes {moe.marker = {op = "grouped_matmul", version = 1 : i64, operands = ["rows", "expert_offsets", "row_token", "token_offsets", "token_row", "weight"], layout = "kn"}}
+func.func @rows_of_groups(%ids: tensor<1x6x1xi32>, %weights: tensor<1x6x1xf32>, %rows: tensor<6x8xbf16>, %w: tensor<4x8x3xbf16>) -> tensor<1x6x3xf32> {
+  %0:5 = call @moe.plan_from_choice.14(%ids, %weights) : (tensor<1x6x1xi32>, tensor<1x6x1xf32>) -> (tensor<5xi32>, tensor<6xi32>, tensor<1x7xi32>, tensor<6xi32>, tensor<6xf32>)
+  %1 = call @moe.grouped_matmul.15(%rows, %0#0, %0#1, %0#2, %0#3, %w) : (tensor<6x8xbf16>, tensor<5xi32>, tensor<6xi32>, tensor<1x7xi32>, tensor<6xi32>, tensor<4x8x3xbf16>) -> tensor<1x6x3xf32>
+  return %1 : tensor<1x6x3xf32>
+}

@@ -308,16 +308,3 @@ def test_gates_on_the_input_of_the_experts() -> None:
         return jnp.einsum("btki,btkih->bth", h, p["down"][ids])
 
     plain(layer, "no activation that the compiler has")
-
-
-def test_groups_of_experts() -> None:
-    def layer(p: Any, x: Any) -> Any:
-        scores = jax.nn.sigmoid(x @ p["router"])
-        best = scores.reshape(S, T, 4, 2).max(-1)
-        kept = jnp.argsort(jnp.argsort(-best, -1), -1) < 3
-        masked = jnp.where(jnp.repeat(kept, 2, -1), scores, -jnp.inf)
-        _, ids = lax.top_k(masked, K)
-        w = jnp.take_along_axis(scores, ids, -1)
-        return layers.by_one_hot(p, x, w, ids)
-
-    plain(layer, "gates follow from other logits than the choice")

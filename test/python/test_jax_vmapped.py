@@ -1,4 +1,4 @@
-"""Layers under jax.vmap over sequences, compiled: they agree with JAX in both scopes."""
+"""Layers under jax.vmap over sequences, compiled: they agree with JAX in both scopes"""
 
 from __future__ import annotations
 

@@ -36,6 +36,14 @@ MARKER_OPERANDS: dict[str, tuple[str, ...]] = {
         "up_bias?",
         "down_bias?",
     ),
+    "grouped_matmul": (
+        "rows",
+        "expert_offsets",
+        "row_token",
+        "token_offsets",
+        "token_row",
+        "weight",
+    ),
 }
 
 

@@ -47,7 +47,6 @@ def over_leading_axes(
         function = build(batch)
         mapped: Any = custom_vmap(function)
 
-        @mapped.def_vmap
         def rule(size: int, batched: Any, *operands: Any) -> Any:
             if any(batched[i] for i in shared):
                 axes = tuple(0 if one else None for one in batched)
@@ -64,6 +63,8 @@ def over_leading_axes(
                 )
             return results, jax.tree.map(lambda _: True, results)
 
-        return mapped
+        mapped.def_vmap(rule)
+        result: Function = mapped
+        return result
 
     return at(())

@@ -23,6 +23,7 @@ from moe_mlir.jax.composites import raise_composites, restore_chlo
 from moe_mlir.jax.matching.inline import inline_calls
 from moe_mlir.jax.matching.raising import raise_layers
 from moe_mlir.jax.products import flatten_products
+from moe_mlir.jax.ragged import raise_ragged_dots
 from moe_mlir.jax.signless import make_signless
 
 stablehlo.register_stablehlo_passes()
@@ -90,6 +91,8 @@ def lower(
     if any(op.name == "chlo.top_k" for op in nested_operations(module.operation)):
         _run(module, ("cse",))
         layers += raise_layers(module, calls, {layer["name"] for layer in layers})
+    raise_ragged_dots(module, calls)
+    inline_calls(module)
     flatten_products(module)
     _drop_reductions_of_nothing(module)
     _run(module, _PASSES)

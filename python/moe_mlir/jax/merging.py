@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import jax
-import ml_dtypes
-import numpy as np
 from jaxlib.mlir import ir
 
 from moe_mlir.importing.imported import ImportRefused
 from moe_mlir.importing.markers import MarkerCalls
-from moe_mlir.importing.walk import functions, where
+from moe_mlir.importing.walk import where
+from moe_mlir.jax.inserted import insert_call
 from moe_mlir.jax.plan import RoutePlan, merge_gates, split_plan
-
-#: Element types of what ``split_plan`` and ``merge_gates`` read.
-_DTYPES = {
-    "i32": np.int32,
-    "f32": np.float32,
-    "f16": np.float16,
-    "bf16": ml_dtypes.bfloat16,
-}
 
 
 class MergedLayers:
@@ -72,16 +62,11 @@ class MergedLayers:
         for number, result in enumerate(operation.results):
             self._fields[result] = plan, size, number
         with operation.context, operation.location:
-            parts = self._inserted(
-                lambda *fields: tuple(split_plan(RoutePlan(*fields), size)),
+            parts = insert_call(
+                self._module,
                 "moe.split_plan",
+                lambda *fields: tuple(split_plan(RoutePlan(*fields), size)),
                 plan,
-                [
-                    ir.RankedTensorType.get(
-                        [size, *t.shape[len(batch) :]], t.element_type
-                    )
-                    for t in types
-                ],
                 operation,
             )
             parts = [
@@ -135,12 +120,11 @@ class MergedLayers:
         rows = gates.type.shape[-1]
         with operation.context, operation.location:
             gates = self._reshaped(gates, [size, rows], operation)
-            element = gates.type.element_type
-            (merged,) = self._inserted(
-                lambda *fields: (merge_gates(RoutePlan(*fields[:5]), fields[5]),),
+            (merged,) = insert_call(
+                self._module,
                 "moe.merge_gates",
+                lambda *fields: merge_gates(RoutePlan(*fields[:5]), fields[5]),
                 [*plan, gates],
-                [ir.RankedTensorType.get([size * rows], element)],
                 operation,
             )
         return [*plan[:4], merged]
@@ -168,45 +152,3 @@ class MergedLayers:
             operands=[value],
             ip=ir.InsertionPoint(before),
         ).result
-
-    def _inserted(
-        self,
-        function: Callable[..., Any],
-        name: str,
-        operands: Sequence[Any],
-        results: Sequence[Any],
-        before: Any,
-    ) -> list[Any]:
-        """A call of a JAX function, which is added to the module."""
-        shapes = [
-            jax.ShapeDtypeStruct(
-                tuple(value.type.shape), _DTYPES[str(value.type.element_type)]
-            )
-            for value in operands
-        ]
-        lowered = jax.jit(function, keep_unused=True).trace(*shapes)
-        text = lowered.lower(lowering_platforms=("cuda",)).as_text()
-        symbol = self._added(ir.Module.parse(text, context=before.context), name)
-        call = ir.Operation.create(
-            "func.call",
-            results=list(results),
-            operands=list(operands),
-            attributes={"callee": ir.FlatSymbolRefAttr.get(symbol)},
-            ip=ir.InsertionPoint(before),
-        )
-        return list(call.results)
-
-    def _added(self, other: Any, name: str) -> str:
-        """Copies the functions of another module; the new name of its main."""
-        taken = set(functions(self._module))
-        number = 0
-        while any(key.startswith(f"{name}.{number}.") for key in taken):
-            number += 1
-        for key, function in functions(other).items():
-            new = f"{name}.{number}.{key}"
-            ir.SymbolTable.replace_all_symbol_uses(key, new, other.operation)
-            ir.SymbolTable.set_symbol_name(function, new)
-            ir.SymbolTable.set_visibility(function, "private")
-        for function in functions(other).values():
-            function.clone(ip=ir.InsertionPoint(self._module.body))
-        return f"{name}.{number}.main"

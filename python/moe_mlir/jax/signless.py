@@ -45,7 +45,8 @@ def make_signless(module: Any) -> None:
 def _signless(type_: Any) -> Any:
     if not isinstance(type_, ir.RankedTensorType) or not _is_unsigned(type_):
         return type_
-    element = ir.IntegerType.get_signless(type_.element_type.width)
+    element: Any = type_.element_type
+    element = ir.IntegerType.get_signless(element.width)
     return ir.RankedTensorType.get(type_.shape, element)
 
 

@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 from moe_mlir.jax.matching.elements import Elements, NotUnderstood, producer, shape
+from moe_mlir.jax.matching.groups import Groups, check_fill, ungrouped
 from moe_mlir.jax.matching.router import Score, score_of, without_rounding
 from moe_mlir.jax.matching.terms import Term, variable
 
@@ -14,6 +15,7 @@ from moe_mlir.jax.matching.terms import Term, variable
 class Key:
     score: Score
     bias: Any | None
+    groups: Groups | None = None
 
 
 def key_of(e: Elements) -> Key:
@@ -22,7 +24,17 @@ def key_of(e: Elements) -> Key:
     *leading, experts = shape(scores)
     token = [variable(f"token{i}", size) for i, size in enumerate(leading)]
     expert = variable("expert", experts)
-    term = e.at(scores, (*token, expert))
+    term, groups = ungrouped(e, e.at(scores, (*token, expert)), token, expert)
+    if groups is None:
+        return _key(e, term, e.opaque(scores, (*token, expert)), expert)
+    key = _key(e, term, term, expert)
+    check_fill(groups, key.score.kind, key.bias is not None)
+    e.key = token, expert, term
+    return dataclasses.replace(key, groups=groups)
+
+
+def _key(e: Elements, term: Term, logit: Term, expert: Term) -> Key:
+    """The score and the bias of a formula; ``logit`` is what it is otherwise."""
     score = score_of(e, term, expert)
     if score.kind != "identity":
         return Key(_checked(score), None)
@@ -33,7 +45,7 @@ def key_of(e: Elements) -> Key:
             bias = _vector(e, other, expert)
             if score.kind != "identity" and bias is not None:
                 return Key(_checked(score), bias)
-    return Key(Score("identity", e.opaque(scores, (*token, expert))), None)
+    return Key(_checked(Score("identity", logit)), None)
 
 
 def _checked(score: Score) -> Score:

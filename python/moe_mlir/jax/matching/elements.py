@@ -10,11 +10,13 @@ from jaxlib.mlir import ir
 from moe_mlir.importing.walk import where
 from moe_mlir.jax.matching.terms import (
     Term,
+    as_atom,
     atom,
     bounds,
     is_integer,
     make,
     number,
+    substitute,
     variable,
 )
 
@@ -84,6 +86,8 @@ class Elements:
         self._numbers: dict[Any, int] = {}
         self._values: list[Any] = []
         self._known: dict[tuple[Any, Index], Term] = {}
+        #: Where groups limit the choice: a pair's variables, and its key without them.
+        self.key: tuple[list[Term], Term, Term] | None = None
 
     def at(self, value: Any, index: Sequence[Term]) -> Term:
         """The element of ``value`` at ``index``.
@@ -118,6 +122,12 @@ class Elements:
         chosen = atom("ids", 0, shape(scores)[-1], sizes, *index)
         if value == self.anchor.results[1]:
             return chosen
+        if self.key is not None:
+            # What is chosen is a candidate: its key is not the one of the others.
+            *token, expert = [*self.key[0], self.key[1]]
+            given = zip([*token, expert], (*index[:-1], chosen), strict=True)
+            atoms = ((as_atom(old), new) for old, new in given)
+            return substitute(self.key[2], {old: new for old, new in atoms if old})
         return self.at(scores, (*index[:-1], chosen))
 
     def unfold(self, value: Any, index: Index) -> Term:
@@ -143,6 +153,10 @@ class Elements:
     def value(self, term: Term) -> Any:
         """The value of an ``el``."""
         return self._values[term.args[0]]
+
+    def value_at(self, number: int) -> Any:
+        """The value of a number that ``number`` gave."""
+        return self._values[number]
 
     def expand(self, term: Term) -> Term:
         """Looks into an ``el`` until it is something else, or as far as rules go."""

@@ -16,6 +16,7 @@ from moe_mlir.jax.matching.elements import (
     shape,
 )
 from moe_mlir.jax.matching.experts import COLUMN, Experts, experts_of
+from moe_mlir.jax.matching.groups import Groups
 from moe_mlir.jax.matching.router import Gates, gates_of, widened
 from moe_mlir.jax.matching.sums import atoms, factors, product, total
 from moe_mlir.jax.matching.terms import (
@@ -57,6 +58,7 @@ class Layer:
     gates: Gates
     x: Any
     experts: Experts
+    groups: Groups | None
 
     @property
     def k(self) -> int:
@@ -199,6 +201,7 @@ def _layer(e: Elements, key: Key, value: Any) -> Layer:
         gates,
         x,
         experts,
+        key.groups,
     )
 
 
@@ -246,7 +249,7 @@ def _terms_of_choice(
 def _expert(term: Term, choice: Term, place: Term) -> Term | None:
     """ids(token, choice) of the token at ``place``, if a formula mentions it."""
     for item in atoms(term):
-        if item.head == "ids":
+        if item.head == "ids" and item.args[0] == 0:
             *token, k = item.args[3:]
             if k is choice and _flat(token, item.args[2][:-1]) is place:
                 return linear(0, [(item, 1)])
@@ -288,7 +291,9 @@ def _check_router(
         or not _is_token(token, leading, place)
     ):
         raise NotUnderstood("a gate is not that of the pair that it weights")
-    if key.score.kind == "identity":
+    if key.score.kind == "identity" and (
+        key.groups is None or key.groups.score == "max"
+    ):
         return  # A score keeps the order of a token's logits.
     if key.score.kind != gates.score:
         raise NotUnderstood(

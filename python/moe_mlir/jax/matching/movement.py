@@ -20,6 +20,7 @@ from moe_mlir.jax.matching.elements import (
 from moe_mlir.jax.matching.sums import largest, total
 from moe_mlir.jax.matching.terms import (
     Term,
+    atom,
     bounds,
     call,
     integer,
@@ -207,4 +208,15 @@ def _ragged_dot(e: Elements, op: Any, result: int, index: Index) -> Term:
         list(numbers.lhs_contracting_dimensions),
         list(numbers.rhs_contracting_dimensions),
         {groups[0]: group(shape(sizes)[-1], counts, row)},
+    )
+
+
+@rule("chlo.top_k")
+def _top_k(e: Elements, op: Any, result: int, index: Index) -> Term:
+    """Of another choice than the layer's: that of groups of experts."""
+    if result == 0 or op.results[1] in e.dependent:
+        raise NotUnderstood("it chooses anew from what was chosen", op)
+    size = shape(op.operands[0])[-1]
+    return atom(
+        "ids", 1 + e.number(op.results[1]), size, tuple(shape(op.results[1])), *index
     )

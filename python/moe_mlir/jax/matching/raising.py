@@ -8,7 +8,8 @@ from moe_mlir.importing.markers import MarkerCalls
 from moe_mlir.importing.walk import nested_operations, where
 from moe_mlir.jax.composites import free_name
 from moe_mlir.jax.matching import arithmetic, indexing, movement
-from moe_mlir.jax.matching.elements import NotUnderstood
+from moe_mlir.jax.matching.choice import key_of
+from moe_mlir.jax.matching.elements import Elements, NotUnderstood
 from moe_mlir.jax.matching.layer import match
 from moe_mlir.jax.matching.rewrite import rewrite
 from moe_mlir.jax.matching.uses import recipe_of
@@ -33,7 +34,9 @@ def raise_layers(
     layers: list[dict[str, Any]] = []
     # Only these outlive what is erased on the way.
     operations = nested_operations(module.operation)
-    for anchor in [one for one in operations if one.name == "chlo.top_k"]:
+    anchors = [one for one in operations if one.name == "chlo.top_k"]
+    parts = {part for anchor in anchors for part in _parts(anchor)}
+    for anchor in [one for one in anchors if one not in parts]:
         place = where(anchor.location)
         name = free_name([*taken, *(layer["name"] for layer in layers)])
         try:
@@ -54,6 +57,15 @@ def raise_layers(
         )
         _erase_dead(recipe, block)
     return layers
+
+
+def _parts(anchor: Any) -> tuple[Any, ...]:
+    """The ``top_k`` of groups of experts that limit another one's choice."""
+    try:
+        groups = key_of(Elements(anchor)).groups
+    except NotUnderstood:
+        return ()
+    return groups.parts if groups else ()
 
 
 def _erase_dead(recipe: set[Any], block: Any) -> None:

@@ -43,7 +43,7 @@ def _options(layer: Layer, name: str) -> RouteOptions:
             scope="token",
             score=gates.score,
             normalize=gates.normalize,
-            groups=None,
+            groups=layer.groups.options if layer.groups else None,
             floor=0,
             cap=None,
             scale=gates.scale,

@@ -80,11 +80,26 @@ def linear(constant: int, pairs: Iterable[tuple[Term, int]] = ()) -> Term:
     total: dict[Term, int] = {}
     for atom, factor in pairs:
         total[atom] = total.get(atom, 0) + factor
+    _join_halves(total)
     kept = sorted(
         ((atom, factor) for atom, factor in total.items() if factor),
         key=lambda pair: pair[0].serial,
     )
     return make("lin", constant, *(part for pair in kept for part in pair))
+
+
+def _join_halves(total: dict[Term, int]) -> None:
+    """d * (x div d) + x mod d is x."""
+    for rest in [item for item in total if item.head == "mod"]:
+        factor, divisor = total[rest], rest.args[1]
+        whole = make("div", rest.args[0], divisor)
+        if factor and total.get(whole) == factor * divisor:
+            del total[rest], total[whole]
+            if rest.args[0].args[0] == 0:
+                for item, part in pairs(rest.args[0]):
+                    total[item] = total.get(item, 0) + factor * part
+            else:
+                total[rest], total[whole] = factor, factor * divisor
 
 
 def integer(value: int) -> Term:
@@ -152,7 +167,8 @@ def bounds(lin: Term) -> tuple[float, float]:
 
 
 def _split(lin: Term, divisor: int) -> tuple[Term, Term] | None:
-    """lin = divisor * whole + rest with 0 <= rest < divisor."""
+    """lin = divisor * whole + rest with 0 <= rest < divisor; None where a part of lin
+    may be negative."""
     constant = lin.args[0]
     whole = linear(
         constant // divisor,
@@ -160,7 +176,11 @@ def _split(lin: Term, divisor: int) -> tuple[Term, Term] | None:
     )
     rest = linear(constant % divisor, [(a, c) for a, c in pairs(lin) if c % divisor])
     low, high = bounds(rest)
-    return (whole, rest) if low >= 0 and high < divisor else None
+    if low < 0:
+        return None
+    if high < divisor:
+        return whole, rest
+    return plus(whole, atom("div", rest, divisor)), atom("mod", rest, divisor)
 
 
 def quotient(lin: Term, divisor: int) -> Term:
