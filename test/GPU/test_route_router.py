@@ -179,6 +179,8 @@ def test_region(moe_opt: pathlib.Path) -> None:
 
     router, rng = Squashed(32), np.random.default_rng(0)
     routing = compile_router(moe_opt, router, (1, 12, 16), 2, **TOKEN)
+    assert "div.rn.f32" in routing.kernels.text
+    assert "div.full" not in routing.kernels.text
     logits, arrays = unwritten(router, 1, 12, 16), router.inputs(rng, 12, 16, True)
     check(routing, logits, router=arrays, **TOKEN)
     sums = arrays[0].astype(float) @ arrays[1][0].astype(float).T
