@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 from jax.interpreters.mlir import make_ir_context
@@ -54,15 +55,39 @@ def parse(program: str | bytes) -> Any:
         ImportRefused: It is neither.
     """
     context = make_ir_context()
+    if isinstance(program, bytes) and program.startswith(b"ML\xefR"):
+        return _deserialized(context, program)
     try:
-        if isinstance(program, bytes) and program.startswith(b"ML\xefR"):
-            return stablehlo.deserialize_portable_artifact(context, program)
         text = program.decode() if isinstance(program, bytes) else program
         return ir.Module.parse(text, context=context)
     except (ir.MLIRError, ValueError) as error:
         raise ImportRefused(
             f"not a StableHLO program: {pass_failure(error)}"
         ) from error
+
+
+def _deserialized(context: Any, artifact: bytes) -> Any:
+    """A portable artifact; the message says who wrote it and what is read."""
+    notes: list[str] = []
+
+    def note(diagnostic: Any) -> bool:
+        notes.append(diagnostic.message)
+        return True  # Else jaxlib prints it.
+
+    handler = context.attach_diagnostic_handler(note)
+    try:
+        return stablehlo.deserialize_portable_artifact(context, artifact)
+    except (ir.MLIRError, ValueError) as error:
+        found = re.search(rb"StableHLO_v[0-9.]+", artifact[:64])
+        writer = found[0].decode() if found else "an unknown version"
+        raise ImportRefused(
+            f"not a StableHLO program: this portable artifact of {writer} is cut off, "
+            "damaged, or newer than the installed jaxlib, which reads up to "
+            f"StableHLO_v{stablehlo.get_current_version()} "
+            f"({(notes or [str(error)])[0][:200]})"
+        ) from error
+    finally:
+        handler.detach()
 
 
 def lower(
