@@ -20,6 +20,7 @@ from moe_mlir.importing.report import make_report
 from moe_mlir.torch import graph
 from moe_mlir.torch.adapters import Adapter
 from moe_mlir.torch.blocks import evaluation_mode
+from moe_mlir.torch.complex_numbers import pairs_for_complex
 from moe_mlir.torch.layers import AnyAdapter, find_layers
 
 #: How torch.export says that a size of the example became a constant.
@@ -208,6 +209,7 @@ def _lower(
         )
     dims = _dynamic_dims(module, program, dynamic_shapes)
     signature = _signature(program)
+    pairs_for_complex(program)
     graph.refuse_complex(program)
     weights = graph.prepare(program)
     lowered, markers = lower(program, list(weights))
