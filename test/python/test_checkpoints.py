@@ -282,6 +282,39 @@ def move_entry(folder: pathlib.Path) -> None:
     edit_json(folder / INDEX, change)
 
 
+def replace_by_folder(folder: pathlib.Path) -> None:
+    shard = first_shard(folder)
+    shard.unlink()
+    shard.mkdir()
+
+
+def edit_header(folder: pathlib.Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Changes the header of a shard, whose data stays as it is."""
+    shard = first_shard(folder)
+    content = shard.read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    change(header)
+    text = json.dumps(header).encode()
+    shard.write_bytes(len(text).to_bytes(8, "little") + text + content[8 + size :])
+
+
+def overlap(header: dict[str, Any]) -> None:
+    first, second, *_ = (name for name in header if name != "__metadata__")
+    header[second]["data_offsets"] = header[first]["data_offsets"]
+
+
+def leave_file(header: dict[str, Any]) -> None:
+    name = next(name for name in header if name != "__metadata__")
+    header[name]["data_offsets"] = [10**15, 10**15 + 64]
+
+
+def list_twice(folder: pathlib.Path) -> None:
+    text = (folder / INDEX).read_text()
+    entry = f'"weight_map": {{"{EXPERT}": "model-00001-of-00009.safetensors",'
+    (folder / INDEX).write_text(text.replace('"weight_map": {', entry, 1))
+
+
 BROKEN: dict[str, tuple[Callable[[pathlib.Path], Any], str]] = {
     "a truncated shard": (truncate, r"not a whole safetensors file .* copy or"),
     "a corrupt header": (corrupt, r"not a whole safetensors file"),
@@ -296,6 +329,44 @@ BROKEN: dict[str, tuple[Callable[[pathlib.Path], Any], str]] = {
     "an index of another checkpoint": (
         move_entry,
         rf"says that tensor '{EXPERT}' is in model-.*, which does not hold it",
+    ),
+    "a shard that is a folder": (replace_by_folder, r"is a folder, not a weights file"),
+    "tensors that overlap": (
+        lambda f: edit_header(f, overlap),
+        r"not a whole safetensors file .*invalid offset for tensor",
+    ),
+    "a tensor beyond the file": (
+        lambda f: edit_header(f, leave_file),
+        r"not a whole safetensors file .*invalid offset for tensor",
+    ),
+    "an entry listed twice": (list_twice, rf"is not JSON: '{EXPERT}' is there twice"),
+    "an expert in eight bits": (
+        lambda f: edit_shard(f, EXPERT, lambda t: t.to(torch.int8)),
+        rf"'{EXPERT}' is of int8, codes of a quantised weight",
+    ),
+    "a float8 weight": (
+        lambda f: edit_shard(
+            f, "model.norm.weight", lambda t: t.to(torch.float8_e4m3fn)
+        ),
+        r"'model.norm.weight' has elements of type F8_E4M3, which is not supported",
+    ),
+    "no head, and none tied": (
+        lambda f: edit_shard(f, "lm_head.weight", lambda t: None),
+        r"lacks 1 of \d+ weights of OlmoeForCausalLM, the first 'lm_head.weight'",
+    ),
+    "no experts": (
+        lambda f: edit_json(f / "config.json", lambda c: c.update(num_experts=0)),
+        r"num_experts_per_tok is 2 in this config \(olmoe\), and there are 0 experts",
+    ),
+    "more experts per token than experts": (
+        lambda f: edit_json(
+            f / "config.json", lambda c: c.update(num_experts_per_tok=99)
+        ),
+        r"num_experts_per_tok is 99 in this config \(olmoe\), and there are 8 exp",
+    ),
+    "a vocabulary of nothing": (
+        lambda f: edit_json(f / "config.json", lambda c: c.update(vocab_size=0)),
+        r"of this config \(olmoe\) is \[0, 16\]; a size in it is 0|no causal language",
     ),
     "an index without entries": (
         lambda f: (f / INDEX).write_text("{}"),

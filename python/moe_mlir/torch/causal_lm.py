@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from moe_mlir.importing.imported import Imported, ImportRefused
+from moe_mlir.torch.blocks import find_blocks
 from moe_mlir.torch.importer import import_torch
 
 #: Sizes of the example: no dimension of a model is likely to be one of them.
@@ -40,6 +41,8 @@ def import_causal_lm(model: nn.Module, *, name: str | None = None) -> Imported:
             (ids, torch.ones_like(ids)),
             name=name or type(model).__name__,
             valid=INPUTS[1],
+            # A run would read the weights, which may be larger than memory.
+            written_out=not find_blocks(model),
         )
 
 

@@ -38,6 +38,7 @@ def import_torch(
     dynamic_shapes: Any = None,
     name: str | None = None,
     valid: str | None = None,
+    written_out: bool = True,
 ) -> Imported:
     """Imports a module.
 
@@ -51,6 +52,8 @@ def import_torch(
         name: Name of the model; the module's class by default.
         valid: Name of the input ``[S, T]`` that is nonzero where a token is one, and
             zero where it pads a sequence. Layers then leave padding out.
+        written_out: Looks for layers whose routing is code of one module as well, for
+            which the module is run once.
 
     Raises:
         ImportRefused: The module has no MoE layer, or something in it is not
@@ -66,7 +69,7 @@ def import_torch(
     if dynamic_shapes is None:
         inputs, dynamic_shapes = _default_dynamic_shapes(inputs)
     with evaluation_mode(module), contextlib.ExitStack() as undo:
-        adapters, others = find_layers(module, inputs)
+        adapters, others = find_layers(module, inputs if written_out else None)
         for adapter in adapters:
             undo.enter_context(adapter.applied())
         program = _export(module, inputs, dynamic_shapes, others)

@@ -22,10 +22,14 @@ from moe_mlir.torch.checkpoint import (
     describe_sources,
     match_checkpoint,
 )
+from moe_mlir.torch.recipes import PARAMETER_NAMES
 from moe_mlir.torch.shards import open_shards, read_json
 from moe_mlir.weights import MappedWeights
 
 _CONFIG = "config.json"
+
+#: What configurations call the number of experts.
+_COUNTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
 
 DTYPES = {
     "float32": torch.float32,
@@ -57,6 +61,7 @@ def import_pretrained(
             where=str(path),
         )
     config = _read_config(path / _CONFIG if path.is_dir() else path)
+    _check_choice(config)
     kind = _dtype(config, dtype)
     stored = open_shards(path) if path.is_dir() else None
     if stored is None:
@@ -97,6 +102,24 @@ def _read_config(path: Path) -> Any:
         ) from error
 
 
+def _check_choice(config: Any) -> None:
+    """Raises where a token is to have more experts than there are, or none."""
+    # "top_k" may be a parameter of sampling.
+    names = [name for name in PARAMETER_NAMES["k"] if name != "top_k"]
+    values = {
+        name: value
+        for name in (*names, *_COUNTS)
+        if isinstance(value := getattr(config, name, None), int)
+    }
+    counts = [values[name] for name in _COUNTS if name in values]
+    for name in names:
+        if counts and name in values and not 1 <= values[name] <= max(counts):
+            raise ImportRefused(
+                f"{name} is {values[name]} in this config ({config.model_type}), and "
+                f"there are {max(counts)} experts; it must be from 1 to that"
+            )
+
+
 def _dtype(config: Any, name: str | None) -> torch.dtype:
     if name is None:
         kind = getattr(config, "dtype", None)
@@ -116,6 +139,12 @@ def _make(config: Any, dtype: torch.dtype) -> PreTrainedModel:
             f"transformers {transformers.__version__} makes no causal language model "
             f"of this config ({config.model_type}): {error}"
         ) from error
+    for name, weight in model.named_parameters():
+        if not weight.numel():
+            raise ImportRefused(
+                f"weight '{name}' of this config ({config.model_type}) is "
+                f"{list(weight.shape)}; a size in it is 0"
+            )
     return model.eval()  # type: ignore[no-any-return]
 
 
