@@ -59,18 +59,19 @@ static StringRef nameOf(KernelFormat format) {
 
 static void addKernels(OpPassManager &pm, const GPUPipelineOptions &options) {
   pm.addPass(createConvertMoEToGPU());
-  addInlining(pm);
-  pm.addPass(memref::createResolveShapedTypeResultDimsPass());
-  addCleanUp(pm);
+  pm.addPass(createInlinerPass({}, /*defaultPipelineBuilder=*/nullptr));
+  OpPassManager &host = pm.nest<func::FuncOp>();
+  host.addPass(memref::createResolveShapedTypeResultDimsPass());
+  addCleanUp(host);
   addVerification(pm, "launches");
   pm.addPass(createLowerLaunches());
 
   pm.addPass(createAttachChip({options.chip}));
   OpPassManager &kernels = pm.nest<gpu::GPUModuleOp>();
   kernels.addPass(createSCFToControlFlowPass());
-  kernels.addPass(createConvertVectorToLLVMPass());
   ConvertGpuOpsToNVVMOpsOptions conversion;
   conversion.useBarePtrCallConv = true;
+  conversion.allowPatternRollback = false;
   kernels.addPass(createConvertGpuOpsToNVVMOps(conversion));
   kernels.addPass(createConvertNVVMToLLVMPass());
   addCleanUp(kernels);

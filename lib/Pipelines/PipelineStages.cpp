@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "PipelineStages.h"
 #include "mlir/Dialect/Bufferization/Transforms/Passes.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Transforms/Passes.h"
 #include "moe/Passes.h"
 
@@ -20,9 +21,11 @@ void mlir::moe::addVerification(OpPassManager &pm, StringRef stage) {
 }
 
 void mlir::moe::addInlining(OpPassManager &pm) {
-  pm.addPass(createInlinerPass());
+  // What is inlined is cleaned up once, after all of it, and kernels not at
+  // all.
+  pm.addPass(createInlinerPass({}, /*defaultPipelineBuilder=*/nullptr));
   pm.addPass(createSymbolDCEPass());
-  addCleanUp(pm);
+  addCleanUp(pm.nest<func::FuncOp>());
 }
 
 void mlir::moe::addBufferization(OpPassManager &pm, bool loopsMayAllocate) {

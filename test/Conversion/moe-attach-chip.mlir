@@ -7,7 +7,7 @@
 // RUN: not moe-opt %s --moe-attach-chip=chip=sm_75 2>&1 \
 // RUN:   | FileCheck %s --check-prefix=OTHER
 
-// SM80: gpu.module @moe_kernels [#nvvm.target<O = 3, chip = "sm_80", features = "+ptx76">]
+// SM80: gpu.module @moe_kernels [#nvvm.target<O = 1, chip = "sm_80", features = "+ptx76">]
 // SM86: chip = "sm_86", features = "+ptx76"
 // SM89: chip = "sm_89", features = "+ptx78"
 // SM90: chip = "sm_90", features = "+ptx80"

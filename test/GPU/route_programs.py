@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import math
 import pathlib
 from typing import Any
 
@@ -117,12 +119,16 @@ class Routing:
 
 
 def expected_tiles(offsets: Array, rows: int) -> Array:
-    """The number of tiles and their records."""
-    records = [
-        (expert, first, min(rows, end - first), 0)
-        for expert, (begin, end) in enumerate(zip(offsets, offsets[1:], strict=False))
-        for first in range(begin, end, rows)
-    ]
+    """The number of tiles and their records: as equal as blocks of 16 rows allow."""
+    records: list[tuple[int, int, int, int]] = []
+    for expert, (begin, end) in enumerate(zip(offsets, offsets[1:], strict=False)):
+        tiles = -(-(end - begin) // rows)
+        blocks = np.array_split(np.arange(begin, end, math.gcd(rows, 16)), tiles or 1)
+        bounds = [int(block[0]) for block in blocks if block.size] + [int(end)]
+        records += [
+            (expert, first, after - first, 0)
+            for first, after in itertools.pairwise(bounds)
+        ]
     return np.array([(len(records), 0, 0, 0), *records], np.int32).ravel()
 
 

@@ -23,7 +23,7 @@
 // HOST-NOT: llvm.call @moe_gpu_
 // HOST: llvm.return
 // HOST: llvm.func @_mlir_ciface_main(
-// PTX: gpu.binary @moe_kernels [#gpu.object<#nvvm.target<O = 3, chip = "sm_80", features = "+ptx76">
+// PTX: gpu.binary @moe_kernels [#gpu.object<#nvvm.target<O = 1, chip = "sm_80", features = "+ptx76">
 // PTX-SAME: .version 7.6\0A.target sm_80
 // PTX-SAME: .visible .entry dispatch(
 #id = affine_map<(r, h) -> (r, h)>

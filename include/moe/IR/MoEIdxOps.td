@@ -322,8 +322,10 @@ def MoE_IdxPackOp : MoE_IdxOp<"pack"> {
 def MoE_IdxTilesOp : MoE_IdxOp<"tiles"> {
   let summary = "Cut the rows of each expert into tiles";
   let description = [{
-    Lists the tiles of `rows` rows that cover each expert's rows, the last of
-    an expert with what is left, as records of four i32:
+    Lists tiles of at most `rows` rows that cover each expert's rows: as few as
+    can, and as equal as whole blocks of 16 rows allow, since tiles of one expert
+    that are equally long read its weights at the same time. Records are of four
+    i32:
 
         outs[0]     = (number of tiles, 0, 0, 0)
         outs[1 + i] = (expert, first row, rows, 0)

@@ -40,6 +40,15 @@ Value KernelBuilder::offsetOutside(Value pointer, int64_t bytes) {
                            LLVM::GEPArg(static_cast<int32_t>(bytes)));
 }
 
+/// LLVM moves sums that do not change out of a loop, and makes equal ones once:
+/// each would take an instruction and a register. It does not know that the
+/// pointer it gets here is the same as at other places, until it selects
+/// instructions, and then the sum is part of the access.
+Value KernelBuilder::offsetInLoop(Value pointer, int64_t bytes) {
+  Value unknown = make<LLVM::LaunderInvariantGroupOp>(pointer);
+  return offset(unknown, bytes);
+}
+
 Value KernelBuilder::offset(Value pointer, Value bytes) {
   return make<LLVM::GEPOp>(pointer.getType(), getI8Type(), pointer,
                            LLVM::GEPArg(bytes), LLVM::GEPNoWrapFlags::inbounds);

@@ -135,6 +135,8 @@ public:
   /// The same where the result may lie outside of the object that `pointer`
   /// points into, and is then not accessed.
   Value offsetOutside(Value pointer, int64_t bytes);
+  /// The same as offset, for an immediate of an access in a loop.
+  Value offsetInLoop(Value pointer, int64_t bytes);
   /// `pointer` moved by `index` elements of `bytes` bytes each, in 64 bits.
   Value element(Value pointer, Value index, int64_t bytes) {
     return offset(pointer, mul(asWide(index), bytes));

@@ -171,7 +171,8 @@ void MatmulEpilogue::storeRow(Value values, Value rowStart, int64_t ahead,
   for (int64_t i = 0; i < kVector; i += width) {
     Value part = values;
     if (width < kVector)
-      part = b.make<vector::ExtractStridedSliceOp>(values, i, width, 1);
+      part = b.make<vector::ShuffleOp>(
+          values, values, llvm::to_vector(llvm::seq<int64_t>(i, i + width)));
     auto store = [&] {
       int64_t place = ahead * shape.n + group * kGroup + i;
       b.store(part, b.offsetOutside(pointer, place * bytes));

@@ -94,15 +94,16 @@ Fragments MatmulFragments::load(int64_t block, int64_t stage,
   if (rowBlocks == 0)
     return fragments;
   for (int64_t i = 0; i < rowBlocks; ++i)
-    loadMatrices(b.offset(rowBases[block],
-                          stage + i * shape.blockStride() * shape.rowBytes()),
-                 /*transposed=*/false, fragments.rows);
+    loadMatrices(
+        b.offsetInLoop(rowBases[block],
+                       stage + i * shape.blockStride() * shape.rowBytes()),
+        /*transposed=*/false, fragments.rows);
   bool byRow = shape.layout == Layout::NK;
   for (int64_t pair = 0; pair < kColumnPairs; ++pair) {
     Value base = weightBases[byRow ? block : pair];
     int64_t ahead = byRow ? pair * 16 * shape.rowBytes()
                           : block * 16 * shape.weightLineBytes();
-    loadMatrices(b.offset(base, stage + ahead), /*transposed=*/!byRow,
+    loadMatrices(b.offsetInLoop(base, stage + ahead), /*transposed=*/!byRow,
                  fragments.weights);
   }
   return fragments;

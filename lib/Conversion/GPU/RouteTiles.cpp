@@ -6,17 +6,10 @@
 // an expert with all rows costs its warp one store for each 32 tiles.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "RouteKernel.h"
-#include "llvm/Support/MathExtras.h"
+#include "TileCut.h"
 
 using namespace mlir;
 using namespace mlir::moe;
-
-/// How many tiles of `rows` rows `count` rows take.
-static Value tilesOf(KernelBuilder &b, Value count, int64_t rows) {
-  Value more = b.add(count, rows - 1);
-  return llvm::isPowerOf2_64(rows) ? b.shr(more, llvm::Log2_64(rows))
-                                   : b.div(more, rows);
-}
 
 /// All lists, from `totals`.
 void RouteKernel::writeTiles() {
@@ -44,7 +37,7 @@ RouteKernel::Values RouteKernel::sumsBefore(Value end) {
         Value count = b.loadWord(at(totals, expert));
         Values next{b.add(sums[0], count)};
         for (auto [sum, rows] : llvm::zip(sums.drop_front(), op.getTileRows()))
-          next.push_back(b.add(sum, tilesOf(b, count, rows)));
+          next.push_back(b.add(sum, TileCut::tilesOf(b, count, rows)));
         return next;
       });
   for (Value &sum : sums)
@@ -65,14 +58,13 @@ RouteKernel::Values RouteKernel::writeTilesOf(Value expert, ValueRange before) {
   Values after{b.add(before[0], count)};
   for (auto [list, rows, tile] :
        llvm::zip(tiles, op.getTileRows(), before.drop_front())) {
-    Value size = tilesOf(b, count, rows);
-    b.forEach(lane, size, b.word(32),
-              [&, list = list, rows = rows, tile = tile](Value i) {
-                Value row = b.mul(i, rows);
-                Value left = b.min(b.sub(count, row), b.word(rows));
-                Value record = b.add(b.add(tile, i), 1);
-                store(list, record, expert, b.add(before[0], row), left);
-              });
+    Value size = TileCut::tilesOf(b, count, rows);
+    TileCut cut(b, count, size, rows);
+    b.forEach(lane, size, b.word(32), [&, list = list, tile = tile](Value i) {
+      TileCut::Rows part = cut.rowsOf(i);
+      Value record = b.add(b.add(tile, i), 1);
+      store(list, record, expert, b.add(before[0], part.first), part.count);
+    });
     after.push_back(b.add(tile, size));
     // The last expert knows how many there are.
     b.when(b.bitAnd(isLast, b.equal(lane, 0)),

@@ -338,7 +338,7 @@ void TileCopies::emit(ValueRange from, int64_t ahead, int64_t stage,
     }
     Value source =
         b.offsetOutside(from[copy.pointer], copy.source + ahead * copy.step);
-    Value target = b.offset(copy.shared, stage + copy.place);
+    Value target = b.offsetInLoop(copy.shared, stage + copy.place);
     if (copy.piece == kElementBytes)
       emitElements(copy, source, target, isRest);
     else

@@ -1,6 +1,7 @@
 // moe.idx.tiles: one block of threads lists the tiles of all experts.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Kernel.h"
+#include "TileCut.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/PatternMatch.h"
 #include "moe/Conversion/MoEToGPU.h"
@@ -67,10 +68,13 @@ private:
   }
 
   /// Offsets that fall, as no plan has them, stand for no rows.
-  Value tilesOf(Value expert) {
+  Value countOf(Value expert) {
     Value begin = offsetOf(expert), end = offsetOf(b.add(expert, 1));
-    Value length = b.select(b.less(begin, end), b.sub(end, begin), b.word(0));
-    return b.div(b.add(length, rows - 1), rows);
+    return b.select(b.less(begin, end), b.sub(end, begin), b.word(0));
+  }
+
+  Value tilesOf(Value expert) {
+    return TileCut::tilesOf(b, countOf(expert), rows);
   }
 
   /// starts[i] = the sum of the counts of threads below i, for i <= threads.
@@ -108,11 +112,13 @@ private:
       found = b.select(b.less(tile, start), found, next);
     }
     Value expert = b.add(first, found);
-    Value inExpert = b.sub(tile, b.loadWord(at(starts, found)));
-    Value row = b.add(offsetOf(expert), b.mul(inExpert, rows));
-    Value left = b.sub(offsetOf(b.add(expert, 1)), row);
+    Value start = b.loadWord(at(starts, found));
+    Value count = countOf(expert);
+    TileCut cut(b, count, TileCut::tilesOf(b, count, rows), rows);
+    TileCut::Rows part = cut.rowsOf(b.sub(tile, start));
     b.when(b.less(record, records), [&] {
-      storeRecord(record, expert, row, b.min(left, b.word(rows)));
+      storeRecord(record, expert, b.add(offsetOf(expert), part.first),
+                  part.count);
     });
   }
 
