@@ -50,13 +50,23 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     return path
 
 
+@pytest.mark.parametrize(
+    ("family", "normalize"),
+    [
+        ("olmoe", "none"),
+        pytest.param("qwen3_moe", "sum", marks=pytest.mark.long),
+        pytest.param("mixtral", "sum", marks=pytest.mark.long),
+    ],
+)
 @torch.no_grad()
-def test_each_scope_agrees_with_transformers(folder: pathlib.Path) -> None:
-    model = make("olmoe")
+def test_each_scope_agrees_with_transformers(
+    family: str, normalize: str, folder: pathlib.Path
+) -> None:
+    model = make(family)
     ids, mask = batch(LENGTHS, "left")
     want: dict[str, tuple[float, np.ndarray]] = {}
     for scope in ("token", "sequence"):
-        with by_oracle(model, mask, scope=scope) as plans:
+        with by_oracle(model, mask, scope=scope, normalize=normalize) as plans:
             loss = loss_of(model(ids, attention_mask=mask).logits, ids, mask)
         counts = [experts_per_token(plan)[mask.bool().numpy()] for plan in plans]
         want[scope] = (loss, np.stack(counts))
@@ -67,7 +77,10 @@ def test_each_scope_agrees_with_transformers(folder: pathlib.Path) -> None:
         rows = zip(scores.numpy(), mask.numpy(), strict=True)
         on = np.stack([causal_by_force(keys, valid) for keys, valid in rows])
         chosen.append(on.sum(-1)[mask.bool().numpy()])
-        return scores * torch.from_numpy(on)
+        gates = scores * torch.from_numpy(on)
+        if normalize == "sum":
+            gates = gates / gates.sum(-1, keepdim=True).clamp_min(1e-30)
+        return gates
 
     with routed_by(model, causal):
         loss = loss_of(model(ids, attention_mask=mask).logits, ids, mask)
@@ -75,7 +88,9 @@ def test_each_scope_agrees_with_transformers(folder: pathlib.Path) -> None:
     assert len({round(loss, 3) for loss, _ in want.values()}) == 3
 
     ours = evaluate(
-        moe_mlir.load(folder / "model"),
+        moe_mlir.load(folder / "model")
+        if family == "olmoe"
+        else moe_mlir.from_causal_lm(model),
         np.load(folder / "ids.npy"),
         mask=np.load(folder / "mask.npy"),
         threads=1,
