@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "ElementwiseMap.h"
 #include "FusePatterns.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/IRMapping.h"
@@ -65,6 +66,27 @@ static SmallVector<GroupedMatmulOp> findProducers(linalg::LinalgOp op) {
     });
   });
   return producers;
+}
+
+/// Whether a row of which `producers` have no value has none in the result of
+/// `op`. No kernel computes the rows behind the plan's last one, so that a map
+/// which puts something there, as where(live, y, 0) does, stays by itself.
+static bool leavesRowsWithoutValue(linalg::LinalgOp op,
+                                   ArrayRef<GroupedMatmulOp> producers) {
+  llvm::SmallPtrSet<Value, 16> without;
+  for (OpOperand *input : op.getDpsInputOperands())
+    if (llvm::is_contained(producers,
+                           input->get().getDefiningOp<GroupedMatmulOp>()))
+      without.insert(op.getMatchingBlockArgument(input));
+  auto hasNone = [&](Value value) { return without.contains(value); };
+  for (Operation &inner : op.getBlock()->without_terminator()) {
+    auto select = dyn_cast<arith::SelectOp>(inner);
+    if (select && !hasNone(select.getCondition())
+            ? hasNone(select.getTrueValue()) && hasNone(select.getFalseValue())
+            : llvm::any_of(inner.getOperands(), hasNone))
+      without.insert_range(inner.getResults());
+  }
+  return hasNone(op.getBlock()->getTerminator()->getOperand(0));
 }
 
 //===----------------------------------------------------------------------===//
@@ -185,6 +207,8 @@ struct FuseElementwise : OpInterfaceRewritePattern<linalg::LinalgOp> {
     SmallVector<GroupedMatmulOp> producers = findProducers(op);
     if (producers.empty())
       return rewriter.notifyMatchFailure(op, "no grouped_matmul for it alone");
+    if (!leavesRowsWithoutValue(op, producers))
+      return rewriter.notifyMatchFailure(op, "a value where there is no row");
 
     // The fused op stands where the map stood: all operands dominate that.
     GroupedMatmulOp first = producers.front();

@@ -261,3 +261,49 @@ func.func @not_elementwise(%x: tensor<2x3x8xf32>, %p: !plan,
   return %t, %i, %sum, %loop, %y : tensor<16x6xf32>, tensor<6x16xf32>,
       tensor<6xf32>, tensor<6x16xf32>, tensor<2x3x8xbf16>
 }
+
+// No kernel computes the rows behind the plan's last one: a map that puts a
+// value there stays, and one that only chooses by the result does not.
+// CHECK-LABEL: func.func @rows_without_value(
+// CHECK: %[[H:.*]] = moe.grouped_matmul
+// CHECK: linalg.generic {{.*}} ins(%{{.*}}, %[[H]] :
+// CHECK: arith.select
+// CHECK: moe.grouped_matmul
+// CHECK: ^bb0(%[[ACC:.*]]: f32):
+// CHECK: %[[POSITIVE:.*]] = arith.cmpf ogt, %[[ACC]]
+// CHECK: arith.select %[[POSITIVE]], %[[ACC]]
+// CHECK-NOT: linalg.generic
+// CHECK: return
+func.func @rows_without_value(%x: tensor<2x3x8xf32>, %p: !plan,
+                              %w: tensor<4x8x16xf32>, %live: tensor<6xi1>)
+    -> (tensor<6x16xf32>, tensor<6x16xf32>) {
+  %zero = arith.constant 0.0 : f32
+  %h0 = moe.grouped_matmul %x by %p weights(%w : tensor<4x8x16xf32>)
+      layout = kn : tensor<2x3x8xf32>, !plan -> tensor<6x16xf32> {
+  ^bb0(%acc: f32):
+    moe.yield %acc : f32
+  }
+  %e = tensor.empty() : tensor<6x16xf32>
+  %masked = linalg.generic {indexing_maps = [#row, #id, #id],
+                            iterator_types = ["parallel", "parallel"]}
+      ins(%live, %h0 : tensor<6xi1>, tensor<6x16xf32>)
+      outs(%e : tensor<6x16xf32>) {
+  ^bb0(%l: i1, %v: f32, %o: f32):
+    %s = arith.select %l, %v, %zero : f32
+    linalg.yield %s : f32
+  } -> tensor<6x16xf32>
+  %h1 = moe.grouped_matmul %x by %p weights(%w : tensor<4x8x16xf32>)
+      layout = kn : tensor<2x3x8xf32>, !plan -> tensor<6x16xf32> {
+  ^bb0(%acc: f32):
+    moe.yield %acc : f32
+  }
+  %relu = linalg.generic {indexing_maps = [#id, #id],
+                          iterator_types = ["parallel", "parallel"]}
+      ins(%h1 : tensor<6x16xf32>) outs(%e : tensor<6x16xf32>) {
+  ^bb0(%v: f32, %o: f32):
+    %c = arith.cmpf ogt, %v, %zero : f32
+    %s = arith.select %c, %v, %zero : f32
+    linalg.yield %s : f32
+  } -> tensor<6x16xf32>
+  return %masked, %relu : tensor<6x16xf32>, tensor<6x16xf32>
+}
