@@ -63,6 +63,8 @@ static void addKernels(OpPassManager &pm, const GPUPipelineOptions &options) {
   OpPassManager &host = pm.nest<func::FuncOp>();
   host.addPass(memref::createResolveShapedTypeResultDimsPass());
   addCleanUp(host);
+  // Constants that a kernel writes now, and functions that were inlined.
+  pm.addPass(createSymbolDCEPass());
   addVerification(pm, "launches");
   pm.addPass(createLowerLaunches());
 
