@@ -23,9 +23,10 @@ inline LogicalResult verifyKernelEpilogue(IdxGroupedMatmulOp op) {
 /// | rsqrt | rsqrt.approx | 2^-22.9 relative |
 /// | a / (1 + exp(x)) | a · rcp.approx | 2 ulp more than the divisor's |
 /// | a / b | div.full | 2 ulp |
-/// | sqrt, fma, floor, ceil, trunc, roundeven, absf, copysign | themselves |
-/// 0.5 ulp or none | | log | the fixed evaluation | 0.9 ulp | | log2, log1p,
-/// expm1, tanh, erf, erfc | polynomials | below 5 · 2^-24 relative |
+/// | sqrt, fma | themselves | 0.5 ulp |
+/// | floor, ceil, trunc, roundeven, absf, copysign | themselves | none |
+/// | log | the fixed evaluation | 0.9 ulp |
+/// | log2, log1p, expm1, tanh, erf, erfc | polynomials | 5 · 2^-24 relative |
 ///
 /// Subnormal results of the approximate ones become zero.
 void expandKernelMath(Operation *kernel);
