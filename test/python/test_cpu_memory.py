@@ -89,8 +89,9 @@ def test_what_is_kept_is_bounded(code: _moe.Executable) -> None:
     start = resident()
     for size in range(8, 160, 8):
         call(code, size * MIB)
-        # The buffer of this call, and for its time that of the call before.
-        assert resident() - start < (size + 8) << 20
+        # The buffer of this call, for its time that of the call before, and what
+        # the interpreter takes for itself meanwhile.
+        assert resident() - start < (size + 8 + 1) << 20
     call(code, 1)
     assert resident() - start < 8 << 20
     call(code, 256 * MIB)
