@@ -34,6 +34,8 @@ func.func @buffers(%n: memref<1xindex>, %m: memref<1xindex>) -> memref<?xf32>
 }
 """
 MIB = (1 << 20) // 4  # floats
+#: MiB that the interpreter and the C library may take for themselves meanwhile.
+OTHERS = 1
 THP = pathlib.Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 
@@ -89,13 +91,12 @@ def test_what_is_kept_is_bounded(code: _moe.Executable) -> None:
     start = resident()
     for size in range(8, 160, 8):
         call(code, size * MIB)
-        # The buffer of this call, for its time that of the call before, and what
-        # the interpreter takes for itself meanwhile.
-        assert resident() - start < (size + 8 + 1) << 20
+        # The buffer of this call, and for its time that of the call before.
+        assert resident() - start < (size + 8 + OTHERS) << 20
     call(code, 1)
-    assert resident() - start < 8 << 20
+    assert resident() - start < (8 + OTHERS) << 20
     call(code, 256 * MIB)
-    assert resident() - start < 8 << 20
+    assert resident() - start < (8 + OTHERS) << 20
 
 
 def test_a_kept_buffer_is_no_result(code: _moe.Executable) -> None:
