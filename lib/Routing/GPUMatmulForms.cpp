@@ -12,8 +12,8 @@ namespace {
 /// the most that are of use, and fewer where shared memory is less.
 constexpr GPUMatmulForm kCandidates[] = {
     {16, 128, 64, 16, 4, 8, 0},  {32, 128, 64, 16, 4, 8, 0},
-    {64, 128, 64, 32, 4, 8, 0},  {32, 256, 64, 32, 3, 8, 0},
-    {32, 128, 128, 16, 3, 8, 0}, {128, 128, 64, 64, 3, 8, 0},
+    {64, 128, 64, 32, 4, 8, 0},  {32, 128, 128, 16, 3, 8, 0},
+    {32, 256, 64, 32, 3, 8, 0},  {128, 128, 64, 64, 3, 8, 0},
     {128, 128, 32, 64, 6, 4, 0}, {64, 256, 64, 64, 4, 8, 0},
     {128, 256, 64, 64, 4, 8, 0}, {128, 256, 32, 64, 6, 4, 0},
 };
@@ -25,7 +25,7 @@ constexpr double kAverages[] = {1,   2,   4,   8,    16,   32,  64,
 /// same.
 constexpr double kNoise = 0.01, kNoiseTime = 0.5;
 /// Of forms no more than this share apart, the one with the least memory.
-constexpr double kSameTime = 0.002;
+constexpr double kSameTime = 0.0023;
 
 int64_t stageBytes(const GPUMatmulForm &form) {
   return (form.rows + form.columns) * form.depth * 2;

@@ -34,8 +34,8 @@ func.func @buffers(%n: memref<1xindex>, %m: memref<1xindex>) -> memref<?xf32>
 }
 """
 MIB = (1 << 20) // 4  # floats
-#: MiB that the interpreter and the C library may take for themselves meanwhile.
-OTHERS = 1
+#: MiB that other code of this process and the C library take or give back meanwhile.
+OTHERS = 16
 THP = pathlib.Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 
