@@ -25,7 +25,7 @@ constexpr double kAverages[] = {1,   2,   4,   8,    16,   32,  64,
 /// same.
 constexpr double kNoise = 0.01, kNoiseTime = 0.5;
 /// Of forms no more than this share apart, the one with the least memory.
-constexpr double kSameTime = 0.0023;
+constexpr double kSameTime = 0.0021;
 
 int64_t stageBytes(const GPUMatmulForm &form) {
   return (form.rows + form.columns) * form.depth * 2;
