@@ -29,7 +29,7 @@ constexpr double kTensorShare = 0.87;
 /// the end of its stores.
 constexpr double kBlockLatency = 1.6e-6;
 /// Instructions of a warp before and behind its loop.
-constexpr double kAroundLoop = 200;
+constexpr double kAroundLoop = 300;
 /// Warp instructions that a multiprocessor issues in a second: four a clock.
 constexpr double kIssued = 4 * 1.5e9;
 /// Copies of four lanes ask for half lines: L2 serves them at this share.

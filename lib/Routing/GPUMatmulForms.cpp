@@ -12,9 +12,9 @@ namespace {
 /// the most that are of use, and fewer where shared memory is less.
 constexpr GPUMatmulForm kCandidates[] = {
     {16, 128, 64, 16, 4, 8, 0},  {32, 128, 64, 16, 4, 8, 0},
-    {64, 128, 64, 32, 4, 8, 0},  {32, 128, 128, 16, 3, 8, 0},
-    {32, 256, 64, 32, 3, 8, 0},  {128, 128, 64, 64, 3, 8, 0},
-    {128, 128, 32, 64, 6, 4, 0}, {64, 256, 64, 64, 4, 8, 0},
+    {32, 128, 128, 16, 3, 8, 0}, {32, 256, 64, 32, 3, 8, 0},
+    {64, 128, 64, 32, 4, 8, 0},  {64, 256, 64, 64, 4, 8, 0},
+    {128, 128, 64, 64, 3, 8, 0}, {128, 128, 32, 64, 6, 4, 0},
     {128, 256, 64, 64, 4, 8, 0}, {128, 256, 32, 64, 6, 4, 0},
 };
 constexpr int64_t kLeastStages = 3;
@@ -24,15 +24,15 @@ constexpr double kAverages[] = {1,   2,   4,   8,    16,   32,  64,
 /// Modelled times nearer than one of these, a share and microseconds, are the
 /// same.
 constexpr double kNoise = 0.01, kNoiseTime = 0.5;
-/// Of forms no more than this share apart, the one with the least memory.
-constexpr double kSameTime = 0.0021;
+/// Of forms no more than this apart, in microseconds, the smallest is taken.
+constexpr double kSameTime = 0.1;
 
 int64_t stageBytes(const GPUMatmulForm &form) {
   return (form.rows + form.columns) * form.depth * 2;
 }
 
-/// The candidates that fit a chip's shared memory and a sum's length, those
-/// with the least memory first.
+/// The candidates that fit a chip's shared memory and a sum's length, the
+/// smallest tile first, and of these the one with fewer steps.
 std::vector<GPUMatmulForm> fittingForms(const GPUChip &chip, int64_t depth) {
   std::vector<GPUMatmulForm> forms;
   for (GPUMatmulForm form : kCandidates) {
@@ -49,21 +49,18 @@ std::vector<GPUMatmulForm> fittingForms(const GPUChip &chip, int64_t depth) {
 /// uniform and Zipf's law, so both count.
 ///
 /// Where memory is the limit, many forms are nearly as fast. An instruction
-/// that is no product then counts as six, and what passes the L2 cache half as
-/// much again: a guess at what they keep from others, which the model does not
-/// know.
+/// that is no product then counts as four: a guess at what it keeps from
+/// others, which the model does not know.
 std::vector<double> timesOf(const GPUChip &chip, const GPUMatmulSize &size,
                             const std::vector<GPUMatmulForm> &forms,
                             double rows) {
-  constexpr double kIssueWeight = 6, kCacheWeight = 0.5;
+  constexpr double kIssueWeight = 4;
   std::vector<double> times;
   for (const GPUMatmulForm &form : forms) {
     double time = 0;
     for (bool isUniform : {true, false}) {
       GPUMatmulCost cost = modelGPUMatmul(chip, form, size, rows, isUniform);
-      time +=
-          (cost.total + kIssueWeight * cost.issue + kCacheWeight * cost.cache) /
-          2;
+      time += (cost.total + kIssueWeight * cost.issue) / 2;
     }
     times.push_back(time);
   }
@@ -125,9 +122,7 @@ std::vector<GPUMatmulForm> chooseGPUMatmulForms(const GPUChip &chip,
   if (rows) {
     std::vector<double> times = timesOf(chip, size, forms, *rows);
     double least = *std::min_element(times.begin(), times.end());
-    auto isAsFast = [&](double time) {
-      return time <= (1 + kSameTime) * least;
-    };
+    auto isAsFast = [&](double time) { return time <= least + kSameTime; };
     return {forms[std::ranges::find_if(times, isAsFast) - times.begin()]};
   }
   std::vector<std::vector<double>> times;
