@@ -2,8 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "moe/Runtime/CallMemory.h"
 
+#include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallVector.h"
+#include "llvm/Support/Alignment.h"
 #include "llvm/Support/ErrorHandling.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -26,6 +28,60 @@ constexpr size_t kHugePage = 2 << 20, kLeastHuge = 2 * kHugePage;
 
 /// The most bytes that are kept for the next call.
 constexpr size_t kMostKept = 192 << 20;
+
+/// Buffers that are mapped on their own, and the bytes of each. The C library
+/// would hold up to twice its largest freed block back when a buffer is freed.
+class MappedBuffers {
+public:
+  /// Fresh huge pages, or null. Where the system has none, small ones serve.
+  void *map(size_t size) {
+    size_t whole = size + kHugePage;
+    if (whole < size)
+      return nullptr;
+    void *start = ::mmap(nullptr, whole, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (start == MAP_FAILED)
+      return nullptr;
+    size_t before = llvm::offsetToAlignment(reinterpret_cast<uintptr_t>(start),
+                                            llvm::Align(kHugePage));
+    char *memory = static_cast<char *>(start) + before;
+    if (before)
+      ::munmap(start, before);
+    ::munmap(memory + size, kHugePage - before);
+    ::madvise(memory, size, MADV_HUGEPAGE);
+    std::lock_guard<std::mutex> lock(mutex);
+    sizes[memory] = size;
+    return memory;
+  }
+
+  /// Gives a buffer back. Returns false where it is none of these.
+  bool unmap(void *memory) {
+    std::unique_lock<std::mutex> lock(mutex);
+    auto found = sizes.find(memory);
+    if (found == sizes.end())
+      return false;
+    size_t size = found->second;
+    sizes.erase(found);
+    lock.unlock();
+    ::munmap(memory, size);
+    return true;
+  }
+
+private:
+  std::mutex mutex;
+  llvm::DenseMap<void *, size_t> sizes;
+};
+
+/// Never destroyed: a result may outlive every static object.
+MappedBuffers &mappedBuffers() {
+  static auto *mapped = new MappedBuffers;
+  return *mapped;
+}
+
+void release(void *memory) {
+  if (!mappedBuffers().unmap(memory))
+    std::free(memory);
+}
 
 /// The bytes that a buffer of `size` is allocated with: whole huge pages, from
 /// where it asks for them, so that calls of nearly the same size share it.
@@ -81,7 +137,7 @@ private:
   };
 
   void freeFirst() {
-    std::free(buffers.front().memory);
+    release(buffers.front().memory);
     bytes -= buffers.front().size;
     buffers.erase(buffers.begin());
   }
@@ -109,17 +165,11 @@ struct CallMemory {
 /// where the lowering allocates nothing large.
 thread_local CallMemory *current = nullptr;
 
-/// Fresh memory, in huge pages where it is large. Where the system gives none,
-/// small ones serve.
 void *allocateFresh(size_t alignment, size_t size) {
-  if (size >= kLeastHuge)
-    alignment = std::max(alignment, kHugePage);
+  if (size >= kLeastHuge && alignment <= kHugePage)
+    return mappedBuffers().map(size);
   void *memory = nullptr;
-  if (posix_memalign(&memory, alignment, size) != 0)
-    return nullptr;
-  if (size >= kLeastHuge)
-    ::madvise(memory, size, MADV_HUGEPAGE);
-  return memory;
+  return posix_memalign(&memory, alignment, size) == 0 ? memory : nullptr;
 }
 
 /// A large buffer is one that was kept, if one of its size was.
@@ -169,8 +219,10 @@ void moe::freeForCall(void *memory) {
         return keptBuffers().keep(memory, size);
     }
   }
-  std::free(memory);
+  release(memory);
 }
+
+void moe::freeResult(void *memory) { release(memory); }
 
 llvm::Error moe::runWithMemory(llvm::function_ref<void()> call) {
   CallMemory memory;
@@ -186,7 +238,7 @@ llvm::Error moe::runWithMemory(llvm::function_ref<void()> call) {
   if (memory.refused == 0)
     return llvm::Error::success();
   for (auto [live, size] : memory.live)
-    std::free(live);
+    release(live);
   return llvm::createStringError(
       "out of memory: the call needs " + llvm::Twine(memory.refused) +
       " bytes in one piece, and the system has not so many; pass fewer tokens "

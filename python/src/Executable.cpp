@@ -3,11 +3,11 @@
 #include "Errors.h"
 #include "Module.h"
 
+#include "moe/Runtime/CallMemory.h"
 #include "moe/Runtime/LoadedCode.h"
 #include "moe/Runtime/NativeModule.h"
 #include "moe/Runtime/OpenMP.h"
 
-#include <cstdlib>
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
@@ -114,7 +114,7 @@ private:
     // A capsule does not take a null pointer, which malloc(0) may give.
     auto *memory = reinterpret_cast<void *>(allocated);
     py::capsule capsule =
-        memory ? py::capsule(memory, [](void *p) { std::free(p); })
+        memory ? py::capsule(memory, [](void *p) { freeResult(p); })
                : py::capsule(&owners, [](void *) {});
     owners.emplace_back(allocated, capsule);
     return capsule;
