@@ -50,7 +50,9 @@ private:
                      Value first, int64_t lanes);
   Value panelOf(Value expert, Value panel);
   void choosePrefetch(TileOperands &operands, Value expert, Value panel,
-                      Value begin, Value end, Value row, Value taskEnd);
+                      Value begin, Value end, Value row, Value size,
+                      Value taskEnd);
+  Value chooseTileRows(Value rows);
 
   LoopBuilder &b;
   IdxGroupedMatmulOp op;
@@ -130,13 +132,23 @@ void GroupedMatmulEmitter::emitPanel(Value expert, Value panel, Value begin,
     operands.panel = memref::CastOp::create(b, tile.panelType(), scratchPanel);
     packPanel(b, unpacked, tile, expert, panel, operands.panel);
   }
-  b.forEach(begin, end, tile.rows, [&](Value row) {
+  Value size = chooseTileRows(b.sub(end, begin));
+  b.forEach(begin, end, size, [&](Value row) {
     if (tile.prefetch)
-      choosePrefetch(operands, expert, panel, begin, end, row, taskEnd);
-    Value count = b.min(b.sub(end, row), b.index(tile.rows));
+      choosePrefetch(operands, expert, panel, begin, end, row, size, taskEnd);
+    Value count = b.min(b.sub(end, row), size);
     emitTile(operands, row, count);
     emitResult(expert, panel, row, count);
   });
+}
+
+/// The rows of each tile but the last of a block of `rows` rows. Two tiles
+/// share them evenly: both wait for the lines of the next panel, half of them
+/// each, and one of a row or two would have nothing to do meanwhile.
+Value GroupedMatmulEmitter::chooseTileRows(Value rows) {
+  Value full = b.index(tile.rows);
+  Value two = b.both(b.less(full, rows), b.less(rows, b.index(2 * tile.rows)));
+  return b.select(two, b.ceilDiv(rows, 2), full);
 }
 
 Value GroupedMatmulEmitter::panelOf(Value expert, Value panel) {
@@ -148,10 +160,11 @@ Value GroupedMatmulEmitter::panelOf(Value expert, Value panel) {
 /// tile leaves it to the hardware, which streams well on its own.
 void GroupedMatmulEmitter::choosePrefetch(TileOperands &operands, Value expert,
                                           Value panel, Value begin, Value end,
-                                          Value row, Value taskEnd) {
+                                          Value row, Value size,
+                                          Value taskEnd) {
   Value lines = b.index(tile.panelLines());
   Value tiles = b.ceilDiv(b.sub(end, begin), tile.rows);
-  Value at = b.div(b.sub(row, begin), tile.rows);
+  Value at = b.createOrFold<arith::DivUIOp>(b.sub(row, begin), size);
   Value share = b.select(b.less(tiles, lines), b.index(2), b.index(1));
   Value line = b.mul(at, share);
   Value active = b.both(b.less(b.index(1), tiles), b.less(line, lines));

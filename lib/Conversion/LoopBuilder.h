@@ -54,7 +54,11 @@ public:
   /// for (iv = begin; iv < end; iv += step) body(iv)
   void forEach(Value begin, Value end, int64_t step,
                function_ref<void(Value)> body) {
-    auto loop = scf::ForOp::create(*this, begin, end, index(step));
+    forEach(begin, end, index(step), body);
+  }
+  void forEach(Value begin, Value end, Value step,
+               function_ref<void(Value)> body) {
+    auto loop = scf::ForOp::create(*this, begin, end, step);
     InsertionGuard guard(*this);
     setInsertionPointToStart(loop.getBody());
     body(loop.getInductionVar());

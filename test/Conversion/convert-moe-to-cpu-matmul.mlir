@@ -93,7 +93,15 @@ func.func @layers(%x: memref<2x3x32xf32>, %eo: memref<5xi32>,
 // CHECK:             scf.for
 // CHECK:               scf.for
 // CHECK:                 memref.subview %{{.*}}[%[[EXPERT]],
-// CHECK:                 scf.for
+// Two tiles share their rows evenly, more are full but for the last.
+// CHECK:                 %[[BLOCK:.*]] = arith.subi
+// CHECK-NEXT:            %[[ABOVE:.*]] = arith.cmpi ugt, %[[BLOCK]], %c2
+// CHECK-NEXT:            %[[BELOW:.*]] = arith.cmpi ult, %[[BLOCK]], %c4
+// CHECK-NEXT:            %[[TWO:.*]] = arith.andi %[[ABOVE]], %[[BELOW]]
+// CHECK-NEXT:            %[[ODD:.*]] = arith.addi %[[BLOCK]], %c1
+// CHECK-NEXT:            %[[HALF:.*]] = arith.divui %[[ODD]], %c2
+// CHECK-NEXT:            %[[SIZE:.*]] = arith.select %[[TWO]], %[[HALF]], %c2
+// CHECK-NEXT:            scf.for {{.*}} step %[[SIZE]]
 // CHECK:                   scf.index_switch
 // CHECK:                   case 1
 // CHECK:                     func.call @moe_tile_1of2x2x16_f32_fma_prefetch(%[[ROWS]]
