@@ -1,11 +1,10 @@
 // The memory of one call of compiled code.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "moe/Runtime/CallMemory.h"
+#include "MappedBuffers.h"
 
-#include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallVector.h"
-#include "llvm/Support/Alignment.h"
 #include "llvm/Support/ErrorHandling.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -14,69 +13,25 @@
 #include <cstddef>
 #include <cstdlib>
 #include <mutex>
-#include <sys/mman.h>
 #include <utility>
 
 using namespace mlir;
+using namespace mlir::moe;
 
 namespace {
 
-/// Bytes of a huge page, and from how many on a buffer asks for them. Packed
-/// weights are streamed: with small pages each 4 KiB of them costs a walk of
-/// the page tables, which is a quarter of the memory's bandwidth.
-constexpr size_t kHugePage = 2 << 20, kLeastHuge = 2 * kHugePage;
+/// From how many bytes on a buffer asks for huge pages. Packed weights are
+/// streamed: with small pages each 4 KiB of them costs a walk of the page
+/// tables, which is a quarter of the memory's bandwidth.
+constexpr size_t kLeastHuge = 2 * kHugePage;
+
+/// Compiled code that wants memory of an alignment asks malloc for so many
+/// bytes more, and starts at the first multiple: MLIR's lowering of
+/// memref.alloc, whose alignment is this one everywhere.
+constexpr size_t kAlignment = 64;
 
 /// The most bytes that are kept for the next call.
 constexpr size_t kMostKept = 192 << 20;
-
-/// Buffers that are mapped on their own, and the bytes of each. The C library
-/// would hold up to twice its largest freed block back when a buffer is freed.
-class MappedBuffers {
-public:
-  /// Fresh huge pages, or null. Where the system has none, small ones serve.
-  void *map(size_t size) {
-    size_t whole = size + kHugePage;
-    if (whole < size)
-      return nullptr;
-    void *start = ::mmap(nullptr, whole, PROT_READ | PROT_WRITE,
-                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (start == MAP_FAILED)
-      return nullptr;
-    size_t before = llvm::offsetToAlignment(reinterpret_cast<uintptr_t>(start),
-                                            llvm::Align(kHugePage));
-    char *memory = static_cast<char *>(start) + before;
-    if (before)
-      ::munmap(start, before);
-    ::munmap(memory + size, kHugePage - before);
-    ::madvise(memory, size, MADV_HUGEPAGE);
-    std::lock_guard<std::mutex> lock(mutex);
-    sizes[memory] = size;
-    return memory;
-  }
-
-  /// Gives a buffer back. Returns false where it is none of these.
-  bool unmap(void *memory) {
-    std::unique_lock<std::mutex> lock(mutex);
-    auto found = sizes.find(memory);
-    if (found == sizes.end())
-      return false;
-    size_t size = found->second;
-    sizes.erase(found);
-    lock.unlock();
-    ::munmap(memory, size);
-    return true;
-  }
-
-private:
-  std::mutex mutex;
-  llvm::DenseMap<void *, size_t> sizes;
-};
-
-/// Never destroyed: a result may outlive every static object.
-MappedBuffers &mappedBuffers() {
-  static auto *mapped = new MappedBuffers;
-  return *mapped;
-}
 
 void release(void *memory) {
   if (!mappedBuffers().unmap(memory))
@@ -180,10 +135,9 @@ void *allocate(size_t alignment, size_t size) {
   return allocateFresh(alignment, size);
 }
 
-void *allocateTracked(size_t alignment, size_t wanted) {
-  size_t size = roundUp(wanted);
-  // Rounded up, the number of bytes may be none.
-  void *memory = size < wanted ? nullptr : allocate(alignment, size);
+/// Hands `memory` to compiled code; leaves the call where there is none. A
+/// buffer of `kept` bytes may be kept for the next call when it is freed.
+void *track(void *memory, size_t wanted, size_t kept) {
   if (!memory && wanted != 0) {
     if (!current)
       llvm::report_fatal_error("compiled code is out of memory");
@@ -191,18 +145,52 @@ void *allocateTracked(size_t alignment, size_t wanted) {
     std::longjmp(current->start, 1);
   }
   if (current && memory)
-    current->live.push_back({memory, size});
+    current->live.push_back({memory, kept});
   return memory;
+}
+
+void *allocateTracked(size_t alignment, size_t wanted) {
+  size_t size = roundUp(wanted);
+  // Rounded up, the number of bytes may be none.
+  return track(size < wanted ? nullptr : allocate(alignment, size), wanted,
+               size);
+}
+
+/// The buffer without the bytes for its alignment, so that what compiled code
+/// uses begins and ends where the buffer does.
+template <Guard guard> void *allocateGuarded(size_t size) {
+  size_t used = size < kAlignment ? size : size - kAlignment;
+  return track(mappedBuffers().mapGuarded(kAlignment, used, guard), size,
+               /*kept=*/0);
+}
+
+template <Guard guard>
+void *allocateAlignedGuarded(size_t alignment, size_t size) {
+  return track(mappedBuffers().mapGuarded(alignment, size, guard), size,
+               /*kept=*/0);
+}
+
+void *allocateForCall(size_t size) {
+  return allocateTracked(alignof(std::max_align_t), size);
+}
+
+void *allocateAlignedForCall(size_t alignment, size_t size) {
+  return allocateTracked(std::max(alignment, sizeof(void *)), size);
 }
 
 } // namespace
 
-void *moe::allocateForCall(size_t size) {
-  return allocateTracked(alignof(std::max_align_t), size);
-}
-
-void *moe::allocateAlignedForCall(size_t alignment, size_t size) {
-  return allocateTracked(std::max(alignment, sizeof(void *)), size);
+MemoryFunctions moe::memoryFunctions(Guard guard) {
+  switch (guard) {
+  case Guard::None:
+    return {allocateForCall, allocateAlignedForCall};
+  case Guard::Start:
+    return {allocateGuarded<Guard::Start>,
+            allocateAlignedGuarded<Guard::Start>};
+  case Guard::End:
+    return {allocateGuarded<Guard::End>, allocateAlignedGuarded<Guard::End>};
+  }
+  llvm_unreachable("a guard without a name");
 }
 
 void moe::freeForCall(void *memory) {

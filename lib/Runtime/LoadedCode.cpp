@@ -1,7 +1,6 @@
 // Machine code in this process.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "moe/Runtime/LoadedCode.h"
-#include "moe/Runtime/CallMemory.h"
 #include "moe/Runtime/GPUProgram.h"
 #include "moe/Runtime/NativeModule.h"
 #include "moe/Runtime/OpenMP.h"
@@ -20,10 +19,11 @@ LoadedCode::LoadedCode() = default;
 LoadedCode::~LoadedCode() = default;
 
 /// The address of what an object may call, or null.
-static void *resolve(StringRef name, const OpenMP *openMP) {
-  static const llvm::StringMap<void *> memory{
-      {"malloc", reinterpret_cast<void *>(&allocateForCall)},
-      {"aligned_alloc", reinterpret_cast<void *>(&allocateAlignedForCall)},
+static void *resolve(StringRef name, const MemoryFunctions &functions,
+                     const OpenMP *openMP) {
+  const llvm::StringMap<void *> memory{
+      {"malloc", reinterpret_cast<void *>(functions.allocate)},
+      {"aligned_alloc", reinterpret_cast<void *>(functions.allocateAligned)},
       {"free", reinterpret_cast<void *>(&freeForCall)},
       {"memcpy", reinterpret_cast<void *>(&std::memcpy)},
       {"memmove", reinterpret_cast<void *>(&std::memmove)},
@@ -36,7 +36,7 @@ static void *resolve(StringRef name, const OpenMP *openMP) {
 }
 
 llvm::Expected<std::unique_ptr<LoadedCode>>
-LoadedCode::load(ArrayRef<char> object, const NativeCPU &cpu) {
+LoadedCode::load(ArrayRef<char> object, const NativeCPU &cpu, Guard guard) {
   StringRef bytes(object.data(), object.size());
   if (llvm::Error error = cpu.checkRunsHere())
     return error;
@@ -68,7 +68,7 @@ LoadedCode::load(ArrayRef<char> object, const NativeCPU &cpu) {
     return names.takeError();
   llvm::orc::SymbolMap symbols;
   for (const std::string &name : *names) {
-    void *address = resolve(name, result->openMP);
+    void *address = resolve(name, memoryFunctions(guard), result->openMP);
     if (!address)
       return llvm::createStringError("the OpenMP run time " +
                                      result->openMP->getPath() + " has no '" +

@@ -1,7 +1,7 @@
 """The compiler of moe_mlir, an extension module. Private."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,13 @@ class Module:
     ) -> bytes: ...
 
 class Executable:
-    def __init__(self, object: bytes, cpu: str = "host", threads: int = 1) -> None: ...
+    def __init__(
+        self,
+        object: bytes,
+        cpu: str = "host",
+        threads: int = 1,
+        guard: Literal["none", "start", "end"] = "none",
+    ) -> None: ...
     def call(
         self,
         function: str,

@@ -8,6 +8,8 @@
 #include "moe/Runtime/NativeModule.h"
 #include "moe/Runtime/OpenMP.h"
 
+#include "llvm/ADT/StringSwitch.h"
+
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
@@ -34,16 +36,30 @@ void appendDescriptor(const py::array &array, std::vector<uint64_t> &words) {
     words.push_back(array.strides(i) / array.itemsize());
 }
 
+Guard parseGuard(const std::string &name) {
+  auto guard = llvm::StringSwitch<std::optional<Guard>>(name)
+                   .Case("none", Guard::None)
+                   .Case("start", Guard::Start)
+                   .Case("end", Guard::End)
+                   .Default(std::nullopt);
+  if (!guard)
+    check(llvm::createStringError("guard is '" + name +
+                                  "'; use none, start or end"));
+  return *guard;
+}
+
 class Executable {
 public:
-  Executable(const py::bytes &object, const std::string &cpu, int threads)
+  Executable(const py::bytes &object, const std::string &cpu, int threads,
+             const std::string &guard)
       : threads(threads) {
     auto target = take(mlir::moe::NativeCPU::get(cpu));
+    Guard guarded = parseGuard(guard);
     std::string_view bytes = object;
     auto loaded = [&] {
       py::gil_scoped_release release;
       return LoadedCode::load(llvm::ArrayRef<char>(bytes.data(), bytes.size()),
-                              target);
+                              target, guarded);
     }();
     code = take(std::move(loaded));
   }
@@ -164,8 +180,10 @@ Executable::call(const std::string &function, const py::sequence &arguments,
 void python::bindExecutable(py::module_ &m) {
   py::class_<Executable>(m, "Executable",
                          "Compiled functions, loaded into this process.")
-      .def(py::init<const py::bytes &, const std::string &, int>(),
-           py::arg("object"), py::arg("cpu") = "host", py::arg("threads") = 1)
+      .def(py::init<const py::bytes &, const std::string &, int,
+                    const std::string &>(),
+           py::arg("object"), py::arg("cpu") = "host", py::arg("threads") = 1,
+           py::arg("guard") = "none")
       .def("call", &Executable::call, py::arg("function"), py::arg("arguments"),
            py::arg("results"));
   m.def(

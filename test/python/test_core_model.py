@@ -154,7 +154,7 @@ def test_what_is_not_supported() -> None:
         model.with_scope("sequence", layers="layers.9.*")
 
 
-@pytest.mark.parametrize("cpu", ["x86-64", "x86-64-v3", "x86-64-v4"])
+@pytest.mark.parametrize("cpu", ["x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v4"])
 def test_levels_of_the_cpu(cpu: str) -> None:
     try:
         f = layer_model().compile(cpu=cpu)

@@ -6,13 +6,12 @@ Operands end before inaccessible pages, so that an access out of bounds faults.
 from __future__ import annotations
 
 import dataclasses
-import functools
-import pathlib
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from cpu_levels import LEVELS, runs_here
 from guarded import guarded
 from matmul_programs import (
     DTYPES,
@@ -24,22 +23,14 @@ from matmul_programs import (
 )
 from moe_mlir import _moe
 
-LEVELS = {"x86-64": "sse2", "x86-64-v3": "avx2", "x86-64-v4": "avx512f", "host": ""}
 PROGRAMS = 15
 MANY_PROGRAMS = 200
-
-
-@functools.cache
-def host_flags() -> frozenset[str]:
-    text = pathlib.Path("/proc/cpuinfo").read_text()
-    lines = (line for line in text.splitlines() if line.startswith("flags"))
-    return frozenset(next(lines, "").split())
 
 
 @pytest.fixture(params=LEVELS)
 def level(request: pytest.FixtureRequest) -> str:
     name: str = request.param
-    if LEVELS[name] and LEVELS[name] not in host_flags():
+    if not runs_here(name):
         pytest.skip(f"this CPU has no {LEVELS[name]}")
     return name
 

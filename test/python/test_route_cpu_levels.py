@@ -1,29 +1,21 @@
 """Generated routing gives the same bits at every level of x86-64."""
 
-import pathlib
 from collections.abc import Iterator
 
 import moe_mlir.cpu
 import moe_mlir.routing
 import pytest
 import routing_cases as cases
+from cpu_levels import LEVELS, runs_here
 from routing_compare import assert_routes_as_oracle
 
-LEVELS = {"x86-64": "sse2", "x86-64-v3": "avx2", "x86-64-v4": "avx512f"}
 
-
-def host_flags() -> set[str]:
-    text = pathlib.Path("/proc/cpuinfo").read_text()
-    lines = (line for line in text.splitlines() if line.startswith("flags"))
-    return set(next(lines, "").split())
-
-
-@pytest.fixture(params=LEVELS)
+@pytest.fixture(params=[name for name in LEVELS if name != "host"])
 def level(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[str]:
     """Compiles routes for a level instead of for this machine."""
-    if LEVELS[request.param] not in host_flags():
+    if not runs_here(request.param):
         pytest.skip(f"this CPU has no {LEVELS[request.param]}")
     compiled = []
 

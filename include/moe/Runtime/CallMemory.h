@@ -16,9 +16,22 @@ namespace mlir::moe {
 /// caller, who frees them with `freeResult`.
 llvm::Error runWithMemory(llvm::function_ref<void()> call);
 
-/// What compiled code allocates and frees with, on any thread.
-void *allocateForCall(size_t size);
-void *allocateAlignedForCall(size_t alignment, size_t size);
+/// A mode for tests: which end of each buffer that compiled code allocates lies
+/// against a page that nobody may read or write. An access beyond this end ends
+/// the process by a signal. A buffer starts at a multiple of 64 bytes, so up to
+/// 63 may lie between its end and the page; they, like fresh memory, hold the
+/// bytes 0xFF, which are NaN in every type of floats, and one that has changed
+/// when the buffer is freed ends the process with a message.
+enum class Guard { None, Start, End };
+
+/// malloc and aligned_alloc of compiled code, on any thread.
+struct MemoryFunctions {
+  void *(*allocate)(size_t size);
+  void *(*allocateAligned)(size_t alignment, size_t size);
+};
+MemoryFunctions memoryFunctions(Guard guard);
+
+/// free of compiled code, on any thread.
 void freeForCall(void *memory);
 
 /// Frees a buffer that a call has returned; on any thread, at any time.

@@ -3,6 +3,7 @@
 #ifndef MOE_RUNTIME_LOADEDCODE_H
 #define MOE_RUNTIME_LOADEDCODE_H
 
+#include "moe/Runtime/CallMemory.h"
 #include "moe/Runtime/NativeCPU.h"
 
 namespace llvm::orc {
@@ -23,9 +24,11 @@ public:
 
   /// Links an object that was made with `addPackedCallers`. Fails before the
   /// first instruction if this machine lacks an instruction set of `cpu`, or if
-  /// the object needs a symbol that compiled code may not call.
+  /// the object needs a symbol that compiled code may not call. A guard is for
+  /// tests.
   static llvm::Expected<std::unique_ptr<LoadedCode>>
-  load(llvm::ArrayRef<char> object, const NativeCPU &cpu);
+  load(llvm::ArrayRef<char> object, const NativeCPU &cpu,
+       Guard guard = Guard::None);
   ~LoadedCode();
 
   /// The packed caller of a public function. Fails if there is none.
