@@ -15,8 +15,10 @@ F64 = npt.NDArray[np.float64]
 
 MOST = 300
 #: Around the sizes of vectors, tiles, panels and cache lines, and their multiples.
-EDGES = (3, 4, 5, 7, 8, 9, 12, 13, 15, 16, 17, 31, 32, 33, 48, 63, 64, 65, 96, 127)
-EDGES += (128, 129, 191, 192, 193, 255, 256, 257, 299, 300)
+EDGES = (
+    *(3, 4, 5, 7, 8, 9, 12, 13, 15, 16, 17, 31, 32, 33, 48, 63, 64, 65, 96, 127),
+    *(128, 129, 191, 192, 193, 255, 256, 257, 299, 300),
+)
 #: What a shape may cost: rows, elements of logits and of the weights, and products.
 LIMITS = {"rows": 20_000, "logits": 300_000, "weights": 4_000_000, "work": 3e8}
 UNIT = 2.0**-24
@@ -84,16 +86,17 @@ class Layer:
 
     def text(self) -> str:
         e, k, h, i = self.shape("EKHI")
-        s, t = ("?", "?") if self.dynamic else self.shape("ST")
+        s, t = self.shape("ST")
+        batch = "?x?" if self.dynamic else f"{s}x{t}"
         pairs = "?" if self.dynamic else str(s * t * k)
-        plan = f"!moe.plan<{s}x{t}x{e}, rows {'max' if self.padded else '='} {pairs}>"
-        x, logits = f"tensor<{s}x{t}x{h}x{self.dtype}>", f"tensor<{s}x{t}x{e}xf32>"
+        plan = f"!moe.plan<{batch}x{e}, rows {'max' if self.padded else '='} {pairs}>"
+        x, logits = f"tensor<{batch}x{h}x{self.dtype}>", f"tensor<{batch}x{e}xf32>"
         hidden, rows = (f"tensor<{pairs}x{n}x{self.dtype}>" for n in (i, h))
         types = {
             name: f"tensor<{'x'.join(map(str, shape))}x{self.dtype}>"
             for name, shape in self.weight_shapes.items()
         }
-        valid = f"%valid: tensor<{s}x{t}xi1>" if self.padded else ""
+        valid = f"%valid: tensor<{batch}xi1>" if self.padded else ""
         mask = f"valid({valid.replace(':', ' :')})" if self.padded else ""
         arguments = [f"%x: {x}", f"%logits: {logits}", *filter(None, [valid])]
         arguments += [
@@ -177,7 +180,7 @@ def inputs_of(layer: Layer) -> list[Array]:
     """x, logits and, of a padded layer, which tokens are valid."""
     rng = np.random.default_rng(layer.seed)
     x, logits = layer.shape("STH"), layer.shape("STE")
-    values = [rng.standard_normal(x), 2 * rng.standard_normal(logits)]
+    values: list[Array] = [rng.standard_normal(x), 2 * rng.standard_normal(logits)]
     if layer.whole:
         values = [rng.integers(-1, 2, x), rng.integers(-2, 3, logits)]
     inputs = [values[0].astype(DTYPES[layer.dtype]), values[1].astype(np.float32)]
