@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import ml_dtypes
 import numpy as np
 import oracle
 from matmul_programs import DTYPES, ROUNDOFF, SILU_ULPS, TINY
@@ -11,6 +12,12 @@ from random_layers import F64, UNIT, Array, Layer
 
 #: Below it a float32 is subnormal, which some instructions take for zero.
 SUBNORMAL = 2.0**-126
+
+
+def overflow(value: F64, dtype: str) -> F64:
+    """Values that are certainly too large for a type become infinite."""
+    most = float(ml_dtypes.finfo(DTYPES[dtype]).max) * (1 + 2 * ROUNDOFF[dtype])
+    return np.where(abs(value) > most, np.copysign(np.inf, value), value)
 
 
 @dataclasses.dataclass
@@ -27,13 +34,12 @@ class Bounded:
         inherited = self.error @ size
         terms = abs(self.value) @ size + inherited
         error = inherited + (depth + 1) * UNIT * terms + 2 * depth * SUBNORMAL
-        return Bounded(self.value @ weight.T, error)
+        return Bounded(overflow(self.value @ weight.T, "f32"), error)
 
     def rounded(self, dtype: str) -> Bounded:
         size = abs(self.value) + self.error
-        return Bounded(
-            self.value, self.error + ROUNDOFF[dtype] * size + TINY[dtype] + SUBNORMAL
-        )
+        error = self.error + ROUNDOFF[dtype] * size + TINY[dtype] + SUBNORMAL
+        return Bounded(overflow(self.value, dtype), error)
 
     def exactly(self, dtype: str) -> Bounded:
         """Values without error, and rounded to a type."""
@@ -46,7 +52,8 @@ def silu_product(gate: Bounded, up: Bounded) -> Bounded:
     # |silu'| < 1.1 and |silu(x)| <= |x|.
     error = 1.1 * gate.error * (abs(up.value) + up.error)
     error = error + abs(gate.value) * up.error
-    return Bounded(value, error + SILU_ULPS * UNIT * (abs(value) + error))
+    error = error + SILU_ULPS * UNIT * (abs(value) + error)
+    return Bounded(overflow(value, "f32"), error)
 
 
 def weights_of_expert(layer: Layer, weights: dict[str, Array], e: int) -> list[F64]:

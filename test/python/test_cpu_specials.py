@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
@@ -92,15 +93,20 @@ class Compiled:
         want, error = expected(self.layer, inputs, weights)
         finite = np.isfinite(want)
         np.testing.assert_array_equal(got[~finite], want[~finite])
-        assert np.all(abs(got - want)[finite] <= error[finite])
+        assert np.all(abs(got[finite] - want[finite]) <= error[finite])
         return want
+
+
+@functools.cache
+def compile_layer(dtype: str, level: str) -> Compiled:
+    layer = layer_of(dtype)
+    lowered = lower(_moe.Module.parse(layer.text(), "layer.mlir"), level)
+    return Compiled(layer, lowered, lowered.machine_code())
 
 
 @pytest.fixture(params=DTYPES)
 def compiled(request: pytest.FixtureRequest, level: str) -> Compiled:
-    layer = layer_of(request.param)
-    lowered = lower(_moe.Module.parse(layer.text(), "layer.mlir"), level)
-    return Compiled(layer, lowered, lowered.machine_code())
+    return compile_layer(request.param, level)
 
 
 def test_infinities_and_nan(compiled: Compiled) -> None:
@@ -127,6 +133,17 @@ def test_infinities_and_nan(compiled: Compiled) -> None:
     assert untouched.any() and not untouched.all()
     got = compiled.run(inputs, broken)
     assert got[untouched].tobytes() == clean[untouched].tobytes()
+
+
+def test_too_large_is_infinite(compiled: Compiled) -> None:
+    """With positive weights nothing cancels, so what overflows stays infinite."""
+    inputs = inputs_of(compiled.layer)
+    weights = {n: abs(weight) for n, weight in weights_of(compiled.layer).items()}
+    inputs[0][0, 3] = 6e4 if compiled.layer.dtype == "f16" else 1e38
+    inputs[0][1, 2, 20] = np.inf
+    want = compiled.check(inputs, weights)
+    assert np.isposinf(want[[0, 1], [3, 2]]).all()
+    assert np.isfinite(want).all(-1).sum() == want[..., 0].size - 2
 
 
 def test_logits_of_infinity_and_nan(compiled: Compiled) -> None:
