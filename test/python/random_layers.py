@@ -138,7 +138,7 @@ class Layer:
 def random_layer(seed: int, dtype: str) -> Layer:
     """The layer of a seed: sizes from 1 to 300, most of them small or at edges."""
     draw = random.Random(seed)
-    sizes = {letter: _size(draw) for letter in "STEKHI"}
+    sizes = {letter: random_size(draw) for letter in "STEKHI"}
     sizes["E"], sizes["K"] = sorted((sizes["E"], sizes["K"]), reverse=True)
     while not _affordable(sizes):
         letter = draw.choice([name for name, size in sizes.items() if size > 1])
@@ -159,7 +159,7 @@ def random_layer(seed: int, dtype: str) -> Layer:
     )
 
 
-def _size(draw: random.Random) -> int:
+def random_size(draw: random.Random) -> int:
     kinds = [draw.randint(1, 2), draw.choice(EDGES), draw.randint(1, 20)]
     return draw.choice([*kinds, draw.randint(1, MOST)])
 

@@ -5,12 +5,14 @@ usage: python run_layers.py CPU BEGIN END [STEP]
 Layers BEGIN, BEGIN + STEP ... are compiled for CPU. Every buffer of the first run
 (one thread) ends where the next access kills the process, and every buffer of the
 second (two threads) begins there: inputs, weights, packed weights, results and what
-compiled code allocates. Each layer is named before it runs, so the last line of a
-run that was killed names its layer.
+compiled code allocates. Code for any S and T is also run without tokens.
+Each layer is named before it runs, so the last line of a run that was killed names its
+layer.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import faulthandler
 import sys
 from typing import Literal
@@ -62,6 +64,12 @@ def check(layer: Layer, cpu: str) -> None:
     one = execute(lowered, code, inputs, weights, 1, "end")
     two = execute(lowered, code, inputs, weights, 2, "start")
     assert one.tobytes() == two.tobytes(), "the number of threads changes bits"
+    if layer.dynamic:
+        empty = dataclasses.replace(
+            layer, sizes=layer.sizes | {"ST"[layer.seed % 2]: 0}
+        )
+        none = execute(lowered, code, inputs_of(empty), weights, 2, "end")
+        assert list(none.shape) == empty.shape("STH"), "no token, but a result"
     want, error = expected(layer, inputs, weights)
     got = one.astype(np.float64)
     wrong = ~(abs(got - want) <= error) & (got != want)

@@ -1,6 +1,7 @@
 """Generated grouped matmuls against sums in float64, on every level of x86-64.
 
-Operands end before inaccessible pages, so that an access out of bounds faults.
+Operands, and what compiled code allocates, end before inaccessible pages, so that an
+access out of bounds faults.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def execute(
     program: Program, operands: Operands, code: bytes, cpu: str, threads: int = 1
 ) -> npt.NDArray[Any]:
     """The result in [R, N]."""
-    executable = _moe.Executable(code, cpu, threads)
+    executable = _moe.Executable(code, cpu, threads, guard="end")
     arguments = [operands.x, operands.expert_offsets]
     arguments += [operands.row_token] * program.gather
     if program.packed:
@@ -82,6 +83,32 @@ def test_random_programs(level: str) -> None:
 def test_many_random_programs(level: str) -> None:
     for seed in range(MANY_PROGRAMS):
         check(random_program(seed), level)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_errors_do_not_add_up(level: str, dtype: str) -> None:
+    """The errors of zero-mean sums cancel: far below the bound of each sum."""
+    sizes = {"S": 1, "T": 40, "N": 70, "E": 3, "R": 40, "L": 40}
+    for depth in (17, 256, 1500):
+        program = Program(
+            sizes={**sizes, "K": depth},
+            dtype=dtype,
+            out="f32",
+            weights="one",
+            layout="nk",
+            gather=False,
+            packed=True,
+            dynamic=False,
+            silu=False,
+            extras=(),
+            whole=False,
+            seed=depth,
+        )
+        operands = operands_of(program)
+        got = execute(program, operands, compile_program(program, level), level)
+        values, _ = expected(program, operands)
+        error, size = (np.sqrt(np.mean(v**2)) for v in (got - values, values))
+        assert error <= 2 * depth**0.5 * 2.0**-24 * size, depth
 
 
 def test_threads_do_not_change_a_bit() -> None:
