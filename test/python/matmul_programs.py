@@ -52,6 +52,7 @@ class Program:
         extras: Kinds of extra operands; row factors multiply, others are added.
         whole: Whether data are small whole numbers, so that results are exact.
         seed: Of the data.
+        schedule: Of the op; none: as the compiler chooses.
     """
 
     sizes: dict[str, int]
@@ -66,6 +67,7 @@ class Program:
     extras: tuple[str, ...]
     whole: bool
     seed: int
+    schedule: str = ""
 
     @property
     def outputs(self) -> int:
@@ -113,12 +115,13 @@ class Program:
             names = ", ".join(f"#moe<extra {kind}>" for kind in self.extras)
             values = ", ".join(f"%e{i}" for i in range(len(kinds)))
             extras = f"extras [{names}]({values} : {', '.join(kinds)})"
+        schedule = f"{{schedule = {self.schedule}}}" if self.schedule else ""
         return f"""
 func.func @main({", ".join(arguments)}) -> {out} {{
   %y = moe.idx.grouped_matmul ins(%x, %eo : {x}, {offsets}) {gather}
       weights({weights} : {", ".join([w] * count)}) layout = {self.layout}
       {arrangement if self.weights in ("concat", "interleaved") else ""} {extras}
-      outs(%init : {out}) -> {out} {{{self.epilogue()}
+      {schedule} outs(%init : {out}) -> {out} {{{self.epilogue()}
   }}
   return %y : {out}
 }}"""

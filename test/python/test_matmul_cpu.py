@@ -7,12 +7,13 @@ access out of bounds faults.
 from __future__ import annotations
 
 import dataclasses
+import random
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-from cpu_levels import LEVELS, runs_here
+from cpu_levels import LEVELS, host_flags, runs_here
 from guarded import guarded
 from matmul_programs import (
     DTYPES,
@@ -83,6 +84,37 @@ def test_random_programs(level: str) -> None:
 def test_many_random_programs(level: str) -> None:
     for seed in range(MANY_PROGRAMS):
         check(random_program(seed), level)
+
+
+def random_schedule(seed: int, level: str, dtype: str) -> str:
+    """A schedule that a level can run: tiles of other sizes than the chosen ones."""
+    draw = random.Random(seed)
+    products = {"x86-64": ["mul_add"], "x86-64-v2": ["mul_add"]}
+    product = draw.choice(products.get(level, ["mul_add", "fma"]))
+    vector, rows = draw.choice([4, 8, 16]), draw.choice([1, 2, 3, 5, 7, 8])
+    if level == "host" and dtype == "bf16" and "avx512_bf16" in host_flags():
+        product, vector = "bf16_dot", 16
+    return (
+        f"#moe.schedule<target = cpu, vector = {vector}, rows = {rows}, "
+        f"vectors = {draw.choice([2, 4, 6])}, row_block = {rows * draw.randint(1, 4)}, "
+        f"product = {product}, prefetch = {draw.choice(['true', 'false'])}>"
+    )
+
+
+def check_schedules(level: str, count: int) -> None:
+    for seed in range(1000, 1000 + count):
+        program = random_program(seed)
+        schedule = random_schedule(seed, level, program.dtype)
+        check(dataclasses.replace(program, schedule=schedule), level)
+
+
+def test_random_schedules(level: str) -> None:
+    check_schedules(level, PROGRAMS)
+
+
+@pytest.mark.long
+def test_many_random_schedules(level: str) -> None:
+    check_schedules(level, MANY_PROGRAMS)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
