@@ -49,18 +49,21 @@ std::vector<GPUMatmulForm> fittingForms(const GPUChip &chip, int64_t depth) {
 /// uniform and Zipf's law, so both count.
 ///
 /// Where memory is the limit, many forms are nearly as fast. An instruction
-/// that is no product then counts as four: a guess at what it keeps from
-/// others, which the model does not know.
+/// that is no product then counts as four, and a quarter of the time of the
+/// L2 cache is added: guesses at what they keep from others, which the model
+/// does not know.
 std::vector<double> timesOf(const GPUChip &chip, const GPUMatmulSize &size,
                             const std::vector<GPUMatmulForm> &forms,
                             double rows) {
-  constexpr double kIssueWeight = 4;
+  constexpr double kIssueWeight = 4, kCacheWeight = 0.25;
   std::vector<double> times;
   for (const GPUMatmulForm &form : forms) {
     double time = 0;
     for (bool isUniform : {true, false}) {
       GPUMatmulCost cost = modelGPUMatmul(chip, form, size, rows, isUniform);
-      time += (cost.total + kIssueWeight * cost.issue) / 2;
+      time += (cost.total + kIssueWeight * cost.issue +
+               kCacheWeight * cost.cache) /
+              2;
     }
     times.push_back(time);
   }
