@@ -22,7 +22,7 @@ config.test_exec_root = str(build / "test")
 config.environment["PATH"] = os.pathsep.join(
     [str(build / "bin"), config.llvm_tools_dir, os.environ["PATH"]]
 )
-for variable in ("OMP_NUM_THREADS", "CI", "VIRTUAL_ENV"):
+for variable in ("OMP_NUM_THREADS", "CI", "VIRTUAL_ENV", "PTXAS"):
     if variable in os.environ:
         config.environment[variable] = os.environ[variable]
 # The packaged MLIR is not instrumented: it uses memory that headers compiled here
@@ -34,6 +34,8 @@ config.substitutions += [
     ("%moe_lib", str(build / "lib")),
     ("%moe_plugin", str(build / "lib" / "MoEPlugin.so")),
     ("%moe_src", str(source)),
+    # What ptxas makes of a chip's kernels.
+    ("%machine_code", f"{sys.executable} {source}/test/GPU/machine_code.py"),
     # What an OpenMP program of the CPU pipeline needs at run time.
     (
         "%runner_libs",
@@ -64,6 +66,8 @@ for feature, flag in {
 }.items():
     if flag in cpu_flags():
         config.available_features.add(feature)
+if shutil.which(os.environ.get("PTXAS", "ptxas")):
+    config.available_features.add("ptxas")
 if shutil.which("valgrind"):
     config.available_features.add("valgrind")
 if (build / "lib" / "MoEPlugin.so").exists():

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import pathlib
-import re
 import subprocess
 from typing import Any
 
 import numpy as np
+from machine_code import assembly
 from moe_mlir import ptx
 
 #: PTX version of each chip: the least that LLVM takes for it.
@@ -28,8 +27,6 @@ PASSES = (
     "convert-gpu-to-nvvm{{use-bare-ptr-memref-call-conv=1}},convert-nvvm-to-llvm,"
     "canonicalize,cse,reconcile-unrealized-casts),gpu-module-to-binary{{format=isa}}"
 )
-#: Of a multiprocessor.
-REGISTERS = 65536
 ALL_CHECKS = frozenset({"bounds", "race", "poison", "async"})
 
 
@@ -59,19 +56,6 @@ class Kernels:
         return result
 
 
-def assembly(module: str) -> str:
-    """The PTX in the text of a module with a gpu.binary."""
-    found = re.search(r'assembly = "((?:[^"\\]|\\.)*)"', module)
-    assert found, module[:2000]
-    return re.sub(
-        r'\\([0-9A-F]{2}|["\\])',
-        lambda escape: (
-            chr(int(escape[1], 16)) if len(escape[1]) == 2 else str(escape[1])
-        ),
-        found[1],
-    )
-
-
 def compile_kernels(
     moe_opt: pathlib.Path, module: str, chip: str = "sm_80", passes: str = PASSES
 ) -> Kernels:
@@ -94,48 +78,3 @@ def memref(array: np.ndarray) -> str:
     names = {"bfloat16": "bf16", "float16": "f16", "float32": "f32", "int32": "i32"}
     sizes = "".join(f"{size}x" for size in array.shape)
     return f"memref<{sizes}{names[str(array.dtype)]}>"
-
-
-def assembled(text: str, chip: str, folder: pathlib.Path) -> str:
-    """What ptxas says of a module's kernels."""
-    source = folder / "kernels.ptx"
-    source.write_text(text)
-    made = subprocess.run(
-        [
-            os.environ.get("PTXAS", "ptxas"),
-            "-v",
-            f"-arch={chip}",
-            source,
-            "-o",
-            folder / "kernels.cubin",
-        ],
-        capture_output=True,
-        text=True,
-    )
-    assert made.returncode == 0, made.stderr
-    return made.stderr
-
-
-def check_no_spill(said: str) -> None:
-    """No kernel has memory of its own."""
-    used = re.findall(r"(\d+) bytes (?:stack frame|spill)", said)
-    assert used
-    assert set(used) == {"0"}, said
-
-
-def resident_blocks(text: str, said: str) -> dict[str, tuple[int, int]]:
-    """For each kernel of a module: the blocks of a multiprocessor that its text asks
-    for, 0 if for none, and those that ptxas gives registers for."""
-    used = dict(
-        re.findall(r"entry function '(\w+)'.*?Used (\d+) registers", said, re.DOTALL)
-    )
-    found = {}
-    for name, head in re.findall(r"\.entry (\w+)\((.*?)\n\{", text, re.DOTALL):
-        threads = re.search(r"\.(?:max|req)ntid (\d+)", head)
-        planned = re.search(r"\.minnctapersm (\d+)", head)
-        assert threads, head
-        # A warp is given registers in steps of 256.
-        warp = -(-int(used[name]) * 32 // 256) * 256
-        blocks = REGISTERS // (warp * int(threads[1]) // 32)
-        found[name] = (int(planned[1]) if planned else 0, blocks)
-    return found

@@ -7,9 +7,10 @@ import shutil
 import subprocess
 
 import pytest
-from emulated import CHIPS, assembled, assembly, resident_blocks
+from emulated import CHIPS
 from gpu.our_layer import layer_text
 from gpu.peer import Shape
+from machine_code import assembled, assembly, resident_blocks
 
 pytestmark = pytest.mark.skipif(
     not shutil.which("ptxas"), reason="ptxas is not installed"

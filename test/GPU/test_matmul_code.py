@@ -9,8 +9,9 @@ import re
 import shutil
 
 import pytest
-from emulated import CHIPS, assembled, resident_blocks
+from emulated import CHIPS
 from gpu.code_facts import ptx_loop
+from machine_code import assembled, resident_blocks
 from matmul_kernels import FORMS, Form, compile_program
 from matmul_programs import Program
 

@@ -9,13 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from emulated import (
-    CHIPS,
-    assembled,
-    check_no_spill,
-    compile_kernels,
-    resident_blocks,
-)
+from emulated import CHIPS, compile_kernels
+from machine_code import check_route
 from route_programs import program
 
 
@@ -41,13 +36,10 @@ def test_registers(
     logits = np.zeros((1, t, e), np.float32)
     text = program(logits, 8, "sequence", choice_bias=e == 384 or None, **arguments)
     kernels = compile_kernels(moe_opt, text, chip)
-    said = assembled(kernels.text, chip, tmp_path)
-    check_no_spill(said)
+    check_route(kernels.text, chip, tmp_path)
     threads = re.search(r"\.(?:max|req)ntid (\d+)", kernels.text)
     assert threads is not None
     assert int(threads[1]) == (512 if t > 1024 else 256)
-    planned, by_registers = resident_blocks(kernels.text, said)["route"]
-    assert 1 == planned <= by_registers
     # The arithmetic of scores is rounded as written: no flushing, no contraction.
     floats = set(re.findall(r"\b(?:add|sub|mul|div|sqrt|fma)\.\w+[.\w]*", kernels.text))
     floats = {name for name in floats if ".f32" in name}
