@@ -61,9 +61,9 @@ std::vector<double> timesOf(const GPUChip &chip, const GPUMatmulSize &size,
     double time = 0;
     for (bool isUniform : {true, false}) {
       GPUMatmulCost cost = modelGPUMatmul(chip, form, size, rows, isUniform);
-      time += (cost.total + kIssueWeight * cost.issue +
-               kCacheWeight * cost.cache) /
-              2;
+      time +=
+          (cost.total + kIssueWeight * cost.issue + kCacheWeight * cost.cache) /
+          2;
     }
     times.push_back(time);
   }
