@@ -11,6 +11,11 @@ SOURCE = pathlib.Path(__file__).resolve().parent.parent
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="run exhaustive tests too")
+    parser.addoption(
+        "--guard",
+        choices=["start", "end"],
+        help="put this end of each buffer of compiled CPU code against a closed page",
+    )
     parser.addoption("--build", default=str(SOURCE / "build"), help="build folder")
 
 
@@ -20,6 +25,21 @@ def pytest_configure(config: pytest.Config) -> None:
     sys.path.insert(0, package)
     paths = [package, os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    if side := config.getoption("--guard"):
+        guard_buffers(side)
+
+
+def guard_buffers(side: str) -> None:
+    """Makes guard pages the default of code that is loaded into this process."""
+    from moe_mlir import _moe
+
+    class Guarded(_moe.Executable):
+        def __init__(
+            self, object: bytes, cpu: str = "host", threads: int = 1, guard: str = side
+        ) -> None:
+            super().__init__(object, cpu, threads, guard)  # type: ignore[arg-type]
+
+    _moe.Executable = Guarded  # type: ignore[misc]
 
 
 def pytest_collection_modifyitems(

@@ -18,10 +18,11 @@ llvm::Error runWithMemory(llvm::function_ref<void()> call);
 
 /// A mode for tests: which end of each buffer that compiled code allocates lies
 /// against a page that nobody may read or write. An access beyond this end ends
-/// the process by a signal. A buffer starts at a multiple of 64 bytes, so up to
-/// 63 may lie between its end and the page; they, like fresh memory, hold the
-/// bytes 0xFF, which are NaN in every type of floats, and one that has changed
-/// when the buffer is freed ends the process with a message.
+/// the process by a signal. It is for code of the CPU pipeline, whose buffers
+/// all start at multiples of 64 bytes; so up to 63 may lie between its end and
+/// the page; they, like fresh memory, hold the bytes 0xFF, which are NaN in
+/// every type of floats, and one that has changed when the buffer is freed ends
+/// the process with a message.
 enum class Guard { None, Start, End };
 
 /// malloc and aligned_alloc of compiled code, on any thread.
