@@ -3,6 +3,7 @@
 import os
 import pathlib
 import sys
+import tempfile
 
 import pytest
 
@@ -25,6 +26,10 @@ def pytest_configure(config: pytest.Config) -> None:
     sys.path.insert(0, package)
     paths = [package, os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    # No test depends on what this user compiled before, or adds to it.
+    folder = tempfile.TemporaryDirectory(prefix="moe-mlir-cache-")
+    config.add_cleanup(folder.cleanup)
+    os.environ["MOE_MLIR_CACHE"] = folder.name
     if side := config.getoption("--guard"):
         guard_buffers(side)
 

@@ -5,14 +5,20 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from moe_mlir import commands
 from moe_mlir.emit import ENDINGS
 from moe_mlir.errors import MoEError
 from moe_mlir.gpu import CHIPS, TARGETS
 
+_CACHE_HELP = (
+    "folder where compiled code is kept, or off; default: $MOE_MLIR_CACHE, or moe_mlir "
+    "in the user's cache folder"
+)
 _CHIP_HELP = f"of the GPU: {', '.join(CHIPS)}"
 
 EXIT_REFUSED = 1
@@ -84,6 +90,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--cpu", help="host (default) or an LLVM CPU name")
     command.add_argument("--chip", help=_CHIP_HELP)
     command.add_argument("--device", type=int, help="number of the GPU")
+    command.add_argument("--cache", metavar="DIR", help=_CACHE_HELP)
     command.set_defaults(run=commands.run_model)
 
     command = add("eval", help="loss and experts per token of a language model")
@@ -107,6 +114,7 @@ def parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--batch", type=int, default=8, help="sequences at once")
     command.add_argument("--threads", type=int, help="of the CPU; default: all")
+    command.add_argument("--cache", metavar="DIR", help=_CACHE_HELP)
     command.set_defaults(run=commands.evaluate_model)
 
     command = add("compile", help="compile a model into a file")
@@ -115,6 +123,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("-o", "--output", type=Path, metavar="FILE")
     command.add_argument("--cpu", help="host (default) or an LLVM CPU name")
     command.add_argument("--chip", help=_CHIP_HELP)
+    command.add_argument("--cache", metavar="DIR", help=_CACHE_HELP)
     command.set_defaults(run=commands.compile_model)
 
     command = add("show", help="describe a model")
@@ -137,6 +146,11 @@ def _add_model(command: argparse.ArgumentParser) -> None:
     command.add_argument("model", type=Path, metavar="DIR", help="folder of a model")
 
 
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    """A warning as a line of the command; its place in the package is of no use."""
+    print(f"moe-mlir: warning: {message}", file=sys.stderr)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and gives its exit status.
 
@@ -149,7 +163,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser().error(f"unrecognized arguments: {' '.join(rest)}")
     os.environ.setdefault("MOE_PROGRESS", "1")
     try:
-        options.run(options)
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            options.run(options)
         sys.stdout.flush()
     except MoEError as error:
         print(f"moe-mlir: error: {error}", file=sys.stderr)

@@ -132,7 +132,7 @@ def _compile(
     """The model, compiled for the target of the command line."""
     given = {
         name: getattr(options, name)
-        for name in ("threads", "cpu", "chip", "device")
+        for name in ("threads", "cpu", "chip", "device", "cache")
         if getattr(options, name) is not None
     }
     compiled: CompiledModel | CompiledGPUModel = model.compile(options.target, **given)
@@ -183,6 +183,7 @@ def evaluate_model(options: argparse.Namespace) -> None:
         scopes=scopes,
         threads=options.threads,
         batch=options.batch,
+        cache=options.cache,
     )
     print(format_evaluations(evaluations))
 
@@ -191,7 +192,8 @@ def compile_model(options: argparse.Namespace) -> None:
     """``moe-mlir compile``."""
     output = options.output or Path(options.model.name + ENDINGS[options.emit])
     model = load(options.model)
-    for path in emit(model, options.emit, output, cpu=options.cpu, chip=options.chip):
+    given = {name: getattr(options, name) for name in ("cpu", "chip", "cache")}
+    for path in emit(model, options.emit, output, **given):
         print(f"{path}: {path.stat().st_size} bytes")
 
 

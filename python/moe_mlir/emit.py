@@ -8,7 +8,8 @@ import tempfile
 from pathlib import Path
 
 from moe_mlir import _moe
-from moe_mlir.cpu import OPTIMIZE_MODEL, lower
+from moe_mlir.cache import open_cache
+from moe_mlir.cpu import OPTIMIZE_MODEL, compile_module, lower
 from moe_mlir.errors import MoEError
 from moe_mlir.files import written_file
 from moe_mlir.gpu import check_chip, lower_gpu
@@ -38,6 +39,7 @@ def emit(
     *,
     cpu: str | None = None,
     chip: str | None = None,
+    cache: str | None = None,
 ) -> list[Path]:
     """Compiles a model into a file; "object" and "shared" come with a C header.
 
@@ -48,6 +50,7 @@ def emit(
         cpu: As in ``Model.compile``; it need not run here.
         chip: The same for the kinds of a GPU; None: sm_80, which every later one runs
             as PTX.
+        cache: As in ``Model.compile``, for "object" and "shared".
 
     Returns:
         The files written.
@@ -72,13 +75,14 @@ def emit(
         )
     names = [spec.name for spec in model.signature.inputs]
     with progress(f"compiling {output}"):
-        lowered = lower(model._module, cpu, names)
         if kind == "mlir":
-            content = lowered.module.print().encode()
+            content = lower(model._module, cpu).module.print().encode()
         elif kind == "llvm":
+            lowered = lower(model._module, cpu)
             content = lowered.module.llvm_ir(cpu, OPTIMIZE_MODEL).encode()
         else:
-            content = lowered.module.object(cpu, OPTIMIZE_MODEL, callers=False)
+            code = compile_module(model._module, cpu, open_cache(cache), callers=False)
+            content = code.object
             _moe.check_symbols(content)
             if kind == "shared":
                 content = _link(content)
@@ -88,7 +92,7 @@ def emit(
     if kind in ("object", "shared"):
         header = output.with_suffix(".h")
         with written_file(header) as stream:
-            text = c_header(lowered.functions.values(), header.name)
+            text = c_header(code.functions(names).values(), header.name)
             stream.write(text.encode())
         written.append(header)
     return written

@@ -15,3 +15,7 @@ class MoEError(ValueError):
     def __init__(self, message: str, *, where: str = "") -> None:
         super().__init__(message)
         self.where = where
+
+
+class MoEWarning(UserWarning):
+    """What costs time but changes no result, e.g. compiled code that is not kept."""

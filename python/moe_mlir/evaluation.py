@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import os
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -17,6 +19,9 @@ SCOPES = ("token", "sequence", "causal")
 
 #: Logits of a batch and, for each layer, experts per token [S, T].
 Run = Callable[[Array, Array], tuple[Array, list[Array]]]
+
+#: Compiles a model as the caller wants it.
+Compiler = Callable[[Model], CompiledModel]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +55,7 @@ def evaluate(
     scopes: Sequence[str] = SCOPES,
     threads: int | None = None,
     batch: int = 8,
+    cache: str | os.PathLike[str] | None = None,
 ) -> list[Evaluation]:
     """Runs sequences through a causal language model in several scopes.
 
@@ -63,6 +69,7 @@ def evaluate(
             That one runs the model once for each layer, and once more.
         threads: None: all CPUs of this process.
         batch: So many sequences are run at once.
+        cache: As in ``Model.compile``.
 
     Raises:
         MoEError: The model is no language model, or an argument does not fit it.
@@ -70,6 +77,7 @@ def evaluate(
     ids, on = _check(model, tokens, mask)
     if batch < 1:
         raise MoEError(f"evaluate: batch is {batch}; it must be positive")
+    compiler = functools.partial(Model.compile, threads=threads, cache=cache)
     results = []
     for scope in scopes:
         if scope not in SCOPES:
@@ -78,7 +86,8 @@ def evaluate(
                 where="scopes",
             )
         run = _run_causal if scope == "causal" else _run_scope
-        results.append(_evaluate(scope, run(model, scope, threads), ids, on, batch))
+        routing = run(model, scope, compiler)
+        results.append(_evaluate(scope, routing, ids, on, batch))
     return results
 
 
@@ -148,9 +157,9 @@ def _cross_entropy(logits: Array, ids: Array, on: Array) -> tuple[float, int]:
     return float((total - own).sum()), len(rows)
 
 
-def _run_scope(model: Model, scope: str, threads: int | None) -> Run:
+def _run_scope(model: Model, scope: str, compiler: Compiler) -> Run:
     exposed = model.with_scope(scope).run_passes("moe-expose-routes")
-    compiled: CompiledModel = exposed.compile(threads=threads)
+    compiled = compiler(exposed)
 
     def run(ids: Array, on: Array) -> tuple[Array, list[Array]]:
         logits, *offsets = compiled(ids, on)
@@ -159,12 +168,12 @@ def _run_scope(model: Model, scope: str, threads: int | None) -> Run:
     return run
 
 
-def _run_causal(model: Model, scope: str, threads: int | None) -> Run:
+def _run_causal(model: Model, scope: str, compiler: Compiler) -> Run:
     """Layer by layer: what a layer routes depends on the choices before it alone."""
     del scope
     layers = model.layers
     exposed = model.run_passes("moe-expose-routes{given=true}")
-    compiled: CompiledModel = exposed.compile(threads=threads)
+    compiled = compiler(exposed)
     # After the two inputs: ids and weights of each layer.
     weights = compiled.signature.inputs[3::2]
     # Logits of a layer, then the bias of its choice, if it has one.

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from moe_mlir import _moe
+import numpy as np
+
 from moe_mlir.arrays import Array, dense, from_numpy, kind_of, to_numpy
-from moe_mlir.cpu import Lowered
+from moe_mlir.cpu import LoadedModule
 from moe_mlir.errors import MoEError
 from moe_mlir.limits import Limits
 from moe_mlir.signature import Signature, TensorSpec
@@ -33,24 +34,26 @@ class CompiledModel:
 
     def __init__(
         self,
-        lowered: Lowered,
+        loaded: LoadedModule,
+        input_names: Sequence[str],
         weights: Mapping[str, Any],
         limits: Limits,
         threads: int,
     ) -> None:
-        if "main" not in lowered.functions:
+        functions = loaded.machine_code.functions(input_names)
+        if "main" not in functions:
             raise MoEError(
                 "the module has no public function @main, which is what a model "
                 "compiles to; rename its entry",
                 where="@main",
             )
-        self.signature: Signature = lowered.functions["main"]
+        self.signature: Signature = functions["main"]
         self.threads = threads
-        self.cpu = lowered.cpu
+        self.cpu = loaded.cpu
         self._limits = limits
-        self._code = _moe.Executable(lowered.machine_code(), lowered.cpu, threads)
+        self._loaded = loaded
         self._results = [result.result for result in self.signature.results]
-        self._weights = self._bind(lowered.functions, weights)
+        self._weights = self._bind(functions, weights)
 
     def _bind(
         self, functions: dict[str, Signature], weights: Mapping[str, Any]
@@ -62,7 +65,7 @@ class CompiledModel:
                 pack = _pack_function(functions, argument)
                 sources = [weight_of(weights, source) for source in pack.arguments]
                 results = [result.result for result in pack.results]
-                bound.append(self._code.call(pack.name, sources, results)[0])
+                bound.append(self._call(pack.name, sources, results)[0])
                 if isinstance(weights, MappedWeights):
                     weights.release_pages()
             elif argument.param:
@@ -70,6 +73,14 @@ class CompiledModel:
             else:
                 bound.append(None)
         return bound
+
+    def _call(
+        self,
+        function: str,
+        arguments: Sequence[Array],
+        results: Sequence[tuple[np.dtype[Any], int]],
+    ) -> list[Array]:
+        return self._loaded.code.call(function, arguments, results, self.threads)
 
     def __call__(self, *inputs: Any, **named: Any) -> Any:
         """Runs the model.
@@ -88,7 +99,7 @@ class CompiledModel:
         arguments = [
             next(remaining) if weight is None else weight for weight in self._weights
         ]
-        results = self._code.call("main", arguments, self._results)
+        results = self._call("main", arguments, self._results)
         kind = kind_of(given[0]) if given else "numpy"
         values = tuple(from_numpy(result, kind) for result in results)
         return values[0] if len(values) == 1 else values

@@ -22,11 +22,29 @@ def cannot_write(path: Path, error: OSError) -> MoEError:
     )
 
 
-def share(path: Path) -> None:
-    """Gives a file of one's own the permissions of any new file."""
+def share(file: Path | int) -> None:
+    """Gives a file of one's own, by path or descriptor, the permissions of any new
+    file."""
     umask = os.umask(0)
     os.umask(umask)
-    path.chmod(0o666 & ~umask)
+    os.chmod(file, 0o666 & ~umask)
+
+
+@contextlib.contextmanager
+def replaced_file(path: Path) -> Iterator[IO[bytes]]:
+    """As :func:`written_file`, for a file of nobody else, and with the system's errors.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            yield stream
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -42,19 +60,11 @@ def written_file(path: Path) -> Iterator[IO[bytes]]:
     if path.is_dir():
         raise MoEError(f"{path}: is a folder; name a file in it", where=str(path))
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    except OSError as error:
-        raise cannot_write(path, error) from error
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as stream:
+        with replaced_file(path) as stream:
             yield stream
-        share(temporary)
-        temporary.replace(path)
+            share(stream.fileno())
     except OSError as error:
         raise cannot_write(path, error) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, overload
 
 from moe_mlir import _moe
-from moe_mlir.cpu import check_threads, lower
+from moe_mlir.cpu import check_threads, load_module
 from moe_mlir.errors import MoEError
 from moe_mlir.executable import CompiledModel, check_weight
 from moe_mlir.gpu import TARGETS, choose_chip, lower_gpu, open_device
@@ -191,6 +191,7 @@ class Model:
         *,
         threads: int | None = None,
         cpu: str = "host",
+        cache: str | os.PathLike[str] | None = None,
     ) -> CompiledModel: ...
 
     @overload
@@ -210,6 +211,7 @@ class Model:
         cpu: str | None = None,
         chip: str | None = None,
         device: int | None = None,
+        cache: str | os.PathLike[str] | None = None,
     ) -> CompiledModel | CompiledGPUModel:
         """Machine code of the model, with its weights, ready to be called.
 
@@ -224,6 +226,9 @@ class Model:
             chip: "sm_80", "sm_86", "sm_89", "sm_90", "sm_100" or "sm_120"; None: that
                 of the device.
             device: Number of the GPU; None: the first.
+            cache: The folder where compiled code of the CPU is kept, or "off"; None:
+                as ``MOE_MLIR_CACHE`` says, or else in the user's cache folder
+                (docs/compile-cache.md).
 
         Raises:
             MoEError: An operation cannot be compiled; a weight is missing; there is no
@@ -236,14 +241,14 @@ class Model:
             threads = check_threads(threads)
             _moe.check_cpu(cpu or "host", runs_here=True)
             with progress("compiling and packing weights"):
-                lowered = lower(self._module, cpu or "host", names)
-                return CompiledModel(lowered, self.weights, limits, threads)
+                loaded = load_module(self._module, cpu or "host", cache)
+                return CompiledModel(loaded, names, self.weights, limits, threads)
         if target not in TARGETS:
             raise MoEError(
                 f"compile: target is {target!r}; use cpu, {' or '.join(TARGETS)}",
                 where="target",
             )
-        _refuse(target, threads=threads, cpu=cpu)
+        _refuse(target, threads=threads, cpu=cpu, cache=cache)
         opened = open_device(target, device or 0)
         with progress("compiling"):
             kernels = lower_gpu(self._module, choose_chip(chip, opened), names)

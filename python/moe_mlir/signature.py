@@ -132,8 +132,15 @@ def read_signatures(
     Raises:
         MoEError: An argument or result is not a tensor that an array can hold.
     """
+    return signatures_of(module.signatures(), input_names)
+
+
+def signatures_of(
+    entries: Sequence[dict[str, Any]], input_names: Sequence[str] = ()
+) -> dict[str, Signature]:
+    """The same of what ``Module.signatures`` gave."""
     functions = {}
-    for entry in module.signatures():
+    for entry in entries:
         if entry["public"]:
             names = input_names if entry["name"] == "main" else ()
             functions[entry["name"]] = _read(entry, list(names))

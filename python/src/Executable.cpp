@@ -1,5 +1,6 @@
 // Compiled functions on numpy arrays.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "BuildIdentity.h"
 #include "Errors.h"
 #include "Module.h"
 
@@ -65,7 +66,8 @@ public:
   }
 
   py::list call(const std::string &function, const py::sequence &arguments,
-                const std::vector<std::pair<py::dtype, size_t>> &results);
+                const std::vector<std::pair<py::dtype, size_t>> &results,
+                std::optional<int> threads);
 
 private:
   LoadedCode::PackedFunction lookup(const std::string &function) {
@@ -142,7 +144,8 @@ private:
 
 py::list
 Executable::call(const std::string &function, const py::sequence &arguments,
-                 const std::vector<std::pair<py::dtype, size_t>> &results) {
+                 const std::vector<std::pair<py::dtype, size_t>> &results,
+                 std::optional<int> threadsOfCall) {
   auto address = lookup(function);
   std::vector<py::array> arrays;
   std::vector<uint64_t> words;
@@ -163,7 +166,8 @@ Executable::call(const std::string &function, const py::sequence &arguments,
     pointers.push_back(words.data() + start);
   check([&] {
     py::gil_scoped_release release;
-    return code->call(address, pointers.data(), threads);
+    return code->call(address, pointers.data(),
+                      threadsOfCall.value_or(threads));
   }());
   py::list values;
   ResultReader reader(arrays);
@@ -185,7 +189,8 @@ void python::bindExecutable(py::module_ &m) {
            py::arg("object"), py::arg("cpu") = "host", py::arg("threads") = 1,
            py::arg("guard") = "none")
       .def("call", &Executable::call, py::arg("function"), py::arg("arguments"),
-           py::arg("results"));
+           py::arg("results"), py::arg("threads") = py::none());
+  m.def("build_identity", &buildIdentity);
   m.def(
       "undefined_symbols",
       [](const py::bytes &object) {
