@@ -107,7 +107,7 @@ func.func @tiles(%rows: tensor<6x64xbf16>, %p: !plan, %w: tensor<4x256x64xbf16>)
 // GPU: moe.grouped_matmul
 // SM80-SAME: forms = [<rows = 64, columns = 256, depth = 64, warp_rows = 64, stages = 4, lanes = 8, least = 0>,
 // SM80-SAME: <rows = 128, columns = 256, depth = 64, warp_rows = 64, stages = 3, lanes = 8, least = 64>]
-// SM86-SAME: forms = [<rows = 128, columns = 256, depth = 32, warp_rows = 64, stages = 4, lanes = 4, least = 0>]
+// SM86-SAME: forms = [<rows = 16, columns = 128, depth = 64, warp_rows = 16, stages = 4, lanes = 8, least = 0>, <rows = 128, columns = 256, depth = 32, warp_rows = 64, stages = 4, lanes = 4, least = 16>]
 // SM90-SAME: forms = [<rows = 16, columns = 128, depth = 64, warp_rows = 16, stages = 4, lanes = 8, least = 0>,
 // SM90-SAME: <rows = 64, columns = 256, depth = 64, warp_rows = 64, stages = 4, lanes = 8, least = 4>,
 // SM90-SAME: <rows = 128, columns = 256, depth = 64, warp_rows = 64, stages = 4, lanes = 8, least = 64>]
