@@ -1,10 +1,11 @@
 """``moe-mlir import jax`` and ``stablehlo`` as commands: the report, equal bytes from
-two processes, and files that are damaged."""
+two processes, and files that are damaged, newer, or hold what is refused."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import jax
 import jax.export
 import jax_layers as layers
 import pytest
+from test_stablehlo_import import closing_over_weights
 
 MAKE = """
 import jax_layers as layers
@@ -59,8 +61,45 @@ def artifact() -> bytes:
 def test_damaged_artifacts_leave_nothing_behind(tmp_path: Path, damage: str) -> None:
     program = artifact()
     given = program[: len(program) // 2] if damage == "cut" else b""
-    (tmp_path / "program").write_bytes(given)
-    done = run(tmp_path, "stablehlo", "program", "-o", "out")
-    assert done.returncode == 1 and not (tmp_path / "out").exists()
+    refusal(tmp_path, given)
+
+
+def refusal(folder: Path, program: bytes) -> str:
+    """The one message with which an import ends that leaves nothing behind."""
+    (folder / "program").write_bytes(program)
+    done = run(folder, "stablehlo", "program", "-o", "out")
+    assert done.returncode == 1 and not done.stdout
+    assert sorted(path.name for path in folder.iterdir()) == ["program"]
     errors = [line for line in done.stderr.splitlines() if "error:" in line]
     assert len(errors) == 1 and "Traceback" not in done.stderr, done.stderr
+    return errors[0]
+
+
+@pytest.mark.parametrize("newer", ["bytecode", "operation"])
+def test_artifacts_of_a_newer_producer_are_refused(tmp_path: Path, newer: str) -> None:
+    """What a newer producer changes: the format itself, or an operation's version."""
+    program, found = re.subn(rb"StableHLO_v\d", b"StableHLO_v9", artifact(), count=1)
+    assert found == 1
+    if newer == "bytecode":
+        # The version follows the four bytes that mark bytecode; 0xc7 encodes 99.
+        given, why = program[:4] + b"\xc7" + program[5:], "version 99 is newer"
+    else:
+        given, why = program.replace(b"sort_v1", b"sort_v9"), "'vhlo.sort_v9'"
+    assert given != program
+    message = refusal(tmp_path, given)
+    assert "artifact of StableHLO_v9." in message and why in message
+    assert re.search(r"newer than the installed jaxlib, .* StableHLO_v\d", message)
+
+
+def test_a_file_with_custom_calls_is_refused_by_their_targets(tmp_path: Path) -> None:
+    program = b"""
+    func.func public @main(%x: tensor<4xf32>) -> tensor<4xf32> {
+      %0 = stablehlo.custom_call @my_kernel(%x) : (tensor<4xf32>) -> tensor<4xf32>
+      return %0 : tensor<4xf32>
+    }"""
+    assert "'my_kernel'" in refusal(tmp_path, program)
+
+
+def test_a_file_that_closes_over_weights_is_refused(tmp_path: Path) -> None:
+    message = refusal(tmp_path, closing_over_weights().encode())
+    assert re.search(r"holds 3 constants.*tensor<.*arguments", message), message

@@ -112,15 +112,20 @@ def test_custom_calls_are_refused_by_their_targets() -> None:
         import_stablehlo(program)
 
 
-def test_weights_as_constants_are_refused() -> None:
+def closing_over_weights() -> str:
+    """The text of a layer whose weights are constants."""
     weights = jax.tree.map(lambda w: np.tile(w, 8), layers.params())
     weights["down"] = np.tile(weights["down"][..., : layers.H], (1, 8, 1))
     weights["router"] = weights["router"][:, : layers.E]
     layer = layers.layer_of(layers.softmax_sum, layers.by_one_hot)
     function = jax.jit(lambda x: layer(weights, x))
-    text = function.trace(layers.x()).lower(lowering_platforms=("cuda",)).as_text()
+    text: str = function.trace(layers.x()).lower(lowering_platforms=("cuda",)).as_text()
+    return text
+
+
+def test_weights_as_constants_are_refused() -> None:
     with pytest.raises(ImportRefused, match=r"holds 3 constants.*tensor<.*arguments"):
-        import_stablehlo(text)
+        import_stablehlo(closing_over_weights())
 
 
 def test_functions_that_call_each_other_are_refused() -> None:
