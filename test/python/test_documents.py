@@ -11,6 +11,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 
 import pytest
 
@@ -71,6 +72,20 @@ def test_commands_are_run() -> None:
 
 def test_the_readme_is_among_them() -> None:
     assert "README.md" in DOCUMENTS
+
+
+def test_what_is_installed_exists() -> None:
+    """Extras of the package, its constraints, and packages that the set-up installs."""
+    text = (SOURCE / "docs/whole-models.md").read_text()
+    project = tomllib.loads((SOURCE / "pyproject.toml").read_text())["project"]
+    (named,) = re.findall(
+        r"^    pip install '\./moe-mlir\[(.*)\]' -c (.*)$", text, re.M
+    )
+    assert set(named[0].split(",")) <= set(project["optional-dependencies"])
+    assert (SOURCE / named[1].removeprefix("moe-mlir/")).is_file()
+    (packages,) = re.findall(r"^    apt-get install (.*)$", text, re.M)
+    known = (SOURCE / "scripts/setup.sh").read_text().split()
+    assert [name for name in packages.split() if name not in known] == []
 
 
 REFERENCE = re.compile(r"`((?:test|docs|benchmarks)/[\w./-]+\.\w+)(?:::(\w+))?`")
