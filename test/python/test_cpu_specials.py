@@ -7,7 +7,7 @@ import functools
 
 import numpy as np
 import pytest
-from cpu_levels import LEVELS, host_flags, runs_here
+from cpu_levels import host_flags
 from layer_bounds import expected
 from matmul_programs import DTYPES, Program, operands_of
 from moe_mlir import _moe
@@ -24,14 +24,6 @@ SCALES = {
     "bf16": [(2.0**-133, 2.0**20), (2.0**-80, 2.0**-52)],
     "f16": [(2.0**-24, 1.0), (2.0**-14, 2.0**-12)],
 }
-
-
-@pytest.fixture(params=LEVELS)
-def level(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    if not runs_here(name):
-        pytest.skip(f"this CPU has no {LEVELS[name]}")
-    return name
 
 
 def has_bf16_dot(level: str) -> bool:

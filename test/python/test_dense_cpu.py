@@ -7,7 +7,6 @@ import random
 
 import numpy as np
 import pytest
-from cpu_levels import LEVELS, runs_here
 from matmul_programs import DTYPES
 from moe_mlir import _moe
 from moe_mlir.cpu import lower
@@ -127,14 +126,6 @@ def check(dense: Dense, cpu: str) -> None:
     bound = (dense.sizes["K"] + 1) * UNIT * (abs(rows) @ abs(columns))
     wrong = abs(one - rows @ columns) > bound * (not dense.whole)
     assert not wrong.any(), f"{dense} at {np.argwhere(wrong)[0]}"
-
-
-@pytest.fixture(params=LEVELS)
-def level(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    if not runs_here(name):
-        pytest.skip(f"this CPU has no {LEVELS[name]}")
-    return name
 
 
 def test_random_matmuls(level: str) -> None:

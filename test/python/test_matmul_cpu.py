@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from cpu_levels import LEVELS, host_flags, runs_here
+from cpu_levels import host_flags
 from guarded import guarded
 from matmul_programs import (
     DTYPES,
@@ -27,14 +27,6 @@ from moe_mlir import _moe
 
 PROGRAMS = 15
 MANY_PROGRAMS = 200
-
-
-@pytest.fixture(params=LEVELS)
-def level(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    if not runs_here(name):
-        pytest.skip(f"this CPU has no {LEVELS[name]}")
-    return name
 
 
 def compile_program(program: Program, cpu: str) -> bytes:
